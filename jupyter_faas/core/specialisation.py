@@ -1,0 +1,71 @@
+"""What a generic runner is told to become, and what it reports about itself.
+
+The gateway sends a `Specialisation` (msgpack, then the package blob unless `package_path` names
+it) to `POST /v1/specialise` of a replica's front. Pure values.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_faas.core.model import PROTOCOL_VERSION, Kind, Place, Retries, Value
+
+
+class Specialisation(Value):
+    """Everything a runner needs to serve one revision."""
+
+    protocol: int = PROTOCOL_VERSION
+    function: str
+    namespace: str
+    revision: int
+    revision_id: str
+    replica: str
+    secret: str
+    """Every further request to the front carries it as `Faas-Secret`."""
+    package_digest: str
+    """sha256 of the blob; checked before it is unpickled."""
+    package_path: str | None = None
+    """A file on this machine that holds the blob; None: the blob follows in the body."""
+    kind: Kind = Kind.FUNCTION
+    max_inputs: int = 1
+    timeout_s: float = 300.0
+    startup_timeout_s: float = 60.0
+    grace_s: float = 0.15
+    """Between KeyboardInterrupt and kill."""
+    memory_mib: int = 512
+    retries: Retries = Retries()
+    idempotent: bool | None = None
+    env: dict[str, str] = {}
+    """Complete: `env=` of the function plus FAAS_GATEWAY_URL, FAAS_GATEWAY_TOKEN."""
+    place: Place | None = None
+
+
+class Hello(Value):
+    """Answer of a front to `GET /v1/runner`, and to a successful specialisation."""
+
+    protocol: int = PROTOCOL_VERSION
+    version: str
+    python: str
+    state: str
+    """generic | loading | ready | draining | failed"""
+    replica: str = ""
+    revision_id: str = ""
+    max_inputs: int = 1
+    in_flight: int = 0
+    load_ms: float = 0.0
+    worker_pid: int | None = None
+    modules: dict[str, str] = {}
+
+
+class CallEnd(Value):
+    """Body (msgpack) of an END frame, and of ENDED on the watch stream."""
+
+    id: str
+    """Invocation id."""
+    run_ms: float = 0.0
+    outcome: str = "done"
+    is_running: bool = False
+    """The caller has its answer, the code has not ended: the lease goes on until ENDED."""
+    problem: dict[str, Any] | None = None
+    memory_mib: float | None = None
+    """Peak resident memory of the worker, if known."""
