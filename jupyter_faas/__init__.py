@@ -1,0 +1,1 @@
+"""Serverless functions for people who live in Jupyter."""

@@ -1,0 +1,1 @@
+"""What lives in the notebook: the decorator, handles, the connection to a gateway."""

@@ -1,0 +1,1 @@
+"""Vocabulary and pure decisions: no I/O, no asyncio, no clock."""

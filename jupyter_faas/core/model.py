@@ -8,7 +8,7 @@ their unit: `scaledown_window_s` → `scaledownWindowSeconds`. Never holds user 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, dataclass_transform
 
 import msgspec
 
@@ -28,6 +28,7 @@ def wire_name(field: str) -> str:
     return head + "".join(word[:1].upper() + word[1:] for word in rest)
 
 
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
 class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename=wire_name):
     """Base of every model type: immutable, keyword-only, camelCase on the wire."""
 

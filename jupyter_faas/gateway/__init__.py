@@ -1,0 +1,1 @@
+"""The front door: data plane, registry, activator, autoscaler, control API."""

@@ -1,0 +1,1 @@
+"""What needs IPython: output in the right cell, magics, displays."""

@@ -1,0 +1,1 @@
+"""What runs in a replica: zygote, front, worker."""

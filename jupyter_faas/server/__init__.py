@@ -1,0 +1,1 @@
+"""What the Jupyter server runs for the lab panel."""
