@@ -1,0 +1,368 @@
+"""How many replicas a revision should have, and why: the policy, without clock or I/O.
+
+The activator records every change of concurrency in a `ConcurrencyWindow`; the autoscaler gives
+it, with the limits, to `desired_replicas` and does what the `Decision` says. `choose_to_stop`
+says which replicas go. Nothing here starts or stops anything.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import NamedTuple
+
+from jupyter_faas.core.model import Scaling
+
+STABLE_S = 60.0
+"""Longest window over which mean concurrency is taken."""
+
+PANIC_SHARE = 0.1
+"""The panic window as a share of the stable one: 6 s of 60 s."""
+
+RETIRED_HOLD_S = 5.0
+"""A revision without traffic keeps one replica this long after its last call."""
+
+_BUCKETS = 60
+_EPSILON = 1e-6
+
+
+class ScaleSpec(NamedTuple):
+    """Limits of one revision. Counts of replicas; `target_inputs` in flight per replica, > 0."""
+
+    min_containers: int = 0
+    max_containers: int = 10
+    buffer_containers: int = 0
+    scaledown_window_s: float = 60.0
+    target_inputs: float = 1.0
+    max_inputs: int = 1
+    is_retired: bool = False
+    """No traffic goes to it any more: no floor, no buffer, and it leaves soon."""
+
+    @classmethod
+    def of(cls, scaling: Scaling, max_inputs: int, *, is_retired: bool = False) -> ScaleSpec:
+        """Return the limits of a revision from its function's scaling and its `max_inputs`."""
+        target = scaling.target_inputs or float(max_inputs)
+        return cls(
+            scaling.min_containers,
+            scaling.max_containers,
+            scaling.buffer_containers,
+            scaling.scaledown_window_s,
+            min(target, float(max_inputs)),
+            max_inputs,
+            is_retired,
+        )
+
+    @property
+    def stable_s(self) -> float:
+        """The stable window: `STABLE_S`, or less with a short `scaledown_window_s`."""
+        return min(STABLE_S, max(1.0, self.scaledown_window_s))
+
+
+class Load(NamedTuple):
+    """What a revision has to do at one moment."""
+
+    window: ConcurrencyWindow
+    in_flight: int
+    queued: int
+    replicas: int
+    """Starting and serving ones; draining ones do not count."""
+    started_at_s: float = float("-inf")
+    """When a replica last became ready; a fresh replica is not idle yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How many replicas, and why in one sentence."""
+
+    count: int
+    reason: str
+
+
+class ReplicaUse(NamedTuple):
+    """A replica as a candidate for stopping."""
+
+    id: str
+    in_flight: int
+    last_used_s: float
+    is_starting: bool = False
+
+
+class ConcurrencyWindow:
+    """Time-weighted concurrency (in flight + queued) of one revision, and its recent peak.
+
+    `record` costs O(1) and no allocation between bucket edges. Means are exact for spans of whole
+    buckets and within the newest one; the oldest bucket is taken in part, as if even. Time is
+    monotonic seconds and must not go back.
+
+    Args:
+        now_s: Start of the record.
+        bucket_s: Width of a bucket; 60 of them are kept.
+    """
+
+    __slots__ = (
+        "_area",
+        "_bucket_s",
+        "_edge_s",
+        "_edges",
+        "_index",
+        "_level",
+        "_peak",
+        "_peaks",
+        "_since_s",
+        "_start_s",
+        "last_active_s",
+    )
+
+    _area: float
+    _bucket_s: float
+    _edge_s: float
+    _edges: array[float] | None
+    _index: int
+    _level: int
+    _peak: int
+    _peaks: deque[tuple[float, int]]
+    _since_s: float
+    _start_s: float
+    last_active_s: float
+
+    def __init__(self, now_s: float = 0.0, bucket_s: float = 1.0) -> None:
+        self._level = 0
+        self.last_active_s = float("-inf")
+        """When something was last in flight or queued, as of the last record."""
+        self._begin(now_s, bucket_s)
+
+    def record(self, now_s: float, level: int) -> None:
+        """Note that from `now_s` on `level` invocations are in flight or queued."""
+        if now_s >= self._edge_s:
+            self._roll(now_s)
+        old = self._level
+        if old:
+            self._area += (now_s - self._since_s) * old
+            self.last_active_s = now_s
+        elif level:
+            self.last_active_s = now_s
+        self._since_s = now_s
+        self._level = level
+        if level > self._peak:  # noqa: PLR1730 — max() costs three times as much, twice per call
+            self._peak = level
+
+    def mean(self, now_s: float, window_s: float) -> float:
+        """Return the mean concurrency over the `window_s` seconds before `now_s`.
+
+        Time before the record began counts as nothing in flight: one sudden burst raises the
+        mean only as it lasts.
+        """
+        if now_s >= self._edge_s:
+            self._roll(now_s)
+        area = self._area + (now_s - self._since_s) * self._level
+        return max(0.0, (area - self._area_at(now_s - window_s, now_s, area)) / window_s)
+
+    def peak(self, now_s: float, window_s: float) -> int:
+        """Return the highest concurrency in the `window_s` seconds before `now_s`."""
+        if now_s >= self._edge_s:
+            self._roll(now_s)
+        peaks = self._peaks
+        while peaks and peaks[0][0] <= now_s - window_s:
+            peaks.popleft()
+        return max(self._peak, peaks[0][1]) if peaks else self._peak
+
+    def idle_s(self, now_s: float) -> float:
+        """Return for how long nothing has been in flight or queued; 0 while something is."""
+        return 0.0 if self._level else now_s - self.last_active_s
+
+    def fit(self, now_s: float, stable_s: float) -> None:
+        """Make the buckets fit a stable window; a change of width drops the means so far."""
+        bucket_s = stable_s / _BUCKETS
+        if abs(bucket_s - self._bucket_s) > _EPSILON:
+            self._begin(now_s, bucket_s)
+
+    def _begin(self, now_s: float, bucket_s: float) -> None:
+        self._bucket_s = bucket_s
+        self._area = 0.0
+        self._since_s = now_s
+        self._start_s = now_s
+        self._index = 0
+        self._edge_s = now_s + bucket_s
+        self._edges = None
+        self._peak = self._level
+        self._peaks = deque()
+
+    def _roll(self, now_s: float) -> None:
+        """Close every bucket that ended by `now_s`; at most a ring's worth is written."""
+        edges = self._edges
+        if edges is None:
+            edges = self._edges = array("d", bytes(8 * (_BUCKETS + 1)))
+        passed = int((now_s - self._edge_s) / self._bucket_s) + 1
+        first = self._index + 1 + max(0, passed - (_BUCKETS + 1))
+        for index in range(first, self._index + passed + 1):
+            edge_s = self._start_s + index * self._bucket_s
+            edges[index % (_BUCKETS + 1)] = self._area + (edge_s - self._since_s) * self._level
+        self._close_peak(self._start_s + (self._index + 1) * self._bucket_s)
+        self._index += passed
+        self._edge_s = self._start_s + (self._index + 1) * self._bucket_s
+        if self._level and passed > 1:
+            self._close_peak(self._start_s + self._index * self._bucket_s)
+
+    def _close_peak(self, edge_s: float) -> None:
+        """Remember the peak of a closed bucket; lower and older ones can never matter again."""
+        peaks = self._peaks
+        if self._peak:
+            while peaks and peaks[-1][1] <= self._peak:
+                peaks.pop()
+            peaks.append((edge_s, self._peak))
+        self._peak = self._level
+
+    def _area_at(self, then_s: float, now_s: float, area: float) -> float:
+        """Return the area under the curve up to `then_s`, between two known points."""
+        if then_s <= self._start_s:
+            return 0.0
+        position = (then_s - self._start_s) / self._bucket_s
+        index = max(int(position), self._index - _BUCKETS)
+        low_s = self._start_s + index * self._bucket_s
+        low = self._edge_area(index)
+        if index >= self._index:
+            high_s, high = now_s, area
+        else:
+            high_s, high = low_s + self._bucket_s, self._edge_area(index + 1)
+        if high_s <= low_s:
+            return low
+        share = max(0.0, (then_s - low_s) / (high_s - low_s))
+        return low + (high - low) * share
+
+    def _edge_area(self, index: int) -> float:
+        return self._edges[index % (_BUCKETS + 1)] if self._edges is not None and index else 0.0
+
+
+def desired_replicas(spec: ScaleSpec, load: Load, now_s: float) -> Decision:
+    """Return how many replicas a revision should have at `now_s`, and why.
+
+    The largest of: what is in flight and queued over `max_inputs` (at once: a herd of N first
+    calls asks for exactly ceil(N / max_inputs)); mean concurrency over the stable window and over
+    the shorter panic window, each over `target_inputs`; the highest need of the last
+    `scaledown_window_s` (a replica leaves when it was surplus for that long). Pure.
+
+    Args:
+        spec: Limits of one revision.
+        load: Concurrency so far and now.
+        now_s: Monotonic seconds, same clock as `load`.
+
+    Returns:
+        A count in [`min_containers`, `max_containers`] with a one-sentence reason. Zero only if
+        nothing is queued or in flight and nothing started for `scaledown_window_s`. A retired
+        revision gets what its calls need, and goes soon after the last.
+
+    Source:
+        Knative KPA (pkg/autoscaler/scaling/autoscaler.go): stable and panic windows.
+    """
+    if spec.is_retired:
+        return _retired(spec, load, now_s)
+    need = _need(spec, load, now_s)
+    if need.count == 0:
+        count, why = spec.min_containers, need.reason
+        if count:
+            why = f"{why}; min_containers={count}"
+    else:
+        count, why = need.count + spec.buffer_containers, need.reason
+        if spec.buffer_containers:
+            why = f"{why}; buffer_containers={spec.buffer_containers}"
+        if count < spec.min_containers:
+            count, why = spec.min_containers, f"min_containers={spec.min_containers}"
+    if count > spec.max_containers:
+        count, why = spec.max_containers, f"{why}; max_containers={spec.max_containers}"
+    return Decision(count, f"{_arrow(load.replicas, count)}: {why}")
+
+
+def choose_to_stop(replicas: Sequence[ReplicaUse], count: int) -> list[str]:
+    """Return the ids of `count` replicas to stop, in that order.
+
+    Those still starting first (nothing is lost), then idle ones by least recent use, then busy
+    ones with the least in flight, which drain: never a busy one while an idle one exists.
+    """
+    order = sorted(replicas, key=lambda one: (one.in_flight, not one.is_starting, one.last_used_s))
+    return [one.id for one in order[: max(0, count)]]
+
+
+def start_delay_s(failures: int) -> float:
+    """Return how long to wait before the next start after `failures` failed ones in a row."""
+    return 0.0 if failures < 1 else min(30.0, 0.25 * 2.0 ** (failures - 1))
+
+
+def _need(spec: ScaleSpec, load: Load, now_s: float) -> Decision:
+    """Return the wanted count before limits and buffer; 0 when it may sleep."""
+    now = load.in_flight + load.queued
+    at_once = ceil(now / spec.max_inputs)
+    idle_s = now_s - max(load.window.last_active_s, load.started_at_s)
+    if not now and idle_s >= spec.scaledown_window_s:
+        return Decision(0, _idle_reason(idle_s, spec))
+    best = Decision(at_once, _at_once_reason(spec, load))
+    for window_s in (spec.stable_s * PANIC_SHARE, spec.stable_s):
+        mean = load.window.mean(now_s, window_s)
+        wanted = ceil(mean / spec.target_inputs - _EPSILON)
+        if wanted > best.count:
+            best = Decision(wanted, _mean_reason(mean, spec, window_s))
+    return _held(spec, load, now_s, best)
+
+
+def _held(spec: ScaleSpec, load: Load, now_s: float, best: Decision) -> Decision:
+    """Return `best`, or the need of the scaledown window where that was higher."""
+    peak = ceil(load.window.peak(now_s, spec.scaledown_window_s) / spec.max_inputs)
+    held = min(max(1, peak), load.replicas)
+    if held > best.count:
+        return Decision(held, f"{_plural(held, 'was', 'were')} needed {_within(spec)}")
+    return best
+
+
+def _retired(spec: ScaleSpec, load: Load, now_s: float) -> Decision:
+    now = load.in_flight + load.queued
+    if now:
+        count = min(ceil(now / spec.max_inputs), spec.max_containers)
+        why = f"no traffic goes here any more; {_number(now)} still in flight"
+        return Decision(count, f"{_arrow(load.replicas, count)}: {why}")
+    hold_s = min(RETIRED_HOLD_S, spec.scaledown_window_s)
+    count = int(load.replicas > 0 and load.window.idle_s(now_s) < hold_s)
+    return Decision(count, f"{_arrow(load.replicas, count)}: no traffic goes here any more")
+
+
+def _idle_reason(idle_s: float, spec: ScaleSpec) -> str:
+    if idle_s == float("inf"):
+        return "nothing has been called yet"
+    return f"nothing in flight for {_seconds(spec.scaledown_window_s)}"
+
+
+def _at_once_reason(spec: ScaleSpec, load: Load) -> str:
+    parts = [f"{_number(load.in_flight)} in flight"] if load.in_flight else []
+    if load.queued:
+        parts.append(f"{_number(load.queued)} queued")
+    said = " and ".join(parts) or "nothing in flight now"
+    return f"{said}, {spec.max_inputs} at a time per replica"
+
+
+def _mean_reason(mean: float, spec: ScaleSpec, window_s: float) -> str:
+    over = f"over target {_number(spec.target_inputs)}"
+    return f"{_number(mean)} in flight {over} in the last {_seconds(window_s)}"
+
+
+def _within(spec: ScaleSpec) -> str:
+    return f"within the last {_seconds(spec.scaledown_window_s)}"
+
+
+def _arrow(before: int, after: int) -> str:
+    return f"{before} → {after}" if before != after else f"{after}"
+
+
+def _plural(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
+
+
+def _seconds(value_s: float) -> str:
+    return f"{_number(value_s)} s"
+
+
+def _number(value: float) -> str:
+    """Return a number as people write it: whole from 10 on, one decimal below."""
+    if value >= 10 or value == int(value):
+        return f"{round(value)}"
+    return f"{value:.1f}" if value >= 0.1 else f"{value:.2g}"
