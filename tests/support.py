@@ -1,0 +1,92 @@
+"""What tests of several parts share: waiting on a predicate, state directories, process checks."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+T = TypeVar("T")
+
+POLL_S = 0.005
+
+
+def wait_until(
+    predicate: Callable[[], T],
+    timeout_s: float = 5.0,
+    *,
+    what: str = "",
+    seen: Callable[[], object] | None = None,
+) -> T:
+    """Return the first true value of `predicate`, asked every few milliseconds.
+
+    Args:
+        predicate: Asked again and again; its true value is returned.
+        timeout_s: Seconds until the test fails.
+        what: What is awaited, for the failure's text.
+        seen: Called at a time-out; what it returns is printed.
+
+    Raises:
+        AssertionError: It never became true; the text says what was seen last.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        value = predicate()
+        if value:
+            return value
+        if time.monotonic() >= deadline:
+            shown = seen() if seen is not None else value
+            raise AssertionError(f"not within {timeout_s} s: {what or predicate}; seen: {shown!r}")
+        time.sleep(POLL_S)
+
+
+@contextmanager
+def state_dir(prefix: str = "faas-") -> Iterator[Path]:
+    """Give a private directory with a path short enough for Unix sockets (108 bytes)."""
+    with TemporaryDirectory(prefix=prefix, dir="/tmp", ignore_cleanup_errors=True) as path:
+        os.chmod(path, 0o700)
+        yield Path(path)
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process exists and is no zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+
+
+def children(pid: int) -> list[int]:
+    """Return the direct children of a process that are alive."""
+    found: list[int] = []
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            found.extend(int(word) for word in thread.read_text().split())
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return [child for child in found if is_alive(child)]
+
+
+def descendants(pid: int) -> list[int]:
+    """Return all living processes below `pid`."""
+    found: list[int] = []
+    for child in children(pid):
+        found.append(child)
+        found.extend(descendants(child))
+    return found
+
+
+def resident_mib(pid: int) -> float:
+    """Return the resident memory of a process in MiB."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+
+def open_fds(pid: int | None = None) -> int:
+    """Return how many file descriptors a process (default: this one) holds."""
+    return len(os.listdir(f"/proc/{pid or os.getpid()}/fd"))
