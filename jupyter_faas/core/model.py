@@ -184,6 +184,8 @@ class Function(Value):
     name: str
     namespace: str = DEFAULT_NAMESPACE
     settings: FunctionSettings = FunctionSettings()
+    declared: FunctionSettings | None = None
+    """The settings of the last deploy; a deploy that repeats them leaves live changes alone."""
     latest: int
     """Number of the newest revision that was made live or is becoming so."""
     traffic: dict[int, int] = {}
