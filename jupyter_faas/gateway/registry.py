@@ -1,0 +1,389 @@
+"""All functions, revisions and traffic weights: in memory, written through a store first.
+
+The data plane reads (`find`, `FunctionEntry.route`), the control API changes. One change touches
+one function and changes of one function come one after the other; a change is in the store before
+anybody sees it, and is finished even if the request that asked for it goes away. What a deploy
+means is decided in `core/rollout.py`; subscribers (autoscaler, activator, events) are told after.
+
+Revisions are numbered 1, 2, 3 … as long as the function exists and no number is used twice; a
+function that is deleted and deployed again is a new one and starts at 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from difflib import get_close_matches
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from jupyter_faas.core import rollout
+from jupyter_faas.core.errors import FunctionNotFound, RevisionNotFound
+from jupyter_faas.core.model import (
+    DeployAnswer,
+    DeployRequest,
+    Function,
+    Revision,
+    RevisionState,
+    Scaling,
+)
+from jupyter_faas.core.names import DEFAULT_NAMESPACE
+from jupyter_faas.core.retention import kept
+from jupyter_faas.gateway.entries import FunctionEntry, RevisionEntry, table_of
+from jupyter_faas.gateway.interning import Interner
+from jupyter_faas.gateway.locks import KeyedLocks
+from jupyter_faas.gateway.store.base import Change, Store
+
+__all__ = ["FunctionEntry", "Registry", "RegistryChange", "RevisionEntry"]
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+
+class RegistryChange(NamedTuple):
+    """What subscribers are told, after the fact.
+
+    `kind` is `deployed` (a revision wants its first replica), `live` (traffic has moved),
+    `failed` (a revision will not get ready), `scaling` (settings), `removed` (a revision was
+    dropped) or `deleted` (the function with all its revisions).
+    """
+
+    kind: str
+    function: FunctionEntry
+    revision: RevisionEntry | None = None
+    strategy: str = "rolling"
+
+
+Subscriber = Callable[[RegistryChange], None]
+
+
+class Registry:
+    """Functions and revisions of all namespaces.
+
+    Args:
+        store: Opened before `load` is called.
+        wall_clock: Seconds since the epoch, for what people see.
+        newest_kept: Revisions of a function that are kept in any case.
+    """
+
+    def __init__(
+        self, store: Store, wall_clock: Callable[[], float], *, newest_kept: int = 10
+    ) -> None:
+        self._store = store
+        self._wall_clock = wall_clock
+        self._newest_kept = newest_kept
+        self._functions: dict[tuple[str, str], FunctionEntry] = {}
+        self._subscribers: list[Subscriber] = []
+        self._locks = KeyedLocks()
+        self._interner = Interner()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+
+    async def load(self) -> None:
+        """Take everything from the store; called once, before the gateway listens."""
+        contents = await self._store.load()
+        for function in contents.functions:
+            entry = FunctionEntry(self._shared(function))
+            self._functions[function.namespace, function.name] = entry
+        for revision in sorted(contents.revisions, key=lambda one: one.number):
+            owner = self._functions.get((revision.namespace, revision.function))
+            if owner is not None:
+                self._put_revision(owner, revision)
+
+    def find(self, namespace: str, name: str) -> FunctionEntry | None:
+        """Return a function, or None. On the hot path: one dictionary look-up."""
+        return self._functions.get((namespace, name))
+
+    def get(self, namespace: str, name: str) -> FunctionEntry:
+        """Return a function.
+
+        Raises:
+            FunctionNotFound: None has this name; names a similar one.
+        """
+        entry = self._functions.get((namespace, name))
+        if entry is None:
+            raise FunctionNotFound(self._not_found(namespace, name))
+        return entry
+
+    def get_revision(self, entry: FunctionEntry, number: int) -> RevisionEntry:
+        """Return a revision of a function.
+
+        Raises:
+            RevisionNotFound: It has none of this number (any more); names those there are.
+        """
+        found = entry.revisions.get(number)
+        if found is None:
+            there = ", ".join(map(str, entry.revisions))
+            raise RevisionNotFound(f"`{entry.name}` has no revision {number}; it has {there}.")
+        return found
+
+    def functions(self, namespace: str | None = None) -> Iterator[FunctionEntry]:
+        """Yield the functions of one namespace, or all."""
+        for entry in self._functions.values():
+            if namespace is None or entry.namespace == namespace:
+                yield entry
+
+    def __len__(self) -> int:
+        return len(self._functions)
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Call `subscriber` after each change, in the loop, in order. It must not block."""
+        self._subscribers.append(subscriber)
+
+    async def deploy(self, namespace: str, name: str, request: DeployRequest) -> DeployAnswer:
+        """Make the code of `request` what answers to `name`.
+
+        The same code as now: nothing changes but declared settings. Code of an earlier revision:
+        that one is live again under its number. New code: a new pending revision, which gets all
+        traffic when its first replica is ready.
+
+        Raises:
+            NameTaken: Another notebook or session has deployed the name since the caller looked.
+            InvalidSpec: The name, the strategy or the scaling cannot be.
+        """
+
+        async def change() -> DeployAnswer:
+            entry = self.find(namespace, name)
+            revisions = {} if entry is None else _values(entry)
+            function = None if entry is None else entry.function
+            now = self._wall_clock()
+            plan = rollout.deploy(namespace, name, function, revisions, request, now)
+            return await self._carry_out(plan, request)
+
+        return await self._exclusively(namespace, name, change)
+
+    async def rollback(self, namespace: str, name: str, to: int | None = None) -> Revision:
+        """Give all traffic to the previous live revision, or to number `to`; return it.
+
+        Raises:
+            FunctionNotFound: No such function.
+            RevisionNotFound: No such revision, or nothing to go back to.
+            InvalidSpec: The revision is pending or failed; the text says why.
+        """
+
+        async def change() -> Revision:
+            entry = self.get(namespace, name)
+            function = rollout.rollback(entry.function, _values(entry), to)
+            await self._save(entry, Change(namespace, name, function))
+            self._tell("live", entry, entry.latest)
+            return entry.latest.revision
+
+        return await self._exclusively(namespace, name, change)
+
+    async def set_traffic(
+        self, namespace: str, name: str, weights: dict[int, int]
+    ) -> dict[int, int]:
+        """Divide traffic by `weights` (number → weight > 0); return the new weights.
+
+        Raises:
+            FunctionNotFound: No such function.
+            RevisionNotFound: A number is unknown.
+            InvalidSpec: A revision is pending or failed; the text says why.
+        """
+
+        async def change() -> dict[int, int]:
+            entry = self.get(namespace, name)
+            function = rollout.traffic(entry.function, _values(entry), weights)
+            await self._save(entry, Change(namespace, name, function))
+            self._tell("live", entry)
+            return entry.function.traffic
+
+        return await self._exclusively(namespace, name, change)
+
+    async def set_scaling(self, namespace: str, name: str, changes: dict[str, Any]) -> Scaling:
+        """Change some of the scaling settings (by field name), live; return all of them.
+
+        Raises:
+            FunctionNotFound: No such function.
+            InvalidSpec: A value is out of range; the text names it.
+        """
+
+        async def change() -> Scaling:
+            entry = self.get(namespace, name)
+            function = rollout.scaling(entry.function, changes)
+            await self._save(entry, Change(namespace, name, function))
+            self._tell("scaling", entry)
+            return entry.function.settings.scaling
+
+        return await self._exclusively(namespace, name, change)
+
+    async def delete(self, namespace: str, name: str) -> None:
+        """Remove a function with its revisions; subscribers drain its replicas.
+
+        Raises:
+            FunctionNotFound: No such function.
+        """
+
+        async def change() -> None:
+            entry = self.get(namespace, name)
+            await self._store.delete(namespace, name)
+            del self._functions[namespace, name]
+            entry.is_deleted = True
+            self._tell("deleted", entry)
+            for revision in entry.revisions.values():
+                self._wake(revision)
+
+        await self._exclusively(namespace, name, change)
+
+    async def mark_ready(self, entry: RevisionEntry) -> None:
+        """Note that a first replica is ready: the revision gets all traffic if it is the latest.
+
+        Of a revision that is ready already or gone: nothing happens.
+        """
+        await self._settle(entry, RevisionState.READY, None)
+
+    async def mark_failed(self, entry: RevisionEntry, problem: dict[str, Any]) -> None:
+        """Note that a pending revision cannot get ready; what served before keeps serving.
+
+        Args:
+            entry: The revision; one that is not pending is left alone.
+            problem: RFC 9457 document of the reason.
+        """
+        await self._settle(entry, RevisionState.FAILED, problem)
+
+    async def settled(self, entry: RevisionEntry, timeout_s: float) -> Revision:
+        """Wait until a revision is ready or failed, at most `timeout_s`; return it as it is then.
+
+        Raises:
+            RevisionNotFound: It was removed meanwhile.
+        """
+        if entry.is_pending and not entry.is_removed and timeout_s > 0:
+            future = asyncio.get_running_loop().create_future()
+            waiting = self._waiting.setdefault(entry.key, [])
+            waiting.append(future)
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await future
+            except TimeoutError:
+                pass
+            finally:
+                waiting.remove(future)
+                if not waiting:
+                    self._waiting.pop(entry.key, None)
+        if entry.is_removed:
+            raise RevisionNotFound(
+                f"Revision {entry.number} of `{entry.function.name}` has been removed."
+            )
+        return entry.revision
+
+    async def close(self) -> None:
+        """Wait for changes that are being written."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _exclusively(
+        self, namespace: str, name: str, change: Callable[[], Awaitable[T]]
+    ) -> T:
+        """Run a change alone for its function, to its end even if the caller is cancelled."""
+
+        async def locked() -> T:
+            async with self._locks.hold((namespace, name)):
+                return await change()
+
+        task = asyncio.create_task(locked())
+        self._tasks.add(task)
+        task.add_done_callback(self._forget)
+        return await asyncio.shield(task)
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # Looked at: whoever asked may be gone.
+
+    async def _carry_out(self, plan: rollout.DeployPlan, request: DeployRequest) -> DeployAnswer:
+        function, revision = plan.function, plan.revision
+        changed = (revision,) if plan.is_revision_changed else ()
+        entry = self.find(function.namespace, function.name) or FunctionEntry(function)
+        if plan.is_changed:
+            change = Change(function.namespace, function.name, function, changed)
+            await self._save(entry, change)
+        current = entry.revisions[revision.number]
+        if plan.news:
+            self._tell(plan.news, entry, current, request.strategy)
+        elif plan.is_changed:
+            self._tell("scaling", entry)
+        return DeployAnswer(
+            function=entry.function, revision=current.revision, created=plan.is_created
+        )
+
+    async def _settle(
+        self, entry: RevisionEntry, state: RevisionState, problem: dict[str, Any] | None
+    ) -> None:
+        namespace, name = entry.function.namespace, entry.function.name
+
+        async def change() -> None:
+            if entry.is_removed or not entry.is_pending:
+                return
+            function, revision = rollout.settled(
+                entry.function.function, entry.revision, _values(entry.function), state, problem
+            )
+            is_moved = function.traffic != entry.function.function.traffic
+            await self._save(entry.function, Change(namespace, name, function, (revision,)))
+            self._wake(entry)
+            if state is RevisionState.FAILED:
+                self._tell("failed", entry.function, entry)
+            if is_moved or state is RevisionState.READY:
+                self._tell("live", entry.function, entry)
+
+        await self._exclusively(namespace, name, change)
+
+    async def _save(self, entry: FunctionEntry, change: Change) -> None:
+        """Write a change together with what retention drops, then make it true in memory."""
+        function = change.function or entry.function
+        states = {n: one.revision.state for n, one in entry.revisions.items()}
+        states |= {revision.number: revision.state for revision in change.revisions}
+        removed = sorted(set(states) - kept(function, states, self._newest_kept))
+        await self._store.save(change._replace(removed=tuple(removed)))
+        entry.function = self._shared(function)
+        entry.traffic = table_of(entry.function)
+        for revision in change.revisions:
+            self._put_revision(entry, revision)
+        self._functions[entry.namespace, entry.name] = entry
+        for number in removed:
+            self._tell("removed", entry, entry.revisions.pop(number))
+
+    def _put_revision(self, owner: FunctionEntry, revision: Revision) -> None:
+        shared = self._interner.revision(revision)
+        known = owner.revisions.get(revision.number)
+        if known is None:
+            owner.revisions[revision.number] = RevisionEntry(owner, shared)
+        else:
+            known.revision = shared
+
+    def _shared(self, function: Function) -> Function:
+        share = self._interner.share
+        return msgspec.structs.replace(
+            function, settings=share(function.settings), declared=share(function.declared)
+        )
+
+    def _tell(
+        self,
+        kind: str,
+        function: FunctionEntry,
+        revision: RevisionEntry | None = None,
+        strategy: str = "rolling",
+    ) -> None:
+        change = RegistryChange(kind, function, revision, strategy)
+        for subscriber in self._subscribers:
+            try:
+                subscriber(change)
+            except Exception:
+                # The change is durable; a defect in one subscriber must not undo the others.
+                _log.exception("a subscriber failed on %s of %s", kind, function)
+
+    def _wake(self, entry: RevisionEntry) -> None:
+        for future in self._waiting.get(entry.key, ()):
+            if not future.done():
+                future.set_result(None)
+
+    def _not_found(self, namespace: str, name: str) -> str:
+        names = [known for space, known in self._functions if space == namespace]
+        near = get_close_matches(name, names, n=1)
+        where = "" if namespace == DEFAULT_NAMESPACE else f" in namespace `{namespace}`"
+        hint = f"; there is `{near[0]}`" if near else ""
+        return f"No function `{name}` is deployed{where}{hint}."
+
+
+def _values(entry: FunctionEntry) -> dict[int, Revision]:
+    return {number: one.revision for number, one in entry.revisions.items()}

@@ -1,0 +1,74 @@
+"""The protocol of a store: where functions, revisions and invocation records survive.
+
+The registry writes here first and changes memory after, so a store is the truth and any process
+may be killed at any moment. One contract suite (tests/gateway/store_contract.py) runs against all
+of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from jupyter_faas.core.model import Function, InvocationRecord, Revision
+
+
+class Change(NamedTuple):
+    """What changes about one function; written as a whole or not at all."""
+
+    namespace: str
+    name: str
+    function: Function | None = None
+    """Its new value; None: it stays as it is."""
+    revisions: tuple[Revision, ...] = ()
+    """New ones, and those whose state has changed."""
+    removed: tuple[int, ...] = ()
+    """Numbers of revisions to drop."""
+
+
+class Contents(NamedTuple):
+    """Everything the registry needs at start-up."""
+
+    functions: list[Function]
+    revisions: list[Revision]
+
+
+class Store(Protocol):
+    """Keeps control state durably and invocation records soon.
+
+    All methods are called from the gateway's loop and never block it. They raise `ProviderError`
+    when the medium fails (full, busy, not writable: what was asked for is then not done) and
+    `InternalError` when the content cannot be read.
+    """
+
+    async def open(self) -> None:
+        """Get ready; brings an older schema up to date."""
+
+    async def load(self) -> Contents:
+        """Return all functions and revisions."""
+
+    async def save(self, change: Change) -> None:
+        """Write one function's change; durable when it returns, also against power loss."""
+
+    async def delete(self, namespace: str, name: str) -> None:
+        """Remove a function and its revisions; its invocation records stay."""
+
+    def add_invocations(self, records: Sequence[InvocationRecord]) -> None:
+        """Take records of ended invocations; they are durable within 100 ms. Never waits."""
+
+    async def invocation(self, invocation_id: str) -> InvocationRecord | None:
+        """Return the newest record with this id, also one that is not durable yet."""
+
+    async def invocations(
+        self, namespace: str, name: str | None = None, limit: int = 100
+    ) -> list[InvocationRecord]:
+        """Return the newest records of a namespace or one function, newest first."""
+
+    async def get_meta(self, key: str) -> str | None:
+        """Return a small text kept under `key`."""
+
+    async def set_meta(self, key: str, value: str) -> None:
+        """Keep a small text under `key`, durably."""
+
+    async def close(self) -> None:
+        """Write what is left and let go of the medium. Twice is fine."""
