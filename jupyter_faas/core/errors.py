@@ -229,7 +229,7 @@ class InvocationCancelled(ExecutionError):
 
 
 class ReplicaLost(ExecutionError):
-    """The process that ran the call ended; `extra["reason"]` says how: crashed, out_of_memory …"""
+    """The process that ran the call ended; `extra["reason"]` says how: crashed, out_of_memory."""
 
     code = "replica_lost"
     http_status = 502

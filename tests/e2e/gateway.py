@@ -7,15 +7,15 @@ import http.client
 import json
 import os
 import signal
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import psutil
-
 import jupyter_faas as faas
+from tests.support import descendants, is_alive, wait_until
+
+__all__ = ["Answer", "Gateway", "wait_until"]
 
 
 class Answer(NamedTuple):
@@ -34,28 +34,12 @@ class Answer(NamedTuple):
         return str(self.json()["code"])
 
 
-def wait_until(
-    look: Callable[[], Any],
-    timeout_s: float = 10.0,
-    *,
-    what: str = "condition",
-    pause_s: float = 0.02,
-) -> Any:
-    """Return the first true value of `look`; a time-out says what was seen last."""
-    deadline = time.monotonic() + timeout_s
-    while not (seen := look()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"{what}: not within {timeout_s} s; seen last: {seen!r}")
-        time.sleep(pause_s)
-    return seen
-
-
 class Gateway:
     """The embedded gateway of one state directory, and every process it has started."""
 
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
-        self._seen: dict[int, psutil.Process] = {}
+        self._seen: set[int] = set()
 
     def start(self) -> None:
         """Start it (or find it running) and make it the one this process calls."""
@@ -81,40 +65,35 @@ class Gateway:
         assert split.port
         return split.hostname, split.port
 
-    def processes(self) -> list[psutil.Process]:
-        """Return the gateway and all it has started, living ones only; remembers them."""
-        try:
-            gateway = psutil.Process(self.pid)
-            family = [gateway, *gateway.children(recursive=True)]
-        except (psutil.NoSuchProcess, FileNotFoundError):
-            family = []
-        self._seen.update({process.pid: process for process in family})
+    def processes(self) -> list[int]:
+        """Return the pids of the gateway and all it has started; remembers them."""
+        with contextlib.suppress(FileNotFoundError):
+            pid = self.pid
+            self._seen |= {pid, *descendants(pid)}
         return self.survivors()
 
-    def survivors(self) -> list[psutil.Process]:
+    def survivors(self) -> list[int]:
         """Return those of the processes seen so far that still run."""
-        return [process for process in self._seen.values() if is_running(process)]
+        return [pid for pid in sorted(self._seen) if is_alive(pid)]
 
     def kill(self) -> None:
         """kill -9 the gateway alone, and wait until it is gone."""
         self.processes()
         pid = self.pid
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not is_running(self._seen[pid]), what="gateway is gone")
+        wait_until(lambda: not is_alive(pid), what="the gateway is gone")
 
-    def stop(self) -> list[psutil.Process]:
+    def stop(self) -> list[int]:
         """End the gateway politely; return what it left behind (ended here, by pid)."""
         self.processes()
         with contextlib.suppress(ProcessLookupError, FileNotFoundError):
             os.kill(self.pid, signal.SIGTERM)
-        try:
-            wait_until(lambda: not self.survivors(), 15.0, what="everything has ended")
-        except AssertionError:
-            left = self.survivors()
-            for process in left:
-                process.kill()
-            return left
-        return []
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: not self.survivors(), 15.0)
+        left = self.survivors()
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        return left
 
     def connect(self, timeout_s: float = 30.0) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(*self.address, timeout=timeout_s)
@@ -157,10 +136,3 @@ class Gateway:
         listed = self.request("GET", f"/v1/functions/{name}/replicas").json()
         rows = listed["replicas"] if isinstance(listed, dict) else listed
         return [row for row in rows if row["state"] != "lost"]
-
-
-def is_running(process: psutil.Process) -> bool:
-    try:
-        return bool(process.is_running()) and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
