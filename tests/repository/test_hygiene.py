@@ -16,7 +16,9 @@ REGISTRY_HOSTS = re.compile(
     r"--(?:extra-)?index-url|\"resolved\"\s*:|deb\.debian\.org|artifactory|\bnexus\b",
     re.IGNORECASE,
 )
-MACHINE_PATHS = re.compile(r"(?<![\w.~$}])/(?:root|work|Users/\w+|home/(?!you\b|jovyan\b)\w+)/")
+MACHINE_PATHS = re.compile(
+    r"(?<![\w.~$}])/(?:root|work|Users/\w+|home/(?!you\b|ada\b|jovyan\b)\w+)/"
+)
 SECRETS = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}\b|"
     r"\bsk-[A-Za-z0-9]{32,}\b|\bxox[abp]-[0-9A-Za-z-]{20,}|"
