@@ -30,7 +30,10 @@ def wire_name(field: str) -> str:
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
 class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename=wire_name):
-    """Base of every model type: immutable, keyword-only, camelCase on the wire."""
+    """Base of every model type: immutable, keyword-only, camelCase on the wire.
+
+    `kw_only` is the one option that msgspec does not hand down: a subclass says it again.
+    """
 
 
 class Kind(StrEnum):
@@ -43,7 +46,7 @@ class Kind(StrEnum):
     CLASS = "class"
 
 
-class Resources(Value):
+class Resources(Value, kw_only=True):
     """Per replica. CPU in cores, memory in MiB; a limit of None is no limit."""
 
     cpu: float = 0.1
@@ -53,7 +56,7 @@ class Resources(Value):
     gpu: str | None = None
 
 
-class Retries(Value):
+class Retries(Value, kw_only=True):
     """How often and when a call that raised is run again."""
 
     max_retries: int = 0
@@ -62,7 +65,7 @@ class Retries(Value):
     max_delay_s: float = 60.0
 
 
-class Schedule(Value):
+class Schedule(Value, kw_only=True):
     """Cron or period; exactly one of `cron` and `period_s` is set."""
 
     cron: str | None = None
@@ -70,7 +73,7 @@ class Schedule(Value):
     period_s: float | None = None
 
 
-class Place(Value):
+class Place(Value, kw_only=True):
     """Where local replicas run: the deploying kernel's interpreter and surroundings."""
 
     interpreter: str
@@ -80,7 +83,7 @@ class Place(Value):
     """The shell's basics (PATH, HOME, LANG, TZ …), never the whole environment."""
 
 
-class Code(Value):
+class Code(Value, kw_only=True):
     """The package of a revision, by reference."""
 
     digest: str
@@ -100,7 +103,7 @@ class Code(Value):
     """Third-party modules it uses, with the versions seen by the notebook (environment stamp)."""
 
 
-class RevisionSpec(Value):
+class RevisionSpec(Value, kw_only=True):
     """Everything that changes what runs. Immutable; its fingerprint names the revision."""
 
     code: Code
@@ -120,7 +123,7 @@ class RevisionSpec(Value):
     place: Place | None = None
 
 
-class Scaling(Value):
+class Scaling(Value, kw_only=True):
     """How many replicas; changes without a new revision."""
 
     min_containers: int = 0
@@ -131,7 +134,7 @@ class Scaling(Value):
     """Wanted mean in flight per replica; None: the revision's `max_inputs`."""
 
 
-class FunctionSettings(Value):
+class FunctionSettings(Value, kw_only=True):
     """What belongs to the function, not to one revision of it."""
 
     scaling: Scaling = Scaling()
@@ -140,7 +143,7 @@ class FunctionSettings(Value):
     schedule: Schedule | None = None
 
 
-class Origin(Value):
+class Origin(Value, kw_only=True):
     """Who deployed a revision, from where. Nothing secret."""
 
     owner: str = ""
@@ -159,7 +162,7 @@ class RevisionState(StrEnum):
     FAILED = "failed"
 
 
-class Revision(Value):
+class Revision(Value, kw_only=True):
     """One immutable version of a function."""
 
     function: str
@@ -178,7 +181,7 @@ class Revision(Value):
     origin: Origin = Origin()
 
 
-class Function(Value):
+class Function(Value, kw_only=True):
     """A named remote callable."""
 
     name: str
@@ -205,7 +208,7 @@ class ReplicaState(StrEnum):
     LOST = "lost"
 
 
-class ReplicaStatus(Value):
+class ReplicaStatus(Value, kw_only=True):
     """One replica as shown to people."""
 
     id: str
@@ -220,7 +223,7 @@ class ReplicaStatus(Value):
     pid: int | None = None
 
 
-class DeployRequest(Value):
+class DeployRequest(Value, kw_only=True):
     """Body of `PUT /v1/functions/{name}`."""
 
     id: str
@@ -234,7 +237,7 @@ class DeployRequest(Value):
     strategy: str = "rolling"
 
 
-class DeployAnswer(Value):
+class DeployAnswer(Value, kw_only=True):
     """Answer to a deploy: which revision it is now."""
 
     function: Function
@@ -258,7 +261,7 @@ class Outcome(StrEnum):
     """Accepted and given up while queued."""
 
 
-class InvocationRecord(Value):
+class InvocationRecord(Value, kw_only=True):
     """One invocation, metered. Times in milliseconds, memory as the replica's limit."""
 
     id: str

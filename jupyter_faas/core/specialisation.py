@@ -11,7 +11,7 @@ from typing import Any
 from jupyter_faas.core.model import PROTOCOL_VERSION, Kind, Place, Retries, Value
 
 
-class Specialisation(Value):
+class Specialisation(Value, kw_only=True):
     """Everything a runner needs to serve one revision."""
 
     protocol: int = PROTOCOL_VERSION
@@ -40,7 +40,7 @@ class Specialisation(Value):
     place: Place | None = None
 
 
-class Hello(Value):
+class Hello(Value, kw_only=True):
     """Answer of a front to `GET /v1/runner`, and to a successful specialisation."""
 
     protocol: int = PROTOCOL_VERSION
@@ -57,7 +57,7 @@ class Hello(Value):
     modules: dict[str, str] = {}
 
 
-class CallEnd(Value):
+class CallEnd(Value, kw_only=True):
     """Body (msgpack) of an END frame, and of ENDED on the watch stream."""
 
     id: str
