@@ -1,0 +1,49 @@
+"""Threads started by a function belong to its invocation: they inherit its context variables.
+
+Python gives a new thread an empty context, so what it prints, and what it calls remotely, would
+belong to nobody. Installed in workers only.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from jupyter_faas.core.context import current
+
+
+def install() -> None:
+    """Make threads and thread pools run in the context in which they were asked."""
+    _patch_start()
+    _patch_submit()
+
+
+def _patch_start() -> None:
+    original = threading.Thread.start
+
+    @functools.wraps(original)
+    def start(self: threading.Thread) -> None:
+        if current.get() is not None:
+            run, context = self.run, contextvars.copy_context()
+            self.run = lambda: context.run(run)  # type: ignore[method-assign]
+        original(self)
+
+    threading.Thread.start = start  # type: ignore[method-assign]
+
+
+def _patch_submit() -> None:
+    original: Callable[..., Future[Any]] = ThreadPoolExecutor.submit
+
+    @functools.wraps(original)
+    def submit(
+        self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Future[Any]:
+        if current.get() is None:
+            return original(self, fn, *args, **kwargs)
+        return original(self, contextvars.copy_context().run, fn, *args, **kwargs)
+
+    ThreadPoolExecutor.submit = submit  # type: ignore[method-assign, assignment]
