@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from jupyter_faas.core.model import Function, InvocationRecord, Revision
+from jupyter_faas.gateway.store.rows import InvocationRow
 
 
 class Change(NamedTuple):
@@ -53,8 +54,8 @@ class Store(Protocol):
     async def delete(self, namespace: str, name: str) -> None:
         """Remove a function and its revisions; its invocation records stay."""
 
-    def add_invocations(self, records: Sequence[InvocationRecord]) -> None:
-        """Take records of ended invocations; they are durable within 100 ms. Never waits."""
+    def add_invocations(self, rows: Sequence[InvocationRow]) -> None:
+        """Take records of ended invocations, as rows; durable within 100 ms. Never waits."""
 
     async def invocation(self, invocation_id: str) -> InvocationRecord | None:
         """Return the newest record with this id, also one that is not durable yet."""

@@ -1,0 +1,52 @@
+"""The tables of the SQLite store, as a chain of migrations.
+
+`PRAGMA user_version` says how many were applied. A migration that has been released is never
+edited: a new one is added. Values are msgpack of the model types, whose new fields have defaults.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from jupyter_faas.core.errors import InternalError
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        "CREATE TABLE functions (namespace TEXT NOT NULL, name TEXT NOT NULL,"
+        " value BLOB NOT NULL, PRIMARY KEY (namespace, name)) WITHOUT ROWID",
+        "CREATE TABLE revisions (namespace TEXT NOT NULL, name TEXT NOT NULL,"
+        " number INTEGER NOT NULL, value BLOB NOT NULL,"
+        " PRIMARY KEY (namespace, name, number))",
+        "CREATE TABLE invocation_groups (seq INTEGER PRIMARY KEY AUTOINCREMENT,"
+        " ended_at REAL NOT NULL, count INTEGER NOT NULL, records BLOB NOT NULL)",
+        "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    ),
+)
+
+
+def migrate(
+    db: sqlite3.Connection, path: Path, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS
+) -> None:
+    """Apply the migrations that `db` lacks, each as a whole or not at all.
+
+    Raises:
+        InternalError: A newer version of this program has written the file.
+    """
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version > len(migrations):
+        raise InternalError(
+            f"The database {path} has schema {version}, this version knows {len(migrations)}: "
+            "a newer jupyter_faas has written it. Upgrade, or set another FAAS_STATE_DIR."
+        )
+    for number, statements in enumerate(migrations[version:], start=version + 1):
+        db.execute("BEGIN EXCLUSIVE")
+        try:
+            for statement in statements:
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {number}")
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
