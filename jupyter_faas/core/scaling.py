@@ -8,7 +8,6 @@ says which replicas go. Nothing here starts or stops anything.
 from __future__ import annotations
 
 from array import array
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -123,7 +122,7 @@ class ConcurrencyWindow:
     _index: int
     _level: int
     _peak: int
-    _peaks: deque[tuple[float, int]]
+    _peaks: list[tuple[float, int]]
     _since_s: float
     _start_s: float
     last_active_s: float
@@ -166,7 +165,7 @@ class ConcurrencyWindow:
             self._roll(now_s)
         peaks = self._peaks
         while peaks and peaks[0][0] <= now_s - window_s:
-            peaks.popleft()
+            del peaks[0]
         return max(self._peak, peaks[0][1]) if peaks else self._peak
 
     def idle_s(self, now_s: float) -> float:
@@ -188,7 +187,7 @@ class ConcurrencyWindow:
         self._edge_s = now_s + bucket_s
         self._edges = None
         self._peak = self._level
-        self._peaks = deque()
+        self._peaks = []
 
     def _roll(self, now_s: float) -> None:
         """Close every bucket that ended by `now_s`; at most a ring's worth is written."""
