@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from jupyter_faas.core.model import Function, InvocationRecord, Revision
-from jupyter_faas.gateway.store.rows import InvocationRow
 
 
 class Change(NamedTuple):
@@ -54,11 +53,11 @@ class Store(Protocol):
     async def delete(self, namespace: str, name: str) -> None:
         """Remove a function and its revisions; its invocation records stay."""
 
-    def add_invocations(self, rows: Sequence[InvocationRow]) -> None:
-        """Take records of ended invocations, as rows; durable within 100 ms. Never waits."""
+    def add_invocations(self, records: Sequence[InvocationRecord]) -> None:
+        """Take a group of records of ended invocations; durable within 100 ms. Never waits."""
 
     async def invocation(self, invocation_id: str) -> InvocationRecord | None:
-        """Return the newest record with this id, also one that is not durable yet."""
+        """Return the newest record with this id, also one taken a moment ago."""
 
     async def invocations(
         self, namespace: str, name: str | None = None, limit: int = 100

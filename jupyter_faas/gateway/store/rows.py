@@ -1,8 +1,7 @@
-"""Invocation records as plain rows: what the hot path makes and the store keeps.
+"""Invocation records as rows: how the store keeps a group of them in one value.
 
-A row is a tuple in the order of `InvocationRecord`'s fields. Making one costs a third of making a
-record, and a group of them is encoded in one go. New fields of the record go at its end, with a
-default, so that rows written by an older version stay readable.
+A row is a tuple in the order of `InvocationRecord`'s fields. New fields of the record go at its
+end, with a default, so that rows written by an older version stay readable.
 """
 
 from __future__ import annotations
@@ -22,11 +21,6 @@ _NAMESPACE, _FUNCTION = FIELDS.index("namespace"), FIELDS.index("function")
 _OUTCOME = FIELDS.index("outcome")
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[tuple[Any, ...]])
-
-
-def row_of(record: InvocationRecord) -> InvocationRow:
-    """Return a record as a row."""
-    return msgspec.structs.astuple(record)
 
 
 def record_of(row: InvocationRow) -> InvocationRecord:

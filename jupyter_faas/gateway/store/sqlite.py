@@ -1,9 +1,10 @@
 """The embedded store: one SQLite file (WAL), in a thread of its own.
 
 Control changes are committed with `synchronous=FULL`: durable when `save` returns. Invocation
-records are committed in groups (`synchronous=NORMAL`: a power cut may lose the newest groups, a
-kill does not): each group is one row that holds all its records, because a row and an index entry
-per call would cost more than the call. Looking one up reads groups from the newest on.
+records come in groups (metering makes one every 50 ms) and are committed with
+`synchronous=NORMAL`: a power cut may lose the newest groups, a kill does not. A group is one row
+that holds all its records, because a row and an index entry per call would cost more than the
+call. Looking one up reads groups from the newest on.
 """
 
 from __future__ import annotations
@@ -35,8 +36,6 @@ from jupyter_faas.gateway.store.thread import JobThread
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
-GROUP_S = 0.05
-"""Records of this span are committed together."""
 BUSY_MS = 3_000
 """How long another program's lock on the file is waited for."""
 KEPT_RECORDS = 100_000
@@ -70,8 +69,6 @@ class SqliteStore:
         self._kept_records = kept_records
         self._thread = JobThread("faas-store")
         self._connection: sqlite3.Connection | None = None
-        self._fresh: list[InvocationRow] = []
-        self._timer: asyncio.TimerHandle | None = None
         self._writes: set[asyncio.Future[None]] = set()
         self._groups_since_prune = 0
         self.lost_records = 0
@@ -94,17 +91,15 @@ class SqliteStore:
         """Remove a function and its revisions."""
         await self._do(lambda: self._delete(namespace, name))
 
-    def add_invocations(self, rows: Sequence[InvocationRow]) -> None:
-        """Take rows of ended invocations; they are durable within 100 ms."""
-        self._fresh.extend(rows)
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(GROUP_S, self._flush)
+    def add_invocations(self, records: Sequence[InvocationRecord]) -> None:
+        """Take a group of records of ended invocations; they are durable a moment later."""
+        group = [msgspec.structs.astuple(record) for record in records]
+        write = asyncio.ensure_future(self._do(lambda: self._add_group(group)))
+        self._writes.add(write)
+        write.add_done_callback(lambda done: self._written(done, len(group)))
 
     async def invocation(self, invocation_id: str) -> InvocationRecord | None:
         """Return the newest record with this id."""
-        for fresh in reversed(self._fresh):
-            if fresh[0] == invocation_id:
-                return record_of(fresh)
         row = await self._do(lambda: self._find_row(invocation_id))
         return None if row is None else record_of(row)
 
@@ -112,10 +107,8 @@ class SqliteStore:
         self, namespace: str, name: str | None = None, limit: int = 100
     ) -> list[InvocationRecord]:
         """Return the newest records of a namespace or one function, newest first."""
-        fresh = [row for row in reversed(self._fresh) if is_of(row, namespace, name)][:limit]
-        missing = limit - len(fresh)
-        older = await self._do(lambda: self._newest(namespace, name, missing)) if missing else []
-        return [record_of(row) for row in (*fresh, *older)]
+        rows = await self._do(lambda: self._newest(namespace, name, limit))
+        return [record_of(row) for row in rows]
 
     async def get_meta(self, key: str) -> str | None:
         """Return a small text kept under `key`."""
@@ -132,7 +125,6 @@ class SqliteStore:
         """Write what is left and close the file."""
         if self._connection is None:
             return
-        self._flush()
         await asyncio.gather(*self._writes, return_exceptions=True)
         await self._do(self._close)
         await self._thread.stop()
@@ -143,17 +135,6 @@ class SqliteStore:
                 return work()
 
         return self._thread.submit(guarded)
-
-    def _flush(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if not self._fresh:
-            return
-        rows, self._fresh = self._fresh, []
-        write = asyncio.ensure_future(self._do(lambda: self._add_group(rows)))
-        self._writes.add(write)
-        write.add_done_callback(lambda done: self._written(done, len(rows)))
 
     def _written(self, write: asyncio.Future[None], count: int) -> None:
         self._writes.discard(write)
