@@ -1,0 +1,97 @@
+"""The same no-op on Ray Serve, default and in its HAProxy mode, in turns with ours."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.client import Loaded, load
+from bench.gateway import define, fresh_gateway
+from bench.harness import Row, percentile
+
+PYTHON = Path(__file__).parents[1] / ".venv-ray/bin/python"
+APP = Path(__file__).parent / "peers/ray_noop.py"
+HAPROXY = {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1", "RAY_SERVE_ENABLE_HA_PROXY": "1"}
+CONNECTIONS = (1, 64)
+Address = tuple[str, int]
+
+
+def run() -> list[Row]:
+    """Measure both modes of the peer."""
+    if not PYTHON.exists():
+        raise RuntimeError("`make bench-ray` installs Ray into .venv-ray first")
+    return [*against("Ray Serve, HAProxy mode", HAPROXY, 2.0), *against("Ray Serve, default", {})]
+
+
+def against(label: str, variables: dict[str, str], least: float | None = None) -> list[Row]:
+    """Return one row per number of connections: calls/s and p50, ours over the peer's."""
+    with fresh_gateway() as running, ray_serve(variables) as (host, port):
+        noop = define("async def f(x=0):\n    return x\n", name="noop", max_inputs=64,
+                      max_containers=1)  # fmt: skip  # one call
+        noop.remote(1)
+        ours = running.head("noop") + b"1\r\n\r\n1"
+        peer = b"POST / HTTP/1.1\r\nHost: bench\r\nContent-Length: 1\r\n\r\n1"
+        return [
+            compare(label, connections, (running.address, ours), ((host, port), peer), least)
+            for connections in CONNECTIONS
+        ]
+
+
+def compare(
+    label: str,
+    connections: int,
+    ours: tuple[Address, bytes],
+    peer: tuple[Address, bytes],
+    least: float | None,
+) -> Row:
+    """Measure in turns, three times each."""
+    seen: tuple[Loaded, Loaded] = (Loaded(), Loaded())
+    for _ in range(3):
+        for into, (address, request) in zip(seen, (ours, peer), strict=True):
+            load(address, request, connections=connections, duration_s=0.3)
+            one = load(address, request, connections=connections, duration_s=2)
+            if one.failed:
+                raise RuntimeError(f"{one.failed} calls failed at {address}")
+            into.latencies_ms += one.latencies_ms
+            into.took_s += one.took_s
+    here, there = seen
+    ratio = here.per_s / there.per_s
+    p50, p50_peer = percentile(here.latencies_ms, 50), percentile(there.latencies_ms, 50)
+    return Row(
+        f"no-op over HTTP against {label}, {connections} connections",
+        f"{ratio:.1f} × ({here.per_s:,.0f} / {there.per_s:,.0f} calls/s; "
+        f"p50 {p50:.2f} / {p50_peer:.2f} ms)",
+        f"≥ {least:.0f} ×, lower p50" if least else "",
+        (ratio >= least and p50 < p50_peer) if least else None,
+        {"ours_per_s": here.per_s, "peer_per_s": there.per_s, "ours_p50_ms": p50,
+         "peer_p50_ms": p50_peer},
+    )  # fmt: skip  # numbers of one kind on one line
+
+
+@contextmanager
+def ray_serve(variables: dict[str, str]) -> Iterator[Address]:
+    """Run Ray Serve on a free port until the end of the block."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
+    peer = subprocess.Popen(
+        [str(PYTHON), str(APP), str(port)],
+        env=os.environ | quiet | variables,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert peer.stdin
+    assert peer.stdout
+    try:
+        if not any(line.strip() == "ready" for line in peer.stdout):
+            raise RuntimeError(f"Ray Serve did not start with {variables}")
+        yield ("127.0.0.1", port)
+    finally:
+        peer.stdin.close()
+        peer.wait(30)

@@ -1,0 +1,91 @@
+"""How long until an answer: from nothing at all, for a new function, and from zero replicas."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from bench.gateway import define, fresh_gateway, fresh_state
+from bench.harness import Row, percentile, summary, timed_ms, wait_until
+
+FROM_NOTHING = """
+import time
+from jupyter_faas import serverless
+
+@serverless
+def f(x):
+    return x + 1
+
+started = time.perf_counter()
+assert f.remote(1) == 2
+print((time.perf_counter() - started) * 1000)
+"""
+PLAIN = "def f(x):\n    return x + {n}\n"
+PANDAS = (
+    "import numpy as np\nimport pandas as pd\n"
+    "def f(x):\n    return int(pd.Series(np.arange(x)).sum()) + {n}\n"
+)
+
+
+def run() -> list[Row]:
+    """Measure all three."""
+    nothing = [from_nothing() for _ in range(5)]
+    with fresh_gateway():
+        plain = new_functions("plain", PLAIN, 60)
+        pandas = new_functions("pandas", PANDAS, 40)
+        cold = from_zero(functions=25, rounds=4)
+    return [
+        Row(
+            "nothing running → first `.remote()` answered",
+            f"p50 {percentile(nothing, 50) / 1000:.2f} s",
+            "≤ 1.5 s",
+            percentile(nothing, 50) <= 1500,
+            summary(nothing, "ms"),
+        ),
+        limits("new function, gateway up: `.remote()` answered", plain, 30, 80),
+        limits("… a function that uses numpy and pandas", pandas, 30, 80),
+        limits("cold start from zero, deployed function", cold, 12, 40),
+    ]
+
+
+def limits(figure: str, values_ms: list[float], p50_ms: float, p95_ms: float) -> Row:
+    """Return a row with limits for the median and the 95th percentile."""
+    p50, p95 = percentile(values_ms, 50), percentile(values_ms, 95)
+    return Row(
+        figure,
+        f"p50 {p50:.1f} ms, p95 {p95:.1f} ms",
+        f"p50 ≤ {p50_ms:.0f} ms, p95 ≤ {p95_ms:.0f} ms",
+        p50 <= p50_ms and p95 <= p95_ms,
+        summary(values_ms, "ms"),
+    )
+
+
+def from_nothing() -> float:
+    """Return the milliseconds of a first call in a new process with no gateway running."""
+    with fresh_state():
+        done = subprocess.check_output([sys.executable, "-c", FROM_NOTHING], text=True)
+    return float(done)
+
+
+def new_functions(name: str, source: str, count: int) -> list[float]:
+    """Return how long each of `count` never seen functions takes to its first answer."""
+    took_ms = []
+    for number in range(count):
+        function = define(source.format(n=number), name=f"{name}-{number}", scaledown_window=0.5)
+        took_ms.append(timed_ms(lambda function=function: function.remote(1)))
+    return took_ms
+
+
+def from_zero(*, functions: int, rounds: int) -> list[float]:
+    """Return how long a call takes that finds no replica, `functions` x `rounds` times."""
+    made = [
+        define(PLAIN.format(n=1000 + n), name=f"cold-{n}", scaledown_window=0.3)
+        for n in range(functions)
+    ]
+    for function in made:
+        function.remote(1)
+    took_ms = []
+    for _ in range(rounds):
+        wait_until(lambda: not any(f.replicas() for f in made), 30, "everything is at zero")
+        took_ms += [timed_ms(lambda f=f: f.remote(1)) for f in made]
+    return took_ms
