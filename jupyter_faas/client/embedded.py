@@ -52,6 +52,11 @@ class GatewayAddress(NamedTuple):
     provider: str
     version: str
 
+    @property
+    def address(self) -> str:
+        """What is connected to: `unix:PATH`."""
+        return f"unix:{self.socket}"
+
     def __repr__(self) -> str:
         return f"GatewayAddress(url={self.url!r}, version={self.version!r})"
 

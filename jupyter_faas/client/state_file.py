@@ -38,12 +38,17 @@ class GatewayState(msgspec.Struct, frozen=True, kw_only=True):
         return f"GatewayState(pid={self.pid}, url={self.url!r}, version={self.version!r})"
 
 
-def load_settings(environ: Mapping[str, str] = os.environ) -> tuple[Settings, Origins]:
-    """Return the effective settings of this process and where each came from.
+def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Return the effective settings of this process.
 
     Raises:
         InvalidSpec: A value cannot be used, or `faas.toml` cannot be read.
     """
+    return settings_and_origins(environ)[0]
+
+
+def settings_and_origins(environ: Mapping[str, str] = os.environ) -> tuple[Settings, Origins]:
+    """Return the effective settings and where each came from, for `doctor`. Errors as above."""
     path = config_path(environ)
     try:
         text = path.read_text(encoding="utf-8")
