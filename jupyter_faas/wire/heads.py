@@ -51,14 +51,22 @@ STATUS_LINES: dict[int, bytes] = {code: _status_line(code) for code in range(100
 BODYLESS_STATUSES = frozenset({*range(100, 200), 204, 304})
 
 
-def encode_head(first_line: bytes, headers: Headers) -> bytes:
+_USUALLY_WITH_BODY = frozenset({b"POST", b"PUT", b"PATCH"})
+
+
+def encode_head(first_line: bytes, headers: Headers, first_lines: int = 1) -> bytes:
     """Return the first line and all headers, each ended by CRLF, without the empty line.
+
+    Args:
+        first_line: Without its CRLF.
+        headers: Names and values.
+        first_lines: How many lines `first_line` is made of.
 
     Raises:
         IllegalHeader: A name or value holds CR, LF or NUL.
     """
     head = b"\r\n".join([first_line, *map(b": ".join, headers), b""])
-    lines = len(headers) + 1
+    lines = len(headers) + first_lines
     if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
         raise IllegalHeader("a header holds a line break or a NUL")
     return head
@@ -83,3 +91,33 @@ def end_to_end(headers: Headers) -> list[tuple[bytes, bytes]]:
         for pair in headers
         if pair[0] not in HOP_BY_HOP and pair[0] != b"content-length" and pair[0] not in dropped
     ]
+
+
+def encode_request(
+    method: bytes,
+    target: bytes,
+    authority: bytes,
+    headers: Headers,
+    content_length: int | None = 0,
+) -> bytes:
+    """Return the whole head of a request, the empty line included.
+
+    Args:
+        method: Upper case.
+        target: Path and query, percent-encoded.
+        authority: Value of Host.
+        headers: Without Host and framing.
+        content_length: Bytes of the body that follows; None announces chunks. Zero is said only
+            for methods that usually have a body.
+
+    Raises:
+        IllegalHeader: A space, line break or NUL where there may be none.
+    """
+    if b" " in target or b" " in method:
+        raise IllegalHeader("a request target holds a space")
+    head = encode_head(b"%b %b HTTP/1.1\r\nHost: %b" % (method, target, authority), headers, 2)
+    if content_length is None:
+        return b"%b%b\r\n" % (head, CHUNKED_LINE)
+    if content_length or method in _USUALLY_WITH_BODY:
+        return b"%bContent-Length: %d\r\n\r\n" % (head, content_length)
+    return head + b"\r\n"
