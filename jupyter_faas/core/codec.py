@@ -1,0 +1,137 @@
+"""Payloads: arguments, results and exceptions on their way between notebook and runner.
+
+A payload is sections (core/sections.py): a pickle of protocol 5, then its out-of-band buffers,
+which are neither copied nor joined. Classes of the notebook go by reference with their definition
+as fallback (core/classdata.py), so they come out as the reader's own classes. Functions of the
+notebook go by value.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Container
+from typing import Any
+
+from jupyter_faas.core.classdata import by_reference
+from jupyter_faas.core.classes import ClassTable
+from jupyter_faas.core.culprit import not_serializable
+from jupyter_faas.core.pickling import ByValuePickler, Chunks, TableUnpickler, reader
+from jupyter_faas.core.sections import Buffer, pack, unpack
+
+_IN_BAND_BYTES = 16 * 1024
+"""Smaller buffers stay in the pickle: a section costs more than the copy."""
+
+_MAX_CAUSES = 8
+
+NOTEBOOK = ClassTable("__main__")
+"""The table of a process that is itself the notebook (or script)."""
+
+
+def dumps(
+    value: Any,
+    *,
+    classes: ClassTable | None = None,
+    known: Container[str] = frozenset(),
+    root: str = "value",
+) -> list[Buffer]:
+    """Return the parts of a payload, to be sent in order.
+
+    Args:
+        value: Anything; arguments are `(args, kwargs)`.
+        classes: The table of this process; None: the notebook's.
+        known: Digests of classes that the reader has: they go without definition.
+        root: What to call `value` in an error, e.g. `result`.
+
+    Raises:
+        NotSerializable: Something in it cannot be pickled; the text names the path to it.
+    """
+    table = NOTEBOOK if classes is None else classes
+    try:
+        return _dump(value, table, known, is_optional=classes is not None)
+    except Exception as exc:
+        raise not_serializable(value, root, exc) from exc
+
+
+def loads(payload: Buffer, *, classes: ClassTable | None = None) -> Any:
+    """Return the value of a payload.
+
+    Arrays come out writable. A writable `payload` (bytearray, private mapping) is used in place,
+    without copying; out of a read-only one (bytes) each large buffer is copied once.
+
+    Raises:
+        sections.SectionError: These bytes are no payload.
+        NotSerializable: It names a class of a notebook that is unknown here, without definition.
+        Exception: What unpickling raises: a missing module, a constructor that fails.
+    """
+    head, *buffers = unpack(payload)
+    if buffers and buffers[0].readonly:
+        buffers = [memoryview(bytearray(buffer)) for buffer in buffers]
+    table = NOTEBOOK if classes is None else classes
+    return TableUnpickler(reader(head), table, buffers).load()
+
+
+def dumps_exception(
+    exc: BaseException, *, classes: ClassTable | None = None
+) -> list[Buffer] | None:
+    """Return the payload of an exception with its notes and causes, or None.
+
+    None: it cannot be pickled, or what comes out is not the same exception (tried here): its
+    caller then gets a `RemoteError` with the text. `loads` gives the exception itself.
+    """
+    table = NOTEBOOK if classes is None else classes
+    try:
+        parts = _dump(_Raised(exc, table), table, frozenset(), is_optional=True)
+        again = loads(b"".join(parts), classes=table)
+    except Exception:
+        return None
+    return parts if type(again) is type(exc) and str(again) == str(exc) else None
+
+
+def rebuild_raised(
+    exc: BaseException,
+    cause: BaseException | None,
+    context: BaseException | None,
+    is_suppressed: bool,
+) -> BaseException:
+    """Return an exception with what it came from; named in payloads."""
+    exc.__cause__ = cause
+    exc.__context__ = context
+    exc.__suppress_context__ = is_suppressed
+    return exc
+
+
+class _Raised:
+    """An exception on its way: `pickle` alone would drop its cause and context."""
+
+    def __init__(self, exc: BaseException, table: ClassTable, depth: int = 0) -> None:
+        self._exc, self._table, self._depth = exc, table, depth
+
+    def __reduce__(self) -> Any:
+        exc = self._exc
+        cause, context = self._link(exc.__cause__), self._link(exc.__context__)
+        return rebuild_raised, (exc, cause, context, exc.__suppress_context__)
+
+    def _link(self, exc: BaseException | None) -> _Raised | None:
+        if exc is None or self._depth >= _MAX_CAUSES:
+            return None
+        link = _Raised(exc, self._table, self._depth + 1)
+        try:
+            loads(b"".join(_dump(exc, self._table, frozenset(), True)), classes=self._table)
+        except Exception:
+            return None
+        return link
+
+
+def _dump(value: Any, table: ClassTable, known: Container[str], is_optional: bool) -> list[Buffer]:
+    chunks, buffers = Chunks(), []
+
+    def keep(buffer: pickle.PickleBuffer) -> bool:
+        raw = buffer.raw()
+        if raw.nbytes < _IN_BAND_BYTES:
+            return True
+        buffers.append([raw])
+        return False
+
+    reducer = by_reference(table, known, is_optional=is_optional)
+    ByValuePickler(chunks, reducer, keep).dump(value)
+    return pack([chunks, *buffers])

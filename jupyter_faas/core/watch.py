@@ -1,0 +1,181 @@
+"""Cheap tests whether what was captured is still what it was.
+
+Runs before every warm call, so each probe costs well under a microsecond: rebound names by
+identity (small plain values also by equality), containers and objects up to 64 KiB by content,
+larger ones by identity only. A probe may say "changed" too often, never too seldom: a new capture
+then finds the same fingerprint and nothing is deployed.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
+from typing import Any
+
+from jupyter_faas.core.canonical import ATOMS
+from jupyter_faas.core.functions import captured_globals
+from jupyter_faas.core.references import global_names, home_module, is_by_value
+
+SMALL_BYTES = 64 * 1024
+
+_MISSING: Any = type("Missing", (), {"__repr__": lambda self: "<missing>"})()
+_EMPTY: Any = type("Empty", (), {})()
+
+
+class _TooLarge(Exception):
+    """The content is larger than is compared by value."""
+
+
+class Watch:
+    """Collects probes while something is captured, and runs them afterwards."""
+
+    def __init__(self, dumps: Callable[[Any], bytes] | None = None) -> None:
+        self._names: list[tuple[dict[str, Any], tuple[tuple[str, Any], ...]]] = []
+        self._cells: list[tuple[CellType, Any]] = []
+        self._codes: list[tuple[FunctionType, CodeType, Any, Any]] = []
+        self._classes: list[tuple[type, int, tuple[tuple[str, Any], ...]]] = []
+        self._contents: list[tuple[Any, bytes]] = []
+        self._seen: dict[int, Any] = {}
+        self._dumps = dumps
+        self.large: list[Any] = []
+        """Objects whose change in place is not noticed."""
+
+    def is_current(self) -> bool:
+        """Return whether nothing has changed since the probes were made."""
+        for scope, names in self._names:
+            get = scope.get
+            for name, value in names:
+                now = get(name, _MISSING)
+                if now is not value and not _is_equal(now, value):
+                    return False
+        for function, code, defaults, kwdefaults in self._codes:
+            if function.__code__ is not code or function.__defaults__ is not defaults:
+                return False
+            if function.__kwdefaults__ is not kwdefaults:
+                return False
+        return self._are_closures_current() and self._are_contents_current()
+
+    def _are_closures_current(self) -> bool:
+        for cell, value in self._cells:
+            now = _content(cell)
+            if now is not value and not _is_equal(now, value):
+                return False
+        for cls, count, attributes in self._classes:
+            own = vars(cls)
+            if len(own) != count:
+                return False
+            for name, value in attributes:
+                if own.get(name, _MISSING) is not value:
+                    return False
+        return True
+
+    def _are_contents_current(self) -> bool:
+        for value, content in self._contents:
+            try:
+                if self._content_of(value) != content:
+                    return False
+            except Exception:
+                return False
+        return True
+
+    def add(self, value: Any) -> None:
+        """Watch a value and everything it reaches."""
+        kind = type(value)
+        if kind in ATOMS or kind is ModuleType or kind is BuiltinFunctionType:
+            return
+        if id(value) in self._seen:
+            return
+        self._seen[id(value)] = value
+        if kind is FunctionType:
+            self._add_function(value)
+        elif isinstance(value, type):
+            self._add_class(value)
+        elif (function := getattr(value, "__wrapped__", None)) is not None and callable(value):
+            self.add(function)
+        else:
+            self._add_content(value)
+
+    def add_names(self, scope: dict[str, Any], names: tuple[str, ...]) -> None:
+        """Watch names of a namespace, and what they hold."""
+        held = tuple((name, scope.get(name, _MISSING)) for name in names)
+        self._names.append((scope, held))
+        for _, value in held:
+            if value is not _MISSING:
+                self.add(value)
+
+    def _add_function(self, function: FunctionType) -> None:
+        if not is_by_value(function):
+            return
+        self._codes.append(
+            (function, function.__code__, function.__defaults__, function.__kwdefaults__)
+        )
+        for value in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
+            self.add(value)
+        for cell in function.__closure__ or ():
+            content = _content(cell)
+            self._cells.append((cell, content))
+            if content is not _EMPTY:
+                self.add(content)
+        if home_module(function) is None:
+            self.add_names(function.__globals__, global_names(function.__code__))
+        for value in vars(function).values():
+            self.add(value)
+
+    def _add_class(self, cls: type) -> None:
+        if not is_by_value(cls) or cls.__module__ in ("builtins", "types"):
+            return
+        own = dict(vars(cls))
+        own.pop("__dict__", None)
+        own.pop("__weakref__", None)
+        self._classes.append((cls, len(vars(cls)), tuple(own.items())))
+        for value in own.values():
+            inner = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
+            if isinstance(inner, FunctionType | type | list | dict | set):
+                self.add(inner)
+        for base in cls.__bases__:
+            self.add(base)
+
+    def _add_content(self, value: Any) -> None:
+        try:
+            self._contents.append((value, self._content_of(value)))
+        except _TooLarge:
+            self.large.append(value)
+        except Exception:
+            return
+
+    def _content_of(self, value: Any) -> bytes:
+        dump = self._dumps or _plain_content
+        return dump(value)
+
+
+class _Limited:
+    """A sink that gives up when more comes than is compared by value."""
+
+    def __init__(self) -> None:
+        self.chunks: list[bytes] = []
+        self._left = SMALL_BYTES
+
+    def write(self, chunk: bytes, /) -> None:
+        self._left -= len(chunk)
+        if self._left < 0:
+            raise _TooLarge
+        self.chunks.append(bytes(chunk))
+
+
+def _plain_content(value: Any) -> bytes:
+    sink = _Limited()
+    pickle.Pickler(sink, 5).dump(value)
+    return b"".join(sink.chunks)
+
+
+def _content(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return _EMPTY
+
+
+def _is_equal(now: Any, then: Any) -> bool:
+    kind = type(now)
+    return kind is type(then) and kind in ATOMS and now == then
