@@ -25,13 +25,17 @@ BATCH_BYTES = 16 << 10
 """So much pending output is sent without waiting."""
 CHUNK_BYTES = 64 << 10
 """Largest text handed to `Send` at once."""
+CROWDED_BYTES = 64 << 10
+"""Beyond this much pending output, printing waits for the caller."""
 HOLD_BYTES = 1 << 20
 """So much is held for a caller that takes nothing, where printing may not wait; more is dropped."""
 BURST_LINES = 32
 """So many lines per `FLUSH_S` are sent one by one."""
 
-Send = Callable[[int, bytes, bool], bool]
-"""(stream, text, may wait) → whether it was taken."""
+Send = Callable[[int, bytes], bool]
+"""(stream, text) → whether it was taken; False: no room now. May block where that is harmless."""
+WaitRoom = Callable[[], bool]
+"""Waits until there may be room; False: waiting is not allowed in this thread."""
 
 sink: ContextVar[CallOutput | None] = ContextVar("jupyter_faas_output", default=None)
 
@@ -73,24 +77,13 @@ class CallOutput:
     Args:
         send: Where the text goes.
         flusher: Flushes what is pending.
+        wait_room: Back-pressure for `send`s that do not block; None: they do.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_count",
-        "_dropped",
-        "_flusher",
-        "_is_sending",
-        "_lock",
-        "_pending",
-        "_send",
-        "_size",
-        "_window_end",
-    )  # fmt: skip
-
-    def __init__(self, send: Send, flusher: Flusher) -> None:
+    def __init__(self, send: Send, flusher: Flusher, wait_room: WaitRoom | None = None) -> None:
         self._send = send
         self._flusher = flusher
+        self._wait_room = wait_room
         self._lock = threading.RLock()
         self._pending: list[tuple[int, bytes]] = []
         self._size = 0
@@ -99,6 +92,11 @@ class CallOutput:
         self._window_end = 0.0
         self._count = 0
 
+    @property
+    def has_pending(self) -> bool:
+        """Whether something has not been sent yet."""
+        return bool(self._pending)
+
     def write(self, stream: int, data: bytes) -> None:
         """Take text; waits where the caller is slow and waiting is allowed."""
         with self._lock:
@@ -106,32 +104,44 @@ class CallOutput:
             self._size += len(data)
             if self._is_sending:  # a signal handler or finaliser that prints, inside `_flush`
                 return
-            if self._size >= BATCH_BYTES or (_ends_line(data) and self._is_calm()):
-                self._flush(may_wait=True)
-                return
-        self._flusher.later(self)
+            is_due = self._size >= BATCH_BYTES or (_ends_line(data) and self._is_calm())
+            if is_due:
+                self._flush()
+        if self._size >= CROWDED_BYTES:
+            self._make_room()
+        if self._pending:
+            self._flusher.later(self)
 
     def flush(self) -> None:
-        """Send all that is pending."""
+        """Send all that is pending, as far as there is room."""
         with self._lock:
             if self._pending and not self._is_sending:
-                self._flush(may_wait=True)
+                self._flush()
+
+    def flush_all(self) -> None:
+        """Send all that is pending; waits for room if this thread may."""
+        self.flush()
+        while self._pending and self._wait_room is not None and self._wait_room():
+            self.flush()
 
     def flush_soon(self) -> None:
-        """Send what can be sent without waiting; the rest is tried again later."""
-        with self._lock:
-            if self._is_sending:
-                return
-            with suppress(OSError):
-                self._flush(may_wait=False)
-            is_left = bool(self._pending)
-        if is_left:
+        """Send what can be sent without waiting for anybody; the rest is tried again later."""
+        if self._lock.acquire(blocking=False):
+            try:
+                if not self._is_sending:
+                    self._flush()
+            except OSError:
+                return  # the channel is gone, and this process with it
+            finally:
+                self._lock.release()
+        if self._pending:
             self._flusher.later(self)
 
     def redirect(self, send: Send) -> None:
         """Send everything from here on to another place: the invocation has ended."""
         with self._lock:
             self._send = send
+            self._wait_room = None
 
     def _is_calm(self) -> bool:
         now_s = time.monotonic()
@@ -141,39 +151,44 @@ class CallOutput:
         self._count += 1
         return self._count <= BURST_LINES
 
-    def _flush(self, *, may_wait: bool) -> None:
+    def _make_room(self) -> None:
+        while self._size >= CROWDED_BYTES:
+            if self._wait_room is None or not self._wait_room():
+                self._trim()
+                return
+            self.flush()
+
+    def _flush(self) -> None:
         pending, self._pending, self._size = self._pending, [], 0
         self._is_sending = True
         chunks = _merge(pending)
         done = 0
         try:
             for stream, text in chunks:
-                if not self._send_with_notice(stream, text, may_wait):
+                if not self._send_with_notice(stream, text):
                     break
                 done += 1
         finally:
             self._is_sending = False
-            self._keep(chunks[done:])
+            if done < len(chunks):
+                self._pending = chunks[done:] + self._pending
+                self._size = sum(len(text) for _, text in self._pending)
 
-    def _send_with_notice(self, stream: int, text: bytes, may_wait: bool) -> bool:
+    def _send_with_notice(self, stream: int, text: bytes) -> bool:
         if self._dropped:
             notice = f"\n[{self._dropped:,} bytes of output were dropped: the reader is slow]\n"
-            if not self._send(stream, notice.encode(), may_wait):
+            if not self._send(stream, notice.encode()):
                 return False
             self._dropped = 0
-        return self._send(stream, text, may_wait)
+        return self._send(stream, text)
 
-    def _keep(self, rest: list[tuple[int, bytes]]) -> None:
-        """Hold what was not taken in front of what came meanwhile; drop beyond the limit."""
-        if not rest:
-            return
-        rest.extend(self._pending)
-        size = sum(len(text) for _, text in rest)
-        while size > HOLD_BYTES:
-            _, text = rest.pop(0)
-            size -= len(text)
-            self._dropped += len(text)
-        self._pending, self._size = rest, size
+    def _trim(self) -> None:
+        """Hold no more than `HOLD_BYTES`; what is oldest is dropped, and counted."""
+        with self._lock:
+            while self._size > HOLD_BYTES:
+                _, text = self._pending.pop(0)
+                self._size -= len(text)
+                self._dropped += len(text)
 
 
 class ContextStream(io.TextIOBase):
