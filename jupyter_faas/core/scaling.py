@@ -16,10 +16,10 @@ from typing import NamedTuple
 from jupyter_faas.core.model import Scaling
 
 STABLE_S = 60.0
-"""Longest window over which mean concurrency is taken."""
+"""Longest window over which mean concurrency is taken, unless settings say otherwise."""
 
-PANIC_SHARE = 0.1
-"""The panic window as a share of the stable one: 6 s of 60 s."""
+PANIC_S = 6.0
+"""The shorter window that may only raise the answer; shrinks along with the stable one."""
 
 RETIRED_HOLD_S = 5.0
 """A revision without traffic keeps one replica this long after its last call."""
@@ -39,6 +39,8 @@ class ScaleSpec(NamedTuple):
     max_inputs: int = 1
     is_retired: bool = False
     """No traffic goes to it any more: no floor, no buffer, and it leaves soon."""
+    longest_stable_s: float = STABLE_S
+    longest_panic_s: float = PANIC_S
 
     @classmethod
     def of(cls, scaling: Scaling, max_inputs: int, *, is_retired: bool = False) -> ScaleSpec:
@@ -56,8 +58,13 @@ class ScaleSpec(NamedTuple):
 
     @property
     def stable_s(self) -> float:
-        """The stable window: `STABLE_S`, or less with a short `scaledown_window_s`."""
-        return min(STABLE_S, max(1.0, self.scaledown_window_s))
+        """The stable window: less than the longest with a short `scaledown_window_s`."""
+        return min(self.longest_stable_s, max(1.0, self.scaledown_window_s))
+
+    @property
+    def panic_s(self) -> float:
+        """The panic window, as much shorter as the stable one is."""
+        return self.longest_panic_s * self.stable_s / self.longest_stable_s
 
 
 class Load(NamedTuple):
@@ -78,6 +85,10 @@ class Decision:
 
     count: int
     reason: str
+
+    def sentence(self, before: int) -> str:
+        """Return the decision as people read it: `5 → 8: 23 in flight over target 3 …`."""
+        return f"{before} → {self.count}: {self.reason}"
 
 
 class ReplicaUse(NamedTuple):
@@ -271,7 +282,7 @@ def desired_replicas(spec: ScaleSpec, load: Load, now_s: float) -> Decision:
             count, why = spec.min_containers, f"min_containers={spec.min_containers}"
     if count > spec.max_containers:
         count, why = spec.max_containers, f"{why}; max_containers={spec.max_containers}"
-    return Decision(count, f"{_arrow(load.replicas, count)}: {why}")
+    return Decision(count, why)
 
 
 def choose_to_stop(replicas: Sequence[ReplicaUse], count: int) -> list[str]:
@@ -297,7 +308,7 @@ def _need(spec: ScaleSpec, load: Load, now_s: float) -> Decision:
     if not now and idle_s >= spec.scaledown_window_s:
         return Decision(0, _idle_reason(idle_s, spec))
     best = Decision(at_once, _at_once_reason(spec, load))
-    for window_s in (spec.stable_s * PANIC_SHARE, spec.stable_s):
+    for window_s in (spec.panic_s, spec.stable_s):
         mean = load.window.mean(now_s, window_s)
         wanted = ceil(mean / spec.target_inputs - _EPSILON)
         if wanted > best.count:
@@ -318,11 +329,10 @@ def _retired(spec: ScaleSpec, load: Load, now_s: float) -> Decision:
     now = load.in_flight + load.queued
     if now:
         count = min(ceil(now / spec.max_inputs), spec.max_containers)
-        why = f"no traffic goes here any more; {_number(now)} still in flight"
-        return Decision(count, f"{_arrow(load.replicas, count)}: {why}")
+        return Decision(count, f"no traffic goes here any more; {now} still in flight")
     hold_s = min(RETIRED_HOLD_S, spec.scaledown_window_s)
     count = int(load.replicas > 0 and load.window.idle_s(now_s) < hold_s)
-    return Decision(count, f"{_arrow(load.replicas, count)}: no traffic goes here any more")
+    return Decision(count, "no traffic goes here any more")
 
 
 def _idle_reason(idle_s: float, spec: ScaleSpec) -> str:
@@ -346,10 +356,6 @@ def _mean_reason(mean: float, spec: ScaleSpec, window_s: float) -> str:
 
 def _within(spec: ScaleSpec) -> str:
     return f"within the last {_seconds(spec.scaledown_window_s)}"
-
-
-def _arrow(before: int, after: int) -> str:
-    return f"{before} → {after}" if before != after else f"{after}"
 
 
 def _plural(count: int, one: str, many: str) -> str:

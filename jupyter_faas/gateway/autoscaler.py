@@ -1,0 +1,342 @@
+"""Has as many replicas running as `core/scaling.py` wants: the half with a clock.
+
+Poked at once when an invocation queues that no replica can take, told of what the registry and
+the fleet see, and ticking while any revision has replicas or work; a thousand sleeping functions
+cost a tick nothing. Every decision that changes a count is published with its reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from jupyter_faas.core.model import ReplicaState, RevisionState
+from jupyter_faas.core.scaling import (
+    Decision,
+    Load,
+    ReplicaUse,
+    ScaleSpec,
+    choose_to_stop,
+    desired_replicas,
+    start_delay_s,
+)
+from jupyter_faas.gateway.entries import FunctionEntry, RevisionEntry
+from jupyter_faas.gateway.registry import RegistryChange
+
+TICK_S = 1.0
+_FINEST_TICK_S = 0.1
+_COUNTED = frozenset({ReplicaState.STARTING, ReplicaState.READY, ReplicaState.BUSY})
+
+
+class FleetReplica(Protocol):
+    """What the autoscaler reads of a replica."""
+
+    @property
+    def id(self) -> str:
+        """Unique name."""
+
+    @property
+    def state(self) -> ReplicaState:
+        """What it is doing."""
+
+    @property
+    def in_flight(self) -> int:
+        """Invocations that hold a lease of it."""
+
+    @property
+    def last_used_s(self) -> float:
+        """Monotonic seconds of its last lease, or of its start."""
+
+
+R = TypeVar("R", bound=FleetReplica)
+
+
+class Fleet(Protocol[R]):
+    """Starts and ends replicas for the autoscaler."""
+
+    def replicas(self, entry: RevisionEntry) -> Sequence[R]:
+        """Return every replica of a revision, also draining ones."""
+
+    def start(self, entry: RevisionEntry, count: int) -> None:
+        """Begin to start `count` replicas; they are among `replicas` at once, as starting."""
+
+    def stop(self, replica: R) -> None:
+        """Drain a replica and end it; it does not count from now on."""
+
+
+class Loads(Protocol):
+    """Tells what revisions have to do; the activator."""
+
+    def load(self, entry: RevisionEntry, replicas: int) -> Load:
+        """Return the load of a revision that has `replicas`."""
+
+
+class Scaled(NamedTuple):
+    """A decision that changed a count, as published."""
+
+    entry: RevisionEntry
+    before: int
+    after: int
+    reason: str
+    at: float
+    """Wall clock, seconds since the epoch."""
+
+
+class Windows(NamedTuple):
+    """Settings of the policy. Seconds; see `ScaleSpec`."""
+
+    stable_s: float = 60.0
+    panic_s: float = 6.0
+
+
+class Autoscaler(Generic[R]):
+    """Decides for every revision that has replicas or work.
+
+    Args:
+        fleet: Starts and ends replicas.
+        loads: The activator.
+        max_replicas: Most replicas of all functions together.
+        clock: Monotonic seconds.
+        wall_clock: Seconds since the epoch, for what people see.
+        publish: Told every decision that changes a count.
+        windows: Lengths of the stable and the panic window.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet[R],
+        loads: Loads,
+        *,
+        max_replicas: int,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+        publish: Callable[[Scaled], None],
+        windows: Windows = Windows(),
+    ) -> None:
+        self._fleet = fleet
+        self._loads = loads
+        self._max_replicas = max_replicas
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._publish = publish
+        self._windows = windows
+        self._active: dict[str, RevisionEntry] = {}
+        self._dirty: dict[str, RevisionEntry] = {}
+        self._wanted_first: set[str] = set()
+        self._after_others: set[str] = set()
+        self._failures: dict[str, tuple[int, float]] = {}
+        self._last: dict[str, Scaled] = {}
+        self._run_soon: asyncio.Handle | None = None
+        self._tick: asyncio.TimerHandle | None = None
+        self._is_closed = False
+
+    def poke(self, entry: RevisionEntry) -> None:
+        """Look at a revision soon: something of it queues. Cheap; may be called per invocation."""
+        key = entry.key
+        if key in self._dirty or self._is_closed:
+            return
+        self._dirty[key] = entry
+        if self._run_soon is None:
+            self._run_soon = asyncio.get_running_loop().call_soon(self._run)
+
+    def on_change(self, change: RegistryChange) -> None:
+        """Subscriber of the registry: what was deployed, moved, changed or deleted."""
+        first = change.revision
+        if change.kind in ("deployed", "live") and first is not None:
+            self._wanted_first.add(first.key)
+            if change.strategy == "recreate":
+                self._after_others.add(first.key)
+        if change.kind == "removed" and first is not None:
+            self.poke(first)
+        for entry in change.function.revisions.values():
+            self.poke(entry)
+
+    def on_ready(self, entry: RevisionEntry) -> None:
+        """Note that a replica got ready: starts work (again)."""
+        self._failures.pop(entry.key, None)
+        self._wanted_first.discard(entry.key)
+        self.poke(entry)
+
+    def on_gone(self, entry: RevisionEntry, *, has_been_ready: bool) -> None:
+        """Note that a replica has ended, wanted or not; failing starts are made more slowly."""
+        if not has_been_ready:
+            failures = self._failures.get(entry.key, (0, 0.0))[0] + 1
+            self._failures[entry.key] = (failures, self._clock() + start_delay_s(failures))
+        for other in entry.function.revisions.values():
+            self.poke(other)
+        self.poke(entry)
+
+    def last(self, entry: RevisionEntry) -> Scaled | None:
+        """Return the last decision that changed a revision's count."""
+        return self._last.get(entry.key)
+
+    def room(self) -> int:
+        """Return how many replicas may still be started, all functions together."""
+        return self._max_replicas - sum(len(self._counted(one)) for one in self._active.values())
+
+    def can_grow(self, entry: RevisionEntry) -> bool:
+        """Return whether a revision may get more replicas than it has ready."""
+        counted = self._counted(entry)
+        if any(one.state is ReplicaState.STARTING for one in counted):
+            return True
+        spec = self._spec(entry)
+        return len(counted) < spec.max_containers and (self.room() > 0 or self._can_reclaim(entry))
+
+    def close(self) -> None:
+        """Decide nothing any more."""
+        self._is_closed = True
+        for handle in (self._run_soon, self._tick):
+            if handle is not None:
+                handle.cancel()
+
+    def _run(self) -> None:
+        self._run_soon = None
+        dirty, self._dirty = self._dirty, {}
+        now_s = self._clock()
+        for entry in dirty.values():
+            self._look_at(entry, now_s)
+        self._arm()
+
+    def _on_tick(self) -> None:
+        self._tick = None
+        for entry in tuple(self._active.values()):
+            self._dirty[entry.key] = entry
+        self._run()
+
+    def _arm(self) -> None:
+        if self._tick is None and self._active and not self._is_closed:
+            shortest = min(
+                one.function.function.settings.scaling.scaledown_window_s
+                for one in self._active.values()
+            )
+            delay_s = min(TICK_S, max(_FINEST_TICK_S, shortest / 4))
+            self._tick = asyncio.get_running_loop().call_later(delay_s, self._on_tick)
+
+    def _look_at(self, entry: RevisionEntry, now_s: float) -> None:
+        """Bring one revision to the count it should have, as far as there is room."""
+        self._active[entry.key] = entry
+        counted = self._counted(entry)
+        decision = self._decide(entry, counted, now_s)
+        missing = decision.count - len(counted)
+        if missing > 0:
+            missing = self._start(entry, missing, now_s)
+        elif missing < 0:
+            by_id = {one.id: one for one in counted}
+            for replica_id in choose_to_stop(_uses(counted), -missing):
+                self._fleet.stop(by_id[replica_id])
+        if missing:
+            self._note(entry, len(counted), len(counted) + missing, decision.reason)
+        if not decision.count:
+            self._sleep_if_done(entry)
+
+    def _decide(self, entry: RevisionEntry, counted: Sequence[R], now_s: float) -> Decision:
+        if entry.is_removed:
+            return Decision(0, "removed")
+        spec = self._spec(entry)
+        load = self._loads.load(entry, len(counted))
+        load.window.fit(now_s, spec.stable_s)
+        decision = desired_replicas(spec, load, now_s)
+        if entry.revision.state is RevisionState.FAILED:
+            return Decision(0, f"revision {entry.number} failed")
+        if decision.count == 0 and self._wants_first(entry):
+            return Decision(1, f"the first replica of revision {entry.number}")
+        return decision
+
+    def _wants_first(self, entry: RevisionEntry) -> bool:
+        """Whether one replica is wanted before anybody has called."""
+        return entry.is_pending or (entry.key in self._wanted_first and entry.is_live)
+
+    def _spec(self, entry: RevisionEntry) -> ScaleSpec:
+        """Return the limits of a revision; several live ones share the function's."""
+        scaling = entry.function.function.settings.scaling
+        is_retired = not entry.is_live and not entry.is_pending
+        spec = ScaleSpec.of(
+            scaling, entry.revision.spec.max_inputs, is_retired=is_retired
+        )._replace(longest_stable_s=self._windows.stable_s, longest_panic_s=self._windows.panic_s)
+        if len(entry.function.traffic.numbers) > 1 and entry.is_live:
+            others = sum(len(self._counted(o)) for o in entry.function.live() if o is not entry)
+            room = max(1, spec.max_containers - others)
+            spec = spec._replace(max_containers=room, min_containers=min(room, spec.min_containers))
+        return spec
+
+    def _start(self, entry: RevisionEntry, wanted: int, now_s: float) -> int:
+        """Start up to `wanted` replicas; return how many."""
+        if now_s < self._failures.get(entry.key, (0, 0.0))[1] or self._must_wait(entry):
+            return 0
+        room = self.room()
+        if room < wanted:
+            room += self._reclaim(entry, wanted - room)
+        count = max(0, min(wanted, room))
+        if count:
+            self._fleet.start(entry, count)
+        return count
+
+    def _must_wait(self, entry: RevisionEntry) -> bool:
+        """Whether a `recreate` still waits for the replicas of the other revisions to end."""
+        if entry.key not in self._after_others:
+            return False
+        others = (o for o in entry.function.revisions.values() if o is not entry)
+        if any(self._fleet.replicas(other) for other in others):
+            return True
+        self._after_others.discard(entry.key)
+        return False
+
+    def _reclaim(self, wanting: RevisionEntry, count: int) -> int:
+        """Stop idle replicas of others, least recently used first, that are above their floor."""
+        found = sorted(self._reclaimable(wanting), key=lambda pair: pair[1].last_used_s)[:count]
+        for entry, replica in found:
+            before = len(self._counted(entry))
+            self._fleet.stop(replica)
+            why = f"idle, and `{wanting.function.name}` waits for room"
+            self._note(entry, before, before - 1, why)
+        return len(found)
+
+    def _can_reclaim(self, wanting: RevisionEntry) -> bool:
+        return next(self._reclaimable(wanting), None) is not None
+
+    def _reclaimable(self, wanting: RevisionEntry) -> Iterator[tuple[RevisionEntry, R]]:
+        for entry in tuple(self._active.values()):
+            if entry is wanting or entry.is_pending or not _is_at_rest(entry):
+                continue
+            counted = self._counted(entry)
+            idle = [one for one in counted if one.state is ReplicaState.READY and not one.in_flight]
+            floor = entry.function.function.settings.scaling.min_containers * entry.is_live
+            idle.sort(key=lambda one: one.last_used_s)
+            yield from ((entry, one) for one in idle[: max(0, len(counted) - floor)])
+
+    def _counted(self, entry: RevisionEntry) -> list[R]:
+        """Return the replicas that are starting or serve."""
+        return [one for one in self._fleet.replicas(entry) if one.state in _COUNTED]
+
+    def _note(self, entry: RevisionEntry, before: int, after: int, reason: str) -> None:
+        sentence = Decision(after, reason).sentence(before)
+        scaled = Scaled(entry, before, after, sentence, self._wall_clock())
+        self._last[entry.key] = scaled
+        self._publish(scaled)
+
+    def _sleep_if_done(self, entry: RevisionEntry) -> None:
+        """Look no more at a revision without replicas or work, until it is poked."""
+        if self._fleet.replicas(entry) or not _is_at_rest(entry):
+            return
+        self._active.pop(entry.key, None)
+        if entry.is_removed:
+            self._wanted_first.discard(entry.key)
+            self._after_others.discard(entry.key)
+            self._failures.pop(entry.key, None)
+            self._last.pop(entry.key, None)
+
+
+def _is_at_rest(entry: RevisionEntry) -> bool:
+    pool = entry.pool
+    return pool is None or not (pool.running or pool.queued)
+
+
+def _uses(replicas: Sequence[FleetReplica]) -> list[ReplicaUse]:
+    return [
+        ReplicaUse(one.id, one.in_flight, one.last_used_s, one.state is ReplicaState.STARTING)
+        for one in replicas
+    ]
+
+
+__all__ = ["Autoscaler", "Fleet", "FleetReplica", "FunctionEntry", "Loads", "Scaled", "Windows"]
