@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_faas.core.errors import FaasError, walk
+from jupyter_faas.core.errors import walk
 from jupyter_faas.core.settings import PREFIX, Settings, meaning
 
 ROOT = Path(__file__).parents[2]
