@@ -22,8 +22,9 @@ def run() -> list[Row]:
     """Measure from the burst to the moment the tenth replica has a call."""
     took_ms = []
     with fresh_gateway(), ThreadPoolExecutor(10) as threads:
-        function = define(SOURCE, name="burst", max_containers=10, scaledown_window=0.3,
-                          min_containers=1)  # fmt: skip  # one call
+        function = define(
+            SOURCE, name="burst", max_containers=10, scaledown_window=0.3, min_containers=1
+        )
         list(threads.map(lambda _: function.remote(0.0), range(10)))  # a connection per thread
         for _ in range(8):
             wait_until(lambda: len(function.replicas()) == 1, 20, "back to one replica")

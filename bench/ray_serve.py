@@ -30,8 +30,9 @@ def run() -> list[Row]:
 def against(label: str, variables: dict[str, str], least: float | None = None) -> list[Row]:
     """Return one row per number of connections: calls/s and p50, ours over the peer's."""
     with fresh_gateway() as running, ray_serve(variables) as (host, port):
-        noop = define("async def f(x=0):\n    return x\n", name="noop", max_inputs=64,
-                      max_containers=1)  # fmt: skip  # one call
+        noop = define(
+            "async def f(x=0):\n    return x\n", name="noop", max_inputs=64, max_containers=1
+        )
         noop.remote(1)
         ours = running.head("noop") + b"1\r\n\r\n1"
         peer = b"POST / HTTP/1.1\r\nHost: bench\r\nContent-Length: 1\r\n\r\n1"
