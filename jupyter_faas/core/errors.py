@@ -5,6 +5,7 @@ FaasError                    code, http_status, retryable, fault
 ├─ UsageError                the caller must change something; nothing ran
 │  ├─ InvalidSpec 422 · NameTaken 409 · FunctionNotFound 404 · RevisionNotFound 404
 │  ├─ InvocationNotFound 404 · BadRequest 400 · PayloadTooLarge 413 · Unauthorized 401
+│  ├─ EventsGone 410         take a new snapshot
 │  ├─ Forbidden 403 · NotImplementedYet 501 · ResultNotJson 422
 │  ├─ NotSerializable 422    names the object and the path to it
 │  ├─ MissingPackages 422    names what the runner lacks and what to do
@@ -104,6 +105,13 @@ class InvocationNotFound(UsageError, LookupError):
 
     code = "invocation_not_found"
     http_status = 404
+
+
+class EventsGone(UsageError):
+    """Events since that number are no longer known: take a new snapshot and go on from there."""
+
+    code = "events_gone"
+    http_status = 410
 
 
 class PayloadTooLarge(UsageError):
