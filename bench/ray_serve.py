@@ -95,4 +95,4 @@ def ray_serve(variables: dict[str, str]) -> Iterator[Address]:
         yield ("127.0.0.1", port)
     finally:
         peer.stdin.close()
-        peer.wait(30)
+        peer.wait(60)  # Ray takes its time to end its own processes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 
 import ray
 from ray import serve
@@ -25,6 +24,4 @@ if __name__ == "__main__":
     serve.run(Noop.bind(), route_prefix="/")
     print("ready", flush=True)
     sys.stdin.read()  # until the benchmark closes its end
-    serve.shutdown()
     ray.shutdown()
-    time.sleep(0.5)
