@@ -7,7 +7,7 @@ section 11.1).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -121,3 +121,10 @@ def encode_request(
     if content_length or method in _USUALLY_WITH_BODY:
         return b"%bContent-Length: %d\r\n\r\n" % (head, content_length)
     return head + b"\r\n"
+
+
+def as_pairs(headers: Headers | Mapping[str, str]) -> Headers:
+    """Return headers given as text the way they are written."""
+    if isinstance(headers, Mapping):
+        return [(k.encode("latin-1"), v.encode("latin-1")) for k, v in headers.items()]
+    return headers
