@@ -11,7 +11,7 @@ from jupyter_faas.core.errors import Unauthorized
 @click.command("auth-header")
 @json_option
 def auth_header(as_json: bool) -> None:
-    r"""Print the Authorization header for your own HTTP calls.
+    r"""Print the header your own HTTP calls need.
 
     \b
     curl -H "$(jupyter-faas auth-header)" -d '{"text": "x"}' URL/function/NAME

@@ -26,7 +26,10 @@ from jupyter_faas.cli.output import json_option, show, to_json
 )
 @json_option
 def deploy(target: str, take_over: bool, strategy: str, as_json: bool) -> None:
-    """Run a file and deploy its functions: the decorated ones, or the only one, or FUNC."""
+    """Run a file and deploy its functions.
+
+    Those that are decorated, or the only one it defines, or FUNC.
+    """
     path, _, name = target.partition(":")
     module = run_file(Path(path))
     found = [named_function(module, name)] if name else functions_of(module)

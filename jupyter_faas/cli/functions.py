@@ -37,7 +37,7 @@ def list_functions(as_json: bool) -> None:
 @click.argument("name", required=False)
 @json_option
 def status(name: str | None, as_json: bool) -> None:
-    """Show what is: of one function, or of the gateway and all of them."""
+    """Show one function, or the gateway and all."""
     if name is not None:
         show(find(name).status(), as_json)
         return
@@ -68,7 +68,10 @@ def logs(name: str, follow: bool, tail: int, as_json: bool) -> None:
 @click.argument("revision", required=False, type=int)
 @json_option
 def rollback(name: str, revision: int | None, as_json: bool) -> None:
-    """Give all traffic to the previous live revision, or to REVISION."""
+    """Go back to an earlier revision.
+
+    To REVISION, or to the one that was live before.
+    """
     show(find(name).rollback(revision), as_json)
 
 
@@ -77,7 +80,10 @@ def rollback(name: str, revision: int | None, as_json: bool) -> None:
 @click.argument("weights", nargs=-1, metavar="[REVISION=WEIGHT]...")
 @json_option
 def traffic(name: str, weights: tuple[str, ...], as_json: bool) -> None:
-    """Show how traffic is split over revisions, or split it: traffic NAME 3=90 4=10."""
+    """Show or split the traffic of revisions.
+
+    `traffic NAME 3=90 4=10` gives revision 3 nine of ten calls.
+    """
     wanted = dict(map(_weight, weights))
     function = find(name)
     split = function.traffic(wanted) if wanted else function.traffic()
@@ -99,7 +105,10 @@ def traffic(name: str, weights: tuple[str, ...], as_json: bool) -> None:
 @click.option("--scaledown-window", type=float, help="Seconds idle before scaling down.")
 @json_option
 def scale(name: str, as_json: bool, **limits: float | None) -> None:
-    """Change how many replicas a function may have, at once and without a new revision."""
+    """Change how many replicas there may be.
+
+    At once, and without a new revision.
+    """
     given = {option: value for option, value in limits.items() if value is not None}
     if not given:
         raise click.UsageError("Say what to change, e.g. --min-containers 1.")
@@ -110,7 +119,7 @@ def scale(name: str, as_json: bool, **limits: float | None) -> None:
 @click.argument("name")
 @json_option
 def delete(name: str, as_json: bool) -> None:
-    """Delete a function, its revisions and its replicas."""
+    """Delete a function with all it has."""
     find(name).delete()
     click.echo(to_json({"deleted": name}) if as_json else f"{name} is deleted")
 

@@ -38,7 +38,10 @@ _FIGURES = {
 @click.option("--timeout", type=float, help="Seconds the call may take, everything included.")
 @json_option
 def invoke(name: str, data: str, timeout: float | None, as_json: bool) -> None:
-    """Call a function with JSON and print what it returns. Interrupting cancels the call."""
+    """Call a function and print what it returns.
+
+    Interrupting (Ctrl-C) cancels the call.
+    """
     from jupyter_faas.client.connect import gateway  # noqa: PLC0415 - help must be quick
 
     body = read_data(data)

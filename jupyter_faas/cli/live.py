@@ -1,0 +1,103 @@
+"""The life of one gateway process once it may import what it likes.
+
+Composes provider, store and service, tells clients where they are, and waits for the end: a
+signal, or nobody needing it any more. Called by `serve.py` only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Coroutine
+
+import uvloop
+
+from jupyter_faas.client.state_file import GatewayState, mark_ended, write_state
+from jupyter_faas.core.model import PROTOCOL_VERSION
+from jupyter_faas.core.settings import Settings, StatePaths
+from jupyter_faas.core.version import VERSION
+from jupyter_faas.gateway.idle import unused
+from jupyter_faas.gateway.service import GatewayService
+from jupyter_faas.gateway.store.sqlite import SqliteStore
+from jupyter_faas.providers.local.process import ZygoteProcess
+from jupyter_faas.providers.local.provider import LocalProvider
+
+
+def run(
+    settings: Settings, first: ZygoteProcess, tell: Callable[[str], None], idle_exit_s: float
+) -> None:
+    """Run a gateway until it ends.
+
+    Args:
+        settings: Effective settings, with a token.
+        first: The zygote that has been started already.
+        tell: Called with the address once it answers.
+        idle_exit_s: Unused for so long, it ends by itself; 0: never.
+    """
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_live(settings, first, tell, idle_exit_s))
+
+
+async def _live(
+    settings: Settings, first: ZygoteProcess, tell: Callable[[str], None], idle_exit_s: float
+) -> None:
+    paths = StatePaths(settings.state_dir)
+    told = _told_to_end()
+    service = _compose(settings, paths, first)
+    await service.start()
+    try:
+        write_state(paths, _state(service, settings, paths))
+        tell(service.url)
+        await _until(told, unused(idle_exit_s, service.use, time.monotonic))
+    finally:
+        # First: who comes now must not find this one.
+        mark_ended(paths, os.getpid())
+        await service.stop()
+
+
+def _compose(settings: Settings, paths: StatePaths, first: ZygoteProcess) -> GatewayService:
+    provider = LocalProvider(settings, first=first)
+    store = SqliteStore(paths.database, time.time, kept_records=settings.invocation_retention)
+    return GatewayService(settings, provider, store, time.monotonic)
+
+
+def _state(service: GatewayService, settings: Settings, paths: StatePaths) -> GatewayState:
+    return GatewayState(
+        pid=os.getpid(),
+        socket=str(paths.socket),
+        url=service.url,
+        token=settings.gateway_token,
+        version=VERSION,
+        protocol=PROTOCOL_VERSION,
+        started_at=time.time(),
+    )
+
+
+def _told_to_end() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set; the second signal ends the process at once."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def tell() -> None:
+        if told.is_set():
+            os._exit(1)
+        told.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, tell)
+    return told
+
+
+async def _until(told: asyncio.Event, unused: Coroutine[None, None, None]) -> None:
+    waits = [asyncio.ensure_future(told.wait()), asyncio.ensure_future(unused)]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
