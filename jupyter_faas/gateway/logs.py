@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from heapq import merge
+from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -66,6 +67,12 @@ class Ring:
             oldest = self.pieces.popleft()
             self._size_bytes -= len(oldest.text) + _PIECE_COST
             self.dropped_to = oldest.seq
+
+    def after(self, seq: int) -> list[Piece]:
+        """Return the pieces after number `seq`; costs as much as there are."""
+        newer = list(takewhile(lambda piece: piece.seq > seq, reversed(self.pieces)))
+        newer.reverse()
+        return newer
 
 
 class Logs:
@@ -143,12 +150,8 @@ class Logs:
             invocation: Only of this invocation; empty: all.
         """
         rings = self._rings.get((namespace, function), {}).values()
-        pieces = merge(*(ring.pieces for ring in rings), key=lambda piece: piece.seq)
-        chosen = [
-            piece
-            for piece in pieces
-            if piece.seq > after and (not invocation or piece.invocation == invocation)
-        ]
+        pieces = merge(*(ring.after(after) for ring in rings), key=lambda piece: piece.seq)
+        chosen = [piece for piece in pieces if invocation in ("", piece.invocation)]
         return chosen, max((ring.dropped_to for ring in rings), default=0)
 
     async def follow(

@@ -1,0 +1,108 @@
+"""Numbers of a function as people see them: what is going on, and what has ended how.
+
+Everything is measured: sums over the pools of its revisions, which count every invocation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from jupyter_faas.core.model import Outcome
+
+if TYPE_CHECKING:
+    from jupyter_faas.gateway.activator import Pool
+    from jupyter_faas.gateway.entries import FunctionEntry
+
+_BAD = (Outcome.ERROR, Outcome.TIMEOUT, Outcome.LOST)
+
+
+class Counts(NamedTuple):
+    """Sums over the revisions of one function, since this gateway has started."""
+
+    in_flight: int = 0
+    queued: int = 0
+    accepted: int = 0
+    ended: int = 0
+    errors: int = 0
+    """Ended by an error of the code, a time-out or a lost replica."""
+    cancelled: int = 0
+    dead: int = 0
+    """Given up while queued."""
+    rejected: int = 0
+    """Never accepted: no place to wait."""
+    cold_starts: int = 0
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+
+    def plain(self) -> dict[str, float | int | None]:
+        """Return them by wire names."""
+        return dict(zip(_NAMES, self, strict=True))
+
+
+_NAMES = (
+    "inFlight",
+    "queued",
+    "accepted",
+    "ended",
+    "errors",
+    "cancelled",
+    "dead",
+    "rejected",
+    "coldStarts",
+    "p50Milliseconds",
+    "p95Milliseconds",
+)
+
+
+def counts_of(entry: FunctionEntry) -> Counts:
+    """Return the counts of a function."""
+    pools = list(_pools(entry))
+    if not pools:
+        return Counts()
+    latency = [sum(bins) for bins in zip(*(pool.latency for pool in pools), strict=True)]
+    return Counts(
+        in_flight=sum(pool.running for pool in pools),
+        queued=sum(pool.queued for pool in pools),
+        accepted=sum(pool.accepted for pool in pools),
+        ended=sum(latency),
+        errors=sum(pool.outcomes[bad] for pool in pools for bad in _BAD),
+        cancelled=sum(pool.cancelled for pool in pools),
+        dead=sum(pool.dead for pool in pools),
+        rejected=sum(pool.rejected for pool in pools),
+        cold_starts=sum(pool.cold_starts for pool in pools),
+        p50_ms=quantile_ms(latency, 0.50),
+        p95_ms=quantile_ms(latency, 0.95),
+    )
+
+
+def quantile_ms(bins: Sequence[int], share: float) -> float | None:
+    """Return a quantile of times counted by the bit length of their microseconds.
+
+    Within a bin times are taken as even; a bin doubles, so this is right to a factor of two and
+    mostly much better. None: nothing was counted.
+    """
+    total = sum(bins)
+    if not total:
+        return None
+    wanted = share * total
+    seen = 0
+    for length, count in enumerate(bins):
+        if count and seen + count >= wanted:
+            low = 0 if length == 0 else 1 << (length - 1)
+            high = 1 << length
+            return round((low + (high - low) * (wanted - seen) / count) / 1000, 3)
+        seen += count
+    return None
+
+
+def in_flight_and_queued(entries: Iterable[FunctionEntry]) -> tuple[int, int]:
+    """Return how much runs and waits over several functions."""
+    pools = [pool for entry in entries for pool in _pools(entry)]
+    return sum(pool.running for pool in pools), sum(pool.queued for pool in pools)
+
+
+def _pools(entry: FunctionEntry) -> Iterator[Pool]:
+    for revision in entry.revisions.values():
+        if revision.pool is not None:
+            yield revision.pool  # type: ignore[misc]  # the activator makes no other slots
