@@ -117,6 +117,18 @@ class WaitingRoom:
         waiter = next(reversed(longest))
         return longest[waiter], waiter
 
+    def overdue(self, now_s: float) -> tuple[list[tuple[Slots, Waiter]], float]:
+        """Return who waited past its deadline, and the next deadline (infinite: none)."""
+        late: list[tuple[Slots, Waiter]] = []
+        next_s = float("inf")
+        for queue in self._queues.values():
+            for waiter, slots in queue.items():
+                if waiter.deadline_s <= now_s:
+                    late.append((slots, waiter))
+                elif waiter.deadline_s < next_s:
+                    next_s = waiter.deadline_s
+        return late, next_s
+
     def enter(self, slots: Slots, waiter: Waiter, *, at_head: bool = False) -> None:
         """Count a waiter in; bounds are the business of `victim_for`."""
         queue = self._queues.setdefault(slots.function_key, OrderedDict())
@@ -142,12 +154,14 @@ class Slots:
         function_key: Names its function, for the bounds of the waiting room.
         max_inputs: Leases per replica, ≥ 1.
         room: Shared by all functions of a gateway.
+
+    Attributes:
+        queue: Who waits, in order; to be read only.
     """
 
     __slots__ = (
         "_by_load",
         "_lowest",
-        "_waiting",
         "accepted",
         "cancelled",
         "dead",
@@ -155,6 +169,7 @@ class Slots:
         "function_key",
         "key",
         "max_inputs",
+        "queue",
         "replicas",
         "room",
         "running",
@@ -167,19 +182,19 @@ class Slots:
         self.room = room
         self.replicas: dict[str, Replica] = {}
         self.accepted = self.running = self.done = self.dead = self.cancelled = 0
-        self._waiting: OrderedDict[Waiter, None] = OrderedDict()
+        self.queue: OrderedDict[Waiter, None] = OrderedDict()
         self._by_load: list[dict[Replica, None]] = [{}]
         self._lowest = max_inputs
 
     @property
     def queued(self) -> int:
         """How many invocations wait."""
-        return len(self._waiting)
+        return len(self.queue)
 
     @property
     def waiting(self) -> tuple[Waiter, ...]:
         """The queue, its head first."""
-        return tuple(self._waiting)
+        return tuple(self.queue)
 
     @property
     def free(self) -> int:
@@ -192,7 +207,7 @@ class Slots:
 
     def take(self, waiter: Waiter) -> Replica | None:
         """Accept an invocation and lease it the least loaded replica; None: it has to queue."""
-        if self._waiting or self._lowest >= self.max_inputs:
+        if self.queue or self._lowest >= self.max_inputs:
             return None
         self.accepted += 1
         return self._lease(waiter)
@@ -228,8 +243,8 @@ class Slots:
         """Lease free slots to the head of the queue; drop who waited past its deadline."""
         granted: list[Waiter] = []
         expired: list[Waiter] = []
-        while self._waiting and self._lowest < self.max_inputs:
-            waiter = next(iter(self._waiting))
+        while self.queue and self._lowest < self.max_inputs:
+            waiter = next(iter(self.queue))
             if waiter.deadline_s <= now_s:
                 self.withdraw(waiter)
                 expired.append(waiter)
@@ -318,14 +333,14 @@ class Slots:
 
     def _wait(self, waiter: Waiter, *, at_head: bool) -> None:
         waiter.is_queued = True
-        self._waiting[waiter] = None
+        self.queue[waiter] = None
         if at_head:
-            self._waiting.move_to_end(waiter, last=False)
+            self.queue.move_to_end(waiter, last=False)
         self.room.enter(self, waiter, at_head=at_head)
 
     def _unwait(self, waiter: Waiter) -> None:
         waiter.is_queued = False
-        del self._waiting[waiter]
+        del self.queue[waiter]
         self.room.leave(self, waiter)
 
     def _place(self, replica: Replica, load: int) -> None:

@@ -153,6 +153,17 @@ def test_a_flooded_room_still_takes_the_first_of_another_function():
         modest.enqueue(waiter("third"))
 
 
+def test_the_room_tells_who_is_overdue_and_when_to_look_again():
+    room = WaitingRoom(10, 10)
+    one, two = make(room=room), make(room=room, function="g", revision="g/1")
+    late, soon, later = waiter("a", 1.0), waiter("b", 3.0), waiter("c", 7.0)
+    one.enqueue(late)
+    one.enqueue(later)
+    two.enqueue(soon)
+    assert room.overdue(2.0) == ([(one, late)], 3.0)
+    assert WaitingRoom(1, 1).overdue(2.0) == ([], float("inf"))
+
+
 class SlotsMachine(RuleBasedStateMachine):
     """Random life of two functions against a plain model of who waits and who runs."""
 

@@ -1,0 +1,319 @@
+"""Lets calls in: who asks, for which function and revision, until when; and sees them out.
+
+The front door gives every exchange on an invocation path to `Calls`. What is refused here was
+never accepted and is only counted. Everything else lives as an `Invocation` in `active` until it
+is settled: then it is recorded exactly once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from jupyter_faas.core.errors import (
+    BadRequest,
+    FaasError,
+    InvocationTimeout,
+    NotImplementedYet,
+    QueueFull,
+    from_problem,
+)
+from jupyter_faas.core.model import Outcome, RevisionState
+from jupyter_faas.core.slots import Replica as SlotsReplica
+from jupyter_faas.gateway import heads, lineage, problems
+from jupyter_faas.gateway.auth import Authority, Grant
+from jupyter_faas.gateway.invocation import FOREVER, Invocation, too_large
+from jupyter_faas.gateway.replica import Replica
+from jupyter_faas.wire.exchange import Exchange
+
+if TYPE_CHECKING:
+    from jupyter_faas.core.ids import InvocationIds
+    from jupyter_faas.gateway.activator import Activator, Pool
+    from jupyter_faas.gateway.entries import FunctionEntry, RevisionEntry
+    from jupyter_faas.gateway.metering import Metering
+    from jupyter_faas.gateway.registry import Registry
+
+CHECK_S = 0.5
+"""How often waits without a deadline of their own are looked at."""
+
+SLACK_S = 15.0
+"""What a front may take beyond a function's own time-outs before it is given up."""
+
+
+class Calls:
+    """All calls of one gateway.
+
+    Args:
+        registry: Finds functions.
+        activator: Slots and queues.
+        authority: Judges tokens.
+        metering: Gets a record of each settled call.
+        ids: Makes invocation ids.
+        max_body_bytes: Largest body let in.
+        clock: Monotonic seconds.
+        wall_clock: Seconds since the epoch; read once.
+    """
+
+    def __init__(  # noqa: PLR0913 — the parts it ties together
+        self,
+        registry: Registry,
+        activator: Activator,
+        authority: Authority,
+        metering: Metering,
+        ids: InvocationIds,
+        *,
+        max_body_bytes: int,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self.activator = activator
+        self.clock = clock
+        self.max_body_bytes = max_body_bytes
+        self.active: dict[bytes, Invocation] = {}
+        self.rejected = 0
+        self.last_call_s = clock()
+        self.suspect: Callable[[SlotsReplica, str], None] = lambda _replica, _detail: None
+        """Told of a replica that does not answer; the fleet decides what it is."""
+        self.can_grow: Callable[[Pool], bool] = lambda _pool: True
+        """Whether a revision has, or may get, replicas beyond those that serve."""
+        self._registry = registry
+        self._authority = authority
+        self._metering = metering
+        self._ids = ids
+        self._epoch_s = wall_clock() - clock()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    # -- letting in -----------------------------------------------------------------------------
+
+    def __call__(self, exchange: Exchange, namespace: str, name: str) -> None:
+        """Take a request for a function; whatever is wrong with it is answered at once."""
+        try:
+            self._begin(exchange, namespace, name)
+        except FaasError as error:
+            exchange.respond(*problems.answer(error))
+
+    def _begin(self, exchange: Exchange, namespace: str, name: str) -> None:
+        function = self._registry.find(namespace, name)
+        told = dict(exchange.headers)
+        if function is None or not function.function.settings.public:
+            refusal = self._authority.refusal(told.get(b"authorization"), Grant.CALLS)
+            if refusal is not None:
+                raise refusal
+        if function is None:
+            self._registry.get(namespace, name)  # Raises, naming a similar one.
+            return
+        if exchange.method != b"POST":
+            raise BadRequest("A function is called with POST.", status=405)
+        size = exchange.content_length
+        if size is not None and size > self.max_body_bytes:
+            raise too_large(size, self.max_body_bytes)
+        pool = self.activator.pool(self._revision(function, told))
+        now_s = self.clock()
+        invocation = Invocation(self, exchange, pool, self._id(told), now_s)
+        invocation.lines = heads.forwarded(told)
+        if b"faas-parent" in told or b"faas-deadline-ms" in told:
+            self._bound(invocation, told)
+        self.active[invocation.id] = invocation
+        exchange.receiver = invocation
+
+    def _revision(self, function: FunctionEntry, told: dict[bytes, bytes]) -> RevisionEntry:
+        """Return the revision the call goes to: the pinned one, or by traffic."""
+        if b"idempotency-key" in told:
+            raise NotImplementedYet("Idempotency-Key is not supported yet.")
+        pin = told.get(b"faas-revision")
+        if pin is None:
+            entry = function.route(told.get(b"faas-route-key"))
+        else:
+            entry = self._registry.get_revision(function, heads.revision_number(pin))
+        if entry.revision.state is RevisionState.FAILED:
+            raise failure_of(entry)
+        return entry
+
+    def _id(self, told: dict[bytes, bytes]) -> bytes:
+        chosen = told.get(b"faas-invocation-id")
+        if chosen is None:
+            return self._ids.next()
+        chosen = heads.invocation_id(chosen)
+        if chosen in self.active:
+            raise BadRequest(f"An invocation with the id {chosen.decode()} is running.", status=409)
+        return chosen
+
+    def _bound(self, invocation: Invocation, told: dict[bytes, bytes]) -> None:
+        """Apply what the caller, and the call it was made from, leave of time."""
+        limit_s = FOREVER
+        given = told.get(b"faas-deadline-ms")
+        if given is not None:
+            limit_s = invocation.received_s + heads.deadline_ms(given) / 1000
+        parent = self.active.get(told.get(b"faas-parent", b""))
+        if parent is not None:
+            lineage.adopt(parent, invocation)
+            spec = parent.pool.entry.revision.spec
+            limit_s = min(limit_s, parent.limit_s, parent.leased_s + spec.timeout_s)
+        if limit_s <= invocation.received_s:
+            lineage.disown(invocation)
+            raise InvocationTimeout("The caller's deadline had passed when the call came.")
+        invocation.limit_s = limit_s
+
+    # -- what invocations ask for ---------------------------------------------------------------
+
+    def admit(self, invocation: Invocation) -> None:
+        """Lease a replica to an invocation, or queue it."""
+        pool, now_s = invocation.pool, self.clock()
+        self.last_call_s = now_s
+        try:
+            replica = self.activator.acquire(pool, invocation, now_s, invocation.limit_s)
+        except QueueFull as full:
+            self.rejected += 1
+            pool.rejected += 1
+            invocation.is_admitted = False
+            invocation.on_given_up(full)
+            return
+        if replica is not None:
+            invocation.on_lease(replica)
+        else:
+            self._check_stuck(invocation)
+
+    def _check_stuck(self, invocation: Invocation) -> None:
+        if invocation.parent is not None and lineage.is_stuck(invocation.pool, self.can_grow):
+            invocation.on_given_up(lineage.deadlock(invocation))
+
+    def connect(self, invocation: Invocation, replica: Replica) -> None:
+        """Connect to the replica an invocation was given; the one task a call may need."""
+        task = asyncio.get_running_loop().create_task(self._connect(invocation, replica))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, invocation: Invocation, replica: Replica) -> None:
+        upstream = replica.upstream
+        assert upstream is not None
+        try:
+            connection = await upstream.connect()
+        except OSError as error:
+            if invocation.replica is replica:
+                invocation.on_unreachable(str(error))
+            return
+        if invocation.replica is replica and not invocation.is_answered:
+            invocation.send(replica, connection)
+        else:
+            upstream.give_back(connection)
+
+    def withdraw(self, invocation: Invocation, *, is_cancelled: bool) -> None:
+        """Take an invocation out of the queue."""
+        now_s = self.clock()
+        self.activator.withdraw(invocation.pool, invocation, now_s, is_cancelled=is_cancelled)
+        self._settle(invocation, now_s)
+
+    def release(self, invocation: Invocation) -> None:
+        """End the lease of an invocation, and settle it if its caller is done with it too."""
+        now_s = self.clock()
+        replica = invocation.replica
+        if replica is not None:
+            assert isinstance(replica, Replica)
+            replica.last_used_s = now_s
+            self.activator.release(
+                invocation.pool, invocation, now_s, is_cancelled=invocation.is_cancelled
+            )
+        if invocation.is_answered:
+            self._settle(invocation, now_s)
+
+    def longest_s(self, invocation: Invocation) -> float:
+        """Return after how long a front that says nothing is given up."""
+        spec = invocation.pool.entry.revision.spec
+        tries = 1 + spec.retries.max_retries
+        return (
+            tries * (spec.timeout_s + spec.retries.max_delay_s) + spec.startup_timeout_s + SLACK_S
+        )
+
+    # -- for the control API --------------------------------------------------------------------
+
+    def find(self, invocation_id: str) -> Invocation | None:
+        """Return an invocation that has not been settled."""
+        return self.active.get(invocation_id.encode("ascii", "replace"))
+
+    def cancel(self, invocation_id: str, detail: str = "The call was cancelled.") -> bool:
+        """Cancel an invocation; False: none of this id waits or runs."""
+        invocation = self.find(invocation_id)
+        return invocation is not None and invocation.cancel(detail)
+
+    def on_ended(self, replica: Replica, ended: Any) -> None:
+        """The front of `replica` says that the code of a call has ended (a `CallEnd`)."""
+        holder = replica.leases.get(ended.id.encode("ascii", "replace"))
+        if isinstance(holder, Invocation):
+            code = str((ended.problem or {}).get("code", ""))[:64]
+            holder.on_ended(ended.run_ms, ended.outcome, code)
+
+    # -- seeing out -----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to look after waits without a deadline of their own."""
+        self._timer = asyncio.get_running_loop().call_later(CHECK_S, self._check)
+
+    def close(self) -> None:
+        """Stop that."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+
+    def _check(self) -> None:
+        now_s = self.clock()
+        for invocation in tuple(self.active.values()):
+            if invocation.is_queued:
+                self._check_stuck(invocation)
+            else:
+                invocation.check(now_s)
+        self.start()
+
+    def _settle(self, invocation: Invocation, now_s: float) -> None:
+        """Count and record an invocation whose caller and whose code are both done."""
+        if invocation.is_settled:
+            return
+        invocation.is_settled = True
+        self.active.pop(invocation.id, None)
+        if invocation.parent is not None:
+            lineage.disown(invocation)
+        if invocation.children:
+            for nested in tuple(lineage.descendants(invocation)):
+                nested.cancel("The call it was made from has ended.")
+        if not invocation.is_admitted:
+            return
+        pool = invocation.pool
+        is_leased = invocation.replica_id != ""
+        received_s = invocation.received_s
+        waited_s = (invocation.leased_s if is_leased else now_s) - received_s
+        pool.latency[int((now_s - received_s) * 1e6).bit_length()] += 1
+        pool.latency_sum_s += now_s - received_s
+        pool.waits[int(waited_s * 1e6).bit_length()] += 1
+        pool.waits_sum_s += waited_s
+        if invocation.is_cold:
+            pool.cold_starts += 1
+        outcome = invocation.outcome if is_leased or invocation.is_cancelled else Outcome.DEAD
+        pool.outcomes[outcome] += 1
+        function = pool.entry.function
+        self._metering.add(
+            (
+                invocation.id,
+                function.name,
+                function.namespace,
+                pool.entry.number,
+                invocation.replica_id,
+                outcome,
+                invocation.code,
+                invocation.detail,
+                self._epoch_s + received_s,
+                waited_s * 1000,
+                invocation.run_ms,
+                pool.memory_mib,
+                invocation.is_cold,
+            )
+        )
+
+
+def failure_of(entry: RevisionEntry) -> FaasError:
+    """Return the error a failed revision failed with."""
+    revision = entry.revision
+    if revision.problem is not None:
+        return from_problem(revision.problem)
+    return from_problem({"code": "provider_error", "detail": revision.reason or "It failed."})

@@ -1,0 +1,439 @@
+"""The replicas of all revisions, from the wish to have one until its end.
+
+    wanted ─▶ starting ─(provider: started)─▶ specialised ─▶ watched ─▶ ready ─▶ draining ─▶ gone
+                  └──────────── failed, or lost at any point, each with a reason ──────────▶ gone
+
+How many is the autoscaler's business; what a call does is the activator's. Here the provider's
+events are followed, each said to whom it concerns: a ready replica takes invocations, a lost one
+ends those it held with the reason, a first start that fails makes the revision failed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from jupyter_faas.core.errors import (
+    ColdStartTimeout,
+    FaasError,
+    InternalError,
+    ProviderError,
+    ReplicaLost,
+    to_problem,
+)
+from jupyter_faas.core.ids import random_id
+from jupyter_faas.core.model import ReplicaState
+from jupyter_faas.core.slots import Replica as SlotsReplica
+from jupyter_faas.core.specialisation import CallEnd, Hello
+from jupyter_faas.gateway.activator import Activator
+from jupyter_faas.gateway.entries import RevisionEntry
+from jupyter_faas.gateway.link import Link
+from jupyter_faas.gateway.replica import Replica
+from jupyter_faas.gateway.specialise import Surroundings, specialisation, specialise
+from jupyter_faas.providers.base import (
+    Provider,
+    ReplicaEvent,
+    ReplicaGone,
+    ReplicaPending,
+    ReplicaStarted,
+)
+from jupyter_faas.wire.upstream import Upstream
+
+REASON_S = 0.05
+"""How long a cut link waits for the provider's word on why."""
+
+SLACK_S = 1.0
+"""Beyond `startup_timeout_s`, so that the front's own word about it comes first."""
+
+TRIES = 3
+"""Starts that fail for reasons of the platform before the revision is given up."""
+
+_log = logging.getLogger(__name__)
+
+
+class Observer(Protocol):
+    """Who is told what becomes of replicas; the service wires it."""
+
+    def on_change(self, replica: Replica) -> None:
+        """State or reason is another one."""
+
+    def on_ready(self, entry: RevisionEntry) -> None:
+        """A replica serves."""
+
+    def on_gone(self, entry: RevisionEntry, *, has_been_ready: bool) -> None:
+        """A replica has ended."""
+
+    def on_log(self, replica: Replica, stream: int, invocation_id: str, text: bytes) -> None:
+        """Output of the user's code."""
+
+    def on_ended(self, replica: Replica, end: CallEnd) -> None:
+        """The code of a call has ended."""
+
+    def on_pending(self, entry: RevisionEntry, reason: str) -> None:
+        """A replica is not there yet, and why."""
+
+
+class Outlook(Protocol):
+    """What the registry is told about a revision."""
+
+    async def mark_ready(self, entry: RevisionEntry) -> None:
+        """A first replica is ready."""
+
+    async def mark_failed(self, entry: RevisionEntry, problem: dict[str, Any]) -> None:
+        """It cannot get ready."""
+
+
+class FleetSettings(NamedTuple):
+    """How replicas are brought up and ended."""
+
+    package_path: Callable[[str], str | None]
+    """Where the front finds a blob, by digest."""
+    stop_grace_s: float = 2.0
+    drain_grace_s: float = 30.0
+
+
+class Fleet:
+    """Every replica of one gateway.
+
+    Args:
+        provider: Opened.
+        activator: Gives ready replicas their invocations.
+        registry: Learns whether revisions get ready.
+        observer: Told of everything that people or other parts see.
+        surroundings: What replicas are told of the gateway.
+        settings: Graces and paths.
+        clock: Monotonic seconds.
+        wall_clock: Seconds since the epoch, for people.
+    """
+
+    def __init__(  # noqa: PLR0913 — the parts it ties together
+        self,
+        provider: Provider,
+        activator: Activator,
+        registry: Outlook,
+        observer: Observer,
+        *,
+        surroundings: Surroundings,
+        settings: FleetSettings,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self._provider = provider
+        self._activator = activator
+        self._registry = registry
+        self._observer = observer
+        self._surroundings = surroundings
+        self._settings = settings
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._replicas: dict[str, Replica] = {}
+        self._by_entry: dict[str, dict[str, Replica]] = {}
+        self._failures: dict[str, int] = {}
+        self._links: dict[str, Link] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        activator.on_idle = self._on_idle
+
+    # -- for the autoscaler and people ----------------------------------------------------------
+
+    def replicas(self, entry: RevisionEntry) -> Sequence[Replica]:
+        """Return the replicas of a revision that have not ended, draining ones too."""
+        return tuple(self._by_entry.get(entry.key, {}).values())
+
+    def all(self) -> Sequence[Replica]:
+        """Return every replica that has not ended."""
+        return tuple(self._replicas.values())
+
+    def find(self, replica_id: str) -> Replica | None:
+        """Return a replica by id."""
+        return self._replicas.get(replica_id)
+
+    def start(self, entry: RevisionEntry, count: int) -> list[Replica]:
+        """Begin to start replicas; they are among `replicas` at once, as starting."""
+        fresh = [self._wanted(entry) for _ in range(count)]
+        self._run(self._ask(entry, [replica.id for replica in fresh]))
+        return fresh
+
+    def stop(self, replica: Replica) -> None:
+        """Let a replica finish what it does, then end it."""
+        if replica.is_leaving:
+            return
+        was_starting = replica.state is ReplicaState.STARTING
+        self._change(replica, ReplicaState.DRAINING)
+        self._activator.close_replica(replica.entry, replica)
+        if was_starting or not replica.leases:
+            self._end(replica)
+            return
+        spec = replica.entry.revision.spec
+        grace_s = max(self._settings.drain_grace_s, spec.timeout_s + SLACK_S)
+        self._alarm(replica, grace_s, self._end)
+
+    def suspect(self, replica: SlotsReplica, detail: str) -> None:
+        """Take a replica out that does not answer any more; the provider ends what is left."""
+        assert isinstance(replica, Replica)
+        if replica.state is ReplicaState.LOST:
+            return
+        _log.warning("replica %s is given up: %s", replica.id, detail)
+        self._run(self._provider.stop(replica.id, grace_s=0.0))
+        self._lose(replica, "crashed", detail)
+
+    # -- following the provider -----------------------------------------------------------------
+
+    async def follow(self) -> None:
+        """Read the provider's events until it is closed."""
+        async for event in self._provider.watch():
+            try:
+                self._take(event)
+            except Exception:
+                # One replica's trouble must not stop the news of all others.
+                _log.exception("an event of the provider could not be followed: %r", event)
+
+    async def close(self) -> None:
+        """Forget everything without waiting; the provider ends the replicas."""
+        for timer in self._timers.values():
+            timer.cancel()
+        for link in self._links.values():
+            link.close()
+        for replica in self._replicas.values():
+            if replica.upstream is not None:
+                replica.upstream.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _take(self, event: ReplicaEvent) -> None:
+        replica = self._replicas.get(event.replica)
+        if replica is None:
+            if isinstance(event, ReplicaStarted):
+                self._run(self._provider.stop(event.replica, grace_s=0.0))
+        elif isinstance(event, ReplicaStarted):
+            self._reachable(replica, event)
+        elif isinstance(event, ReplicaPending):
+            replica.reason = event.reason
+            self._observer.on_pending(replica.entry, event.reason)
+            self._observer.on_change(replica)
+        else:
+            self._gone(replica, event)
+
+    def _wanted(self, entry: RevisionEntry) -> Replica:
+        replica = Replica(random_id("r"), entry, secrets.token_hex(16), self._wall_clock())
+        replica.last_used_s = self._clock()
+        self._replicas[replica.id] = replica
+        self._by_entry.setdefault(entry.key, {})[replica.id] = replica
+        self._alarm(replica, entry.revision.spec.startup_timeout_s + SLACK_S, self._late)
+        self._observer.on_change(replica)
+        return replica
+
+    async def _ask(self, entry: RevisionEntry, replica_ids: list[str]) -> None:
+        try:
+            await self._provider.start(entry.revision, replica_ids)
+        except FaasError as error:
+            for replica_id in replica_ids:
+                replica = self._replicas.get(replica_id)
+                if replica is not None:
+                    self._fail(replica, error)
+
+    def _reachable(self, replica: Replica, event: ReplicaStarted) -> None:
+        if replica.state is not ReplicaState.STARTING:
+            return
+        replica.address, replica.node, replica.pid = event.address, event.node, event.pid
+        replica.upstream = Upstream(event.address)
+        replica.task = self._run(self._bring_up(replica))
+
+    # -- up -------------------------------------------------------------------------------------
+
+    async def _bring_up(self, replica: Replica) -> None:
+        """Specialise a replica, begin to listen to it, and let it serve."""
+        spec = replica.entry.revision.spec
+        path = self._settings.package_path(spec.code.digest)
+        told = specialisation(replica, path, self._surroundings)
+        try:
+            hello = await specialise(replica, told, timeout_s=spec.startup_timeout_s + SLACK_S)
+            link = self._links[replica.id] = Link(replica, self)
+            await link.open()
+        except FaasError as error:
+            if replica.state is ReplicaState.STARTING:
+                self._fail(replica, error)
+            return
+        if replica.state is ReplicaState.STARTING:
+            self._serve(replica, hello)
+
+    def _serve(self, replica: Replica, hello: Hello) -> None:
+        entry = replica.entry
+        self._quiet(replica)
+        replica.load_ms = hello.load_ms
+        if hello.worker_pid is not None:
+            replica.pid = hello.worker_pid
+        replica.ready_at_s = replica.last_used_s = self._clock()
+        replica.reason = ""
+        self._failures.pop(entry.key, None)
+        self._change(replica, ReplicaState.READY)
+        if entry.is_pending:
+            self._run(self._registry.mark_ready(entry))
+        self._activator.add_replica(entry, replica)
+        self._observer.on_ready(entry)
+
+    def _late(self, replica: Replica) -> None:
+        limit_s = replica.entry.revision.spec.startup_timeout_s
+        why = f": {replica.reason}" if replica.reason else ""
+        name = replica.entry.function.name
+        self._fail(
+            replica,
+            ColdStartTimeout(
+                f"No replica of `{name}` was ready within startup_timeout={limit_s:g} s{why}."
+            ),
+        )
+
+    def _fail(self, replica: Replica, error: FaasError) -> None:
+        """A start did not work out: end what there is of it, and judge the revision."""
+        if replica.state is not ReplicaState.STARTING:
+            return
+        self._run(self._provider.stop(replica.id, grace_s=0.0))
+        self._lose(replica, "start_failed", error.detail, error)
+
+    def _judge(self, entry: RevisionEntry, error: FaasError) -> None:
+        """After a failed start: is it the revision's fault, and must those who wait know?"""
+        failures = self._failures[entry.key] = self._failures.get(entry.key, 0) + 1
+        is_ours = isinstance(error, (ProviderError, InternalError))
+        if is_ours and failures < TRIES:
+            return
+        if entry.is_pending:
+            self._run(self._registry.mark_failed(entry, to_problem(error)))
+            self._activator.fail(entry, error)
+        elif failures > 1 and not self._serving(entry):
+            self._activator.fail(entry, error)
+
+    def _serving(self, entry: RevisionEntry) -> bool:
+        return any(one.state is ReplicaState.READY for one in self.replicas(entry))
+
+    # -- down -----------------------------------------------------------------------------------
+
+    def _on_idle(self, _entry: RevisionEntry, replica: SlotsReplica) -> None:
+        if isinstance(replica, Replica) and replica.state is ReplicaState.DRAINING:
+            self._end(replica)
+
+    def _end(self, replica: Replica) -> None:
+        """Have the provider end a replica that has drained, or whose time to drain is over."""
+        grace_s = self._settings.stop_grace_s
+        self._run(self._provider.stop(replica.id, grace_s=grace_s))
+        self._alarm(replica, grace_s + 10.0, self._overdue)
+
+    def _overdue(self, replica: Replica) -> None:
+        self._lose(replica, "stopped", "it did not say that it ended")
+
+    def _gone(self, replica: Replica, event: ReplicaGone) -> None:
+        error: FaasError | None = None
+        if replica.state is ReplicaState.STARTING:
+            error = _start_error(event)
+        is_wanted = replica.state is ReplicaState.DRAINING and event.reason in ("stopped", "")
+        self._lose(replica, "stopped" if is_wanted else event.reason, event.detail, error)
+
+    def _lose(
+        self, replica: Replica, reason: str, detail: str, error: FaasError | None = None
+    ) -> None:
+        """A replica has ended: tell those it concerns; nothing happens the second time."""
+        if self._replicas.pop(replica.id, None) is None:
+            return
+        entry = replica.entry
+        family = self._by_entry.get(entry.key, {})
+        family.pop(replica.id, None)
+        if not family:
+            self._by_entry.pop(entry.key, None)
+        self._quiet(replica)
+        self._hang_up(replica)
+        has_been_ready = replica.ready_at_s > float("-inf")
+        replica.reason = detail or reason
+        self._change(replica, ReplicaState.LOST)
+        self._activator.remove_replica(entry, replica, reason, detail)
+        if error is not None:
+            self._judge(entry, error)
+        self._observer.on_gone(entry, has_been_ready=has_been_ready or error is None)
+        if entry.is_removed:
+            self._failures.pop(entry.key, None)
+            self._activator.forget(entry)
+
+    def _hang_up(self, replica: Replica) -> None:
+        link = self._links.pop(replica.id, None)
+        if link is not None:
+            link.close()
+        if replica.upstream is not None:
+            replica.upstream.close()
+
+    # -- what a front says ----------------------------------------------------------------------
+
+    def on_log(self, replica: Replica, stream: int, invocation_id: str, text: bytes) -> None:
+        """Output of the user's code."""
+        self._observer.on_log(replica, stream, invocation_id, text)
+
+    def on_ended(self, replica: Replica, end: CallEnd) -> None:
+        """The code of a call has ended."""
+        self._observer.on_ended(replica, end)
+
+    def on_state(self, replica: Replica, hello: Hello) -> None:
+        """A front that drains by itself takes nothing new."""
+        if hello.worker_pid is not None:
+            replica.pid = hello.worker_pid
+        if hello.state in ("draining", "failed"):
+            self.stop(replica)
+
+    def on_usage(self, replica: Replica, usage: dict[str, Any]) -> None:
+        """What the replica uses."""
+        memory = usage.get("memory_mib")
+        if isinstance(memory, (int, float)):
+            replica.memory_mib = float(memory)
+
+    def on_cut(self, replica: Replica, detail: str) -> None:
+        """The front is gone: take nothing more to it, and wait a moment for the reason."""
+        self._activator.close_replica(replica.entry, replica)
+        if replica.upstream is not None:
+            replica.upstream.close()
+        self._alarm(replica, REASON_S, lambda one: self._unexplained(one, detail))
+
+    def _unexplained(self, replica: Replica, detail: str) -> None:
+        if replica.state is ReplicaState.DRAINING:
+            self._lose(replica, "stopped", detail)
+            return
+        self._run(self._provider.stop(replica.id, grace_s=0.0))
+        self._lose(replica, "crashed", detail)
+
+    # -- small change ---------------------------------------------------------------------------
+
+    def _change(self, replica: Replica, state: ReplicaState) -> None:
+        replica.state = state
+        self._observer.on_change(replica)
+
+    def _alarm(self, replica: Replica, delay_s: float, ring: Callable[[Replica], None]) -> None:
+        """Set the one timer of a replica."""
+        self._quiet(replica)
+        loop = asyncio.get_running_loop()
+        self._timers[replica.id] = loop.call_later(delay_s, ring, replica)
+
+    def _quiet(self, replica: Replica) -> None:
+        timer = self._timers.pop(replica.id, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ran)
+        return task
+
+    def _ran(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("work on a replica failed", exc_info=task.exception())
+
+
+def _start_error(event: ReplicaGone) -> FaasError:
+    """Return the error of a replica that ended before it was ready."""
+    if event.reason in ("crashed", "out_of_memory"):
+        what = "ran out of memory" if event.reason == "out_of_memory" else "ended"
+        detail = f": {event.detail}" if event.detail else "."
+        return ReplicaLost(
+            f"The replica {what} while it loaded the code{detail}", reason=event.reason
+        )
+    return ProviderError(event.detail or f"A replica could not be started: {event.reason}.")

@@ -1,0 +1,134 @@
+"""One record per ended invocation, and the totals they add up to.
+
+On the hot path a record is a plain tuple put in a list; every 50 ms the list becomes
+`InvocationRecord`s for the store. Totals are counted from the same tuples at the same moment, so
+they equal the invocation log to the unit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from jupyter_faas.core.model import InvocationRecord, Outcome
+
+FLUSH_S = 0.05
+"""How long a record may wait for company."""
+
+Sink = Callable[[Sequence[InvocationRecord]], None]
+
+
+Record = tuple[bytes, str, str, int, str, Outcome, str, str, float, float, float, int, bool]
+"""The fields of `InvocationRecord` in their order; the id in wire form. A plain tuple: it is made
+on the hot path."""
+
+
+class Totals:
+    """Sums over the ended invocations of one function.
+
+    Attributes:
+        calls: Their number.
+        queued_ms: Time they waited for a replica.
+        run_ms: Time their code ran.
+        memory_mib_ms: Memory times run time, what a bill would be made from.
+        outcomes: Number by outcome.
+    """
+
+    __slots__ = ("calls", "memory_mib_ms", "outcomes", "queued_ms", "run_ms")
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.queued_ms = self.run_ms = self.memory_mib_ms = 0.0
+        self.outcomes: dict[Outcome, int] = {}
+
+    def count(self, record: InvocationRecord) -> None:
+        """Add one record."""
+        self.calls += 1
+        self.queued_ms += record.queued_ms
+        self.run_ms += record.run_ms
+        self.memory_mib_ms += record.run_ms * record.memory_mib
+        self.outcomes[record.outcome] = self.outcomes.get(record.outcome, 0) + 1
+
+
+class Metering:
+    """Collects records and hands them to the store in groups.
+
+    Args:
+        sinks: Each is given every group, e.g. `store.add_invocations`; must not block.
+    """
+
+    def __init__(self, *sinks: Sink) -> None:
+        self._sinks = list(sinks)
+        self._records: list[Record] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._totals: dict[tuple[str, str], Totals] = {}
+
+    def subscribe(self, sink: Sink) -> None:
+        """Give every further group to `sink` as well."""
+        self._sinks.append(sink)
+
+    def add(self, record: Record) -> None:
+        """Take one record; it reaches the sinks within `FLUSH_S`."""
+        self._records.append(record)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
+
+    def totals(self) -> dict[tuple[str, str], Totals]:
+        """Return the sums so far by (namespace, function)."""
+        self.flush()
+        return self._totals
+
+    def forget(self, namespace: str, function: str) -> None:
+        """Drop the sums of a deleted function."""
+        self.flush()
+        self._totals.pop((namespace, function), None)
+
+    def flush(self) -> None:
+        """Hand over what is there now."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        records, self._records = self._records, []
+        if not records:
+            return
+        full = [_full(*record) for record in records]
+        for record in full:
+            key = (record.namespace, record.function)
+            totals = self._totals.get(key)
+            if totals is None:
+                totals = self._totals[key] = Totals()
+            totals.count(record)
+        for sink in self._sinks:
+            sink(full)
+
+
+def _full(  # noqa: PLR0913, PLR0917 — the fields of a record, in their order
+    id: bytes,
+    function: str,
+    namespace: str,
+    revision: int,
+    replica: str,
+    outcome: Outcome,
+    code: str,
+    detail: str,
+    started_at: float,
+    queued_ms: float,
+    run_ms: float,
+    memory_mib: int,
+    cold: bool,
+) -> InvocationRecord:
+    return InvocationRecord(
+        id=id.decode("ascii"),
+        function=function,
+        namespace=namespace,
+        revision=revision,
+        replica=replica,
+        outcome=outcome,
+        code=code,
+        detail=detail,
+        started_at=started_at,
+        queued_ms=queued_ms,
+        run_ms=run_ms,
+        memory_mib=memory_mib,
+        cold=cold,
+    )

@@ -1,0 +1,101 @@
+"""One replica as the gateway knows it: its slots, its address, and what state it is in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jupyter_faas.core.model import ReplicaState, ReplicaStatus
+from jupyter_faas.core.slots import Replica as SlotsReplica
+from jupyter_faas.wire.upstream import Upstream
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from jupyter_faas.gateway.entries import RevisionEntry
+
+
+class Replica(SlotsReplica):
+    """A replica from the wish to have it until its end.
+
+    Attributes:
+        entry: The revision it serves.
+        secret: Every request to its front but the first two carries it.
+        state: Starting, ready, draining or lost; busy is ready with leases.
+        reason: Why it is still starting, or how it ended.
+        upstream: Kept-alive connections to its front; None until it is reachable.
+        call_head: First lines of every call, ready to be written.
+        started_at: Wall clock, seconds, when it was asked for.
+        ready_at_s: Monotonic, when it was first callable; minus infinity: not yet.
+        last_used_s: Monotonic, when its last lease ended or it became ready.
+        task: What brings it up and listens to it.
+    """
+
+    __slots__ = (
+        "address",
+        "call_head",
+        "entry",
+        "last_used_s",
+        "load_ms",
+        "memory_mib",
+        "node",
+        "pid",
+        "ready_at_s",
+        "reason",
+        "secret",
+        "started_at",
+        "state",
+        "task",
+        "upstream",
+    )
+
+    def __init__(self, id: str, entry: RevisionEntry, secret: str, started_at: float) -> None:
+        super().__init__(id, entry.revision.spec.max_inputs)
+        self.entry = entry
+        self.secret = secret
+        self.state = ReplicaState.STARTING
+        self.reason = ""
+        self.address = ""
+        self.node = ""
+        self.pid: int | None = None
+        self.upstream: Upstream | None = None
+        self.started_at = started_at
+        self.ready_at_s = self.last_used_s = float("-inf")
+        self.load_ms = 0.0
+        self.memory_mib = 0.0
+        self.task: asyncio.Task[Any] | None = None
+        self.call_head = (
+            b"POST /v1/call HTTP/1.1\r\nHost: runner\r\n"
+            b"Faas-Secret: %b\r\nFaas-Revision-Id: %b\r\nFaas-Invocation-Id: "
+            % (secret.encode("ascii"), entry.revision.id.encode("ascii"))
+        )
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it takes nothing new any more, for good."""
+        return self.state in (ReplicaState.DRAINING, ReplicaState.LOST)
+
+    @property
+    def in_flight(self) -> int:
+        """Leases now."""
+        return len(self.leases)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it could serve and does not."""
+        return self.state is ReplicaState.READY and not self.leases
+
+    def status(self) -> ReplicaStatus:
+        """Return what people are shown."""
+        is_busy = self.state is ReplicaState.READY and bool(self.leases)
+        return ReplicaStatus(
+            id=self.id,
+            function=self.entry.function.name,
+            namespace=self.entry.function.namespace,
+            revision=self.entry.number,
+            state=ReplicaState.BUSY if is_busy else self.state,
+            reason=self.reason,
+            in_flight=len(self.leases),
+            started_at=self.started_at,
+            node=self.node,
+            pid=self.pid,
+        )

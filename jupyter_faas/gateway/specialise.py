@@ -1,0 +1,111 @@
+"""Gives a generic runner its code: one request, and what its failure means.
+
+Embedded, the package is a file that front and gateway both see, so only its path travels.
+Elsewhere the blob follows in the body. The gateway never looks into it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from jupyter_faas.core.errors import ColdStartTimeout, EnvironmentMismatch, ProviderError
+from jupyter_faas.core.model import PROTOCOL_VERSION, Revision
+from jupyter_faas.core.specialisation import Hello, Specialisation
+from jupyter_faas.gateway.replica import Replica
+from jupyter_faas.wire.problems import read_problem
+from jupyter_faas.wire.upstream import AnswerLost, request
+
+CONTENT_TYPE = b"application/vnd.faas.specialisation"
+
+
+class Surroundings(NamedTuple):
+    """What every replica of this gateway is told."""
+
+    gateway_url: str
+    """Where nested calls go."""
+    calls_token: str
+    """What they may show there: opens invocation paths only."""
+    cancel_grace_s: float = 0.15
+
+
+def specialisation(
+    replica: Replica, package_path: str | None, surroundings: Surroundings
+) -> Specialisation:
+    """Return what `replica` is told to become."""
+    revision: Revision = replica.entry.revision
+    spec = revision.spec
+    env = dict(spec.env)
+    env["FAAS_GATEWAY_URL"] = surroundings.gateway_url
+    env["FAAS_GATEWAY_TOKEN"] = surroundings.calls_token
+    return Specialisation(
+        function=revision.function,
+        namespace=revision.namespace,
+        revision=revision.number,
+        revision_id=revision.id,
+        replica=replica.id,
+        secret=replica.secret,
+        package_digest=spec.code.digest,
+        package_path=package_path,
+        kind=spec.code.kind,
+        max_inputs=spec.max_inputs,
+        timeout_s=spec.timeout_s,
+        startup_timeout_s=spec.startup_timeout_s,
+        grace_s=surroundings.cancel_grace_s,
+        memory_mib=spec.resources.memory_mib,
+        retries=spec.retries,
+        idempotent=spec.idempotent,
+        env=env,
+        place=spec.place,
+    )
+
+
+async def specialise(
+    replica: Replica, told: Specialisation, *, timeout_s: float, blob: bytes = b""
+) -> Hello:
+    """Make a replica serve its revision; returns when its code is loaded.
+
+    Args:
+        replica: Reachable, generic (or already this).
+        told: See `specialisation`.
+        timeout_s: Until the code is loaded.
+        blob: The package, unless `told` names a path.
+
+    Raises:
+        FaasError: What the front said: the package cannot be loaded, or the replica is another's.
+        ColdStartTimeout: It took longer than `timeout_s`.
+        EnvironmentMismatch: The runner speaks another protocol.
+        ProviderError: The front cannot be reached or broke off.
+    """
+    packed = msgspec.msgpack.encode(told)
+    body = (len(packed).to_bytes(4, "little"), packed, blob)
+    upstream = replica.upstream
+    assert upstream is not None
+    headers = ((b"Content-Type", CONTENT_TYPE), (b"Faas-Secret", replica.secret.encode("ascii")))
+    try:
+        answer = await request(
+            upstream, "POST", "/v1/specialise", headers, body, timeout_s=timeout_s
+        )
+    except TimeoutError:
+        raise ColdStartTimeout(
+            f"`{told.function}` was not loaded within startup_timeout={told.startup_timeout_s:g} s."
+        ) from None
+    except (AnswerLost, OSError) as error:
+        raise ProviderError(f"The replica could not be specialised: {error}") from error
+    if answer.status != 200:
+        raise read_problem(answer.status, answer.body)
+    return _checked(answer.body)
+
+
+def _checked(body: bytes) -> Hello:
+    try:
+        hello = msgspec.json.decode(body, type=Hello)
+    except msgspec.MsgspecError as error:
+        raise ProviderError(f"The runner's answer cannot be read: {error}") from error
+    if abs(hello.protocol - PROTOCOL_VERSION) > 1:
+        raise EnvironmentMismatch(
+            f"The runner speaks protocol {hello.protocol} (jupyter_faas {hello.version}), the "
+            f"gateway {PROTOCOL_VERSION}: install versions that are next to each other."
+        )
+    return hello
