@@ -37,6 +37,9 @@ class Form(Protocol):
     def encode(self, value: Any) -> tuple[Sequence[Buffer], int]:
         """Return the buffers of one value, and what kind of body they are."""
 
+    def encode_item(self, value: Any) -> tuple[Sequence[Buffer], int]:
+        """The same for one item of a generator."""
+
     def dump_exception(self, error: BaseException) -> bytes | None:
         """Return the payload of an exception; None if this form has none."""
 
@@ -140,13 +143,13 @@ class Call:
     def _iterate(self, values: Iterator[Any], emit: Emit) -> None:
         for value in values:
             self._phase = ENCODING
-            emit.item(*self._form.encode(value))
+            emit.item(*self._form.encode_item(value))
             self._phase = RUNNING
 
     async def _iterate_async(self, values: AsyncIterator[Any], emit: AsyncEmit) -> None:
         async for value in values:
             self._phase = ENCODING
-            await emit.item(*self._form.encode(value))
+            await emit.item(*self._form.encode_item(value))
             self._phase = RUNNING
 
 

@@ -112,6 +112,16 @@ class CallOutput:
         if self._pending:
             self._flusher.later(self)
 
+    def write_whole(self, stream: int, body: bytes) -> None:
+        """Take a body that must stay one, in order with the text (streams above 2)."""
+        with self._lock:
+            self._pending.append((stream, body))
+            self._size += len(body)
+            if not self._is_sending:
+                self._flush()
+        if self._pending:
+            self._flusher.later(self)
+
     def flush(self) -> None:
         """Send all that is pending, as far as there is room."""
         with self._lock:
@@ -298,10 +308,13 @@ def _ends_line(data: bytes) -> bool:
 
 
 def _merge(pending: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
-    """Join neighbours of one stream; no text is longer than `CHUNK_BYTES`."""
+    """Join neighbours of one stream; no text is longer than `CHUNK_BYTES`. Others stay whole."""
     merged: list[tuple[int, bytes]] = []
     run: list[bytes] = []
     for index, (stream, data) in enumerate(pending):
+        if stream > 2:
+            merged.append((stream, data))
+            continue
         run.append(data)
         if index + 1 == len(pending) or pending[index + 1][0] != stream:
             text = b"".join(run) if len(run) > 1 else data

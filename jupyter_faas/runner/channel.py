@@ -22,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from jupyter_faas.execution.failure import Fault
 from jupyter_faas.wire.frames import Frame, FrameReader, encode_header
 
 MEMFD_BYTES = 1 << 20
@@ -34,10 +35,12 @@ WINDOW_BYTES = 1 << 20
 LOAD, CLOSE = 4, 5
 """Towards the worker, beside `FrameKind` 1-3: become a revision; run `close()` and leave."""
 LOADED = 24
-"""Towards the front: the answer to LOAD (msgpack `Loaded`)."""
+"""Towards the front: the answer to LOAD (msgpack `LoadAnswer`)."""
 
 HAS_FD = 1
 """CALL and LOAD: the payload is in the descriptor that came along, not in the frame."""
+IS_KEPT = 32
+"""CALL with `HAS_FD`: the front may send the same payload again, so it must not be written to."""
 BEGINS = 2
 """ITEM and RESULT: first piece; the body starts with the whole's length as a u64."""
 CONTINUES = 4
@@ -76,25 +79,19 @@ class WorkerEnd(msgspec.Struct, array_like=True):
     memory_mib: float = 0.0
 
 
-class Loaded(msgspec.Struct, array_like=True):
+class LoadAnswer(msgspec.Struct, array_like=True):
     """Answer to LOAD: how long it took, or why it failed."""
 
     load_ms: float
     problem: dict[str, Any] | None = None
-
-
-class Fault(msgspec.Struct):
-    """Body of ERROR, on the channel and in framed answers."""
-
-    problem: dict[str, Any]
-    exception: bytes | None = None
-    traceback: str = ""
+    is_windowed: bool = False
+    """Calls run side by side: the front must always read, and output takes credit."""
 
 
 ENCODER = msgspec.msgpack.Encoder()
 HEADS = msgspec.msgpack.Decoder(CallHead)
 ENDS = msgspec.msgpack.Decoder(WorkerEnd)
-LOADS = msgspec.msgpack.Decoder(Loaded)
+LOADS = msgspec.msgpack.Decoder(LoadAnswer)
 FAULTS = msgspec.msgpack.Decoder(Fault)
 
 

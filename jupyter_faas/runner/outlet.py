@@ -1,0 +1,136 @@
+"""What a call in the main thread says on the channel: output, items, result, end.
+
+Used by `serial.py` only. Sends block while the front does not read: with one call per worker that
+is all the back-pressure output needs. Items take credit besides, so that a generator is asked for
+no more than its caller has room for. Everything that touches the channel is shielded from the
+interrupt that ends the call: half a frame would break the channel for good.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import select
+import struct
+import termios
+import time
+from collections.abc import Callable, Sequence
+
+from jupyter_faas.execution.ending import MainThreadGate
+from jupyter_faas.execution.output import CallOutput
+from jupyter_faas.runner.channel import (
+    CREDIT,
+    LATE,
+    WINDOW_BYTES,
+    Buffer,
+    Channel,
+    late_body,
+    pieces,
+)
+from jupyter_faas.wire.frames import FrameKind, encode_header
+
+_ORDER_WAIT_S = 0.02
+_ORDER_POLL_S = 0.0002
+
+
+class Outlet:
+    """The sending side of one call.
+
+    Args:
+        channel: To the front.
+        gate: Shields what must not be cut.
+        tag: The call's name on the channel.
+    """
+
+    def __init__(self, channel: Channel, gate: MainThreadGate, tag: int) -> None:
+        self._channel = channel
+        self._gate = gate
+        self._tag = tag
+        self._window = WINDOW_BYTES
+        self.output: CallOutput | None = None
+        self.answer: list[list[Buffer]] = []
+
+    def log(self, stream: int, text: bytes) -> bool:
+        """Send output of the running call."""
+        await_descriptors_read()
+        head = encode_header(FrameKind.LOG, len(text), tag=self._tag, stream=stream)
+        self._send([head, text])
+        return True
+
+    def item(self, parts: Sequence[Buffer], body_type: int) -> None:
+        """Send one item, after what was printed before it, when there is credit."""
+        if self.output is not None:
+            self.output.flush()
+        for frame in pieces(FrameKind.ITEM, parts, tag=self._tag, stream=body_type):
+            while self._window <= 0:
+                self._await_credit()
+            self._window -= sum(len(part) for part in frame[1:])
+            self._send(frame)
+
+    def result(self, parts: Sequence[Buffer], body_type: int) -> None:
+        """Keep the result: it is sent together with END, when the code has ended."""
+        self.answer = pieces(FrameKind.RESULT, parts, tag=self._tag, stream=body_type)
+
+    def _await_credit(self) -> None:
+        # Waiting may be cut, reading may not: what was read would be lost.
+        waiter = select.poll()
+        waiter.register(self._channel.fileno(), select.POLLIN)
+        waiter.poll()
+        self._gate.shield()
+        try:
+            frames = self._channel.receive_ready()
+            if frames is None:
+                raise ConnectionResetError("the front is gone")
+            for frame in frames:
+                if frame.kind == FrameKind.CREDIT and frame.tag == self._tag:
+                    self._window += CREDIT.unpack(frame.body)[0]
+        finally:
+            self._gate.unshield()
+
+    def _send(self, buffers: Sequence[Buffer]) -> None:
+        self._gate.shield()
+        try:
+            self._channel.send(buffers)
+        finally:
+            self._gate.unshield()
+
+
+def late_log(channel: Channel, gate: MainThreadGate, invocation_id: str) -> LateLog:
+    """Return where output goes that belongs to no running call: it names its invocation itself."""
+
+    def send(stream: int, text: bytes) -> bool:
+        body = late_body(invocation_id, text)
+        head = encode_header(FrameKind.LOG, len(body), stream=stream, flags=LATE)
+        gate.shield()
+        try:
+            channel.send([head, body])
+        finally:
+            gate.unshield()
+        return True
+
+    return send
+
+
+LateLog = Callable[[int, bytes], bool]
+
+
+def await_descriptors_read() -> None:
+    """Wait a moment until the front has read what was written to descriptors 1 and 2.
+
+    They are other pipes than the channel; without this, what a subprocess printed first could
+    arrive after what Python prints now. Usually both are empty and this costs two system calls.
+    """
+    if not _unread_bytes():
+        return
+    give_up_s = time.monotonic() + _ORDER_WAIT_S
+    while _unread_bytes() and time.monotonic() < give_up_s:
+        time.sleep(_ORDER_POLL_S)
+
+
+def _unread_bytes() -> int:
+    unread = 0
+    for fd in (1, 2):
+        try:
+            unread += struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0"))[0]
+        except OSError:  # closed or redirected by the function: nothing to wait for
+            continue
+    return unread

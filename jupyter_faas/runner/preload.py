@@ -1,0 +1,132 @@
+"""Importing modules into the zygote before they are needed, when there is nothing else to do.
+
+Each module is tried in a throw-away child first: one that starts threads, or fails, would spoil
+every later fork. Then the zygote imports it (its files are warm by then), never while it is being
+asked for replicas.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from jupyter_faas.runner.family import describe_status, kill
+
+IDLE_S = 0.2
+"""So long nobody has asked for anything before a module is imported."""
+PROBE_TIMEOUT_S = 60.0
+
+
+class Preloader:
+    """What is to be imported, one module after the other.
+
+    Args:
+        fork_helper: Runs a function in a throw-away child; returns its pid.
+        emit: Reports `{"ev": "preload", module, ok, detail, ms}`.
+    """
+
+    def __init__(
+        self,
+        fork_helper: Callable[[Callable[[], None]], int],
+        emit: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._fork_helper = fork_helper
+        self._emit = emit
+        self._waiting: deque[str] = deque()
+        self._approved: str | None = None
+        self._probed: str | None = None
+        self._probe_pid = 0
+        self._pipe = -1
+        self._idle_since_s = time.monotonic()
+        self._give_up_s = 0.0
+
+    def add(self, modules: tuple[str, ...]) -> None:
+        """Import these too, later."""
+        self._waiting.extend(
+            name for name in modules if name not in self._waiting and name not in sys.modules
+        )
+        self.touch()
+
+    def touch(self) -> None:
+        """Somebody wants something: the next import waits for quiet again."""
+        self._idle_since_s = time.monotonic()
+
+    def due_s(self) -> float | None:
+        """Return the monotonic second at which `turn` has something to do, if ever."""
+        if self._probe_pid:
+            return self._give_up_s
+        if self._approved is not None or self._waiting:
+            return self._idle_since_s + IDLE_S
+        return None
+
+    def turn(self, now_s: float) -> None:
+        """Do the next step if it is time."""
+        due_s = self.due_s()
+        if due_s is None or now_s < due_s:
+            return
+        if self._probe_pid:
+            kill(self._probe_pid, signal.SIGKILL)
+        elif self._approved is not None:
+            self._import(self._approved)
+        else:
+            self._probe(self._waiting.popleft())
+
+    def reaped(self, pid: int, status: int) -> None:
+        """A helper has ended; a probe that ended well lets its module in."""
+        if pid != self._probe_pid:
+            return
+        name, self._probed, self._probe_pid = self._probed, None, 0
+        said = os.read(self._pipe, 4096).decode(errors="replace")
+        os.close(self._pipe)
+        self._pipe = -1
+        if said == "ok":
+            self._approved = name
+        else:
+            self._report(name, said or f"its trial {describe_status(status)}")
+
+    def close(self) -> None:
+        """Close, in a forked child, the pipe of a trial that is going on."""
+        if self._pipe >= 0:
+            os.close(self._pipe)
+            self._pipe = -1
+
+    def _probe(self, name: str) -> None:
+        self._pipe, answer = os.pipe()
+        self._probed = name
+        self._give_up_s = time.monotonic() + PROBE_TIMEOUT_S
+        self._probe_pid = self._fork_helper(lambda: _try_import(name, answer))
+        os.close(answer)
+
+    def _import(self, name: str) -> None:
+        self._approved = None
+        began_s = time.perf_counter()
+        detail = ""
+        try:
+            importlib.import_module(name)
+        except BaseException as error:
+            detail = f"{type(error).__name__}: {error}"
+        self._report(name, detail, (time.perf_counter() - began_s) * 1000)
+
+    def _report(self, name: str | None, detail: str, ms: float = 0.0) -> None:
+        report = {"ev": "preload", "module": name, "ok": not detail, "detail": detail, "ms": ms}
+        self._emit(report)
+
+
+def _try_import(name: str, answer: int) -> None:
+    """Import a module in a child that is thrown away, and say whether the zygote may."""
+    from jupyter_faas.runner.forking import limit_library_threads  # noqa: PLC0415 - a cycle
+
+    limit_library_threads()
+    try:
+        importlib.import_module(name)
+        threads = len(os.listdir("/proc/self/task"))
+        verdict = "ok" if threads == 1 else f"it starts threads ({threads - 1}) when imported"
+    except BaseException as error:
+        verdict = f"{type(error).__name__}: {error}"
+    os.write(answer, verdict.encode()[:4000])

@@ -1,0 +1,56 @@
+"""The callables of a loaded package, by method, with what the runner must know of each."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any, NamedTuple
+
+from jupyter_faas.execution.call import Form, Target
+from jupyter_faas.execution.forms import FramedForm, JsonForm
+from jupyter_faas.execution.load import Loaded
+from jupyter_faas.runner.channel import CallHead
+
+
+class Known(NamedTuple):
+    """One callable; `is_async`: it runs on the loop."""
+
+    target: Target
+    is_async: bool
+
+
+class Targets:
+    """Looks up what a call is for; each method once.
+
+    Args:
+        loaded: The package.
+    """
+
+    def __init__(self, loaded: Loaded) -> None:
+        self._loaded = loaded
+        self._known: dict[str | None, Known] = {}
+        self._framed = FramedForm(loaded.classes)
+
+    def find(self, method: str | None) -> Known:
+        """Return the callable of a method (None: the function itself).
+
+        Raises:
+            FaasError: There is no such method.
+        """
+        known = self._known.get(method)
+        if known is None:
+            target = self._loaded.call(method)
+            known = self._known[method] = Known(target, _is_async(target))
+        return known
+
+    def form(self, head: CallHead) -> Form:
+        """Return how the arguments of this call are read and its values written."""
+        return self._framed if head.is_framed else JsonForm(head.content_type)
+
+
+def _is_async(target: Any) -> bool:
+    while isinstance(target, functools.partial):
+        target = target.func
+    if not inspect.isroutine(target) and callable(target):
+        target = type(target).__call__
+    return inspect.iscoroutinefunction(target) or inspect.isasyncgenfunction(target)
