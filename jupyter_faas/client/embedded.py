@@ -199,12 +199,10 @@ def _spawn(settings: Settings, paths: StatePaths, told: int) -> _Child:
         paths.log.replace(paths.log.with_suffix(".log.1"))
     log = os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     null = os.open(os.devnull, os.O_RDONLY)
-    # -P: a file in the notebook's directory must not shadow a module of ours.
-    argv = [sys.executable, "-P", "-m", "jupyter_faas", "gateway", "--local"]
     try:
         pid = os.posix_spawn(
             sys.executable,
-            [*argv, "--ready-fd", str(READY_FD)],
+            gateway_command(),
             _environ(settings),
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, null, 0),
@@ -224,6 +222,13 @@ def _spawn(settings: Settings, paths: StatePaths, told: int) -> _Child:
         os.close(log)
         os.close(null)
     return _Child(pid)
+
+
+def gateway_command() -> list[str]:
+    """Return the argv of an embedded gateway that tells `READY_FD` when it answers."""
+    # -P: a file in the notebook's directory must not shadow a module of ours.
+    argv = [sys.executable, "-P", "-m", "jupyter_faas", "gateway", "--local"]
+    return [*argv, "--ready-fd", str(READY_FD)]
 
 
 def _environ(settings: Settings) -> dict[str, str]:
