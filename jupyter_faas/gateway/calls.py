@@ -84,6 +84,7 @@ class Calls:
         self._epoch_s = wall_clock() - clock()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._drained: asyncio.Future[None] | None = None
 
     # -- letting in -----------------------------------------------------------------------------
 
@@ -250,6 +251,12 @@ class Calls:
         """Begin to look after waits without a deadline of their own."""
         self._timer = asyncio.get_running_loop().call_later(CHECK_S, self._check)
 
+    async def drained(self) -> None:
+        """Wait until no call waits or runs."""
+        self._drained = asyncio.get_running_loop().create_future()
+        if self.active:
+            await self._drained
+
     def close(self) -> None:
         """Stop that."""
         if self._timer is not None:
@@ -272,6 +279,8 @@ class Calls:
             return
         invocation.is_settled = True
         self.active.pop(invocation.id, None)
+        if self._drained is not None and not self.active and not self._drained.done():
+            self._drained.set_result(None)
         if invocation.parent is not None:
             lineage.disown(invocation)
         if invocation.children:

@@ -72,9 +72,6 @@ class Observer(Protocol):
     def on_ended(self, replica: Replica, end: CallEnd) -> None:
         """The code of a call has ended."""
 
-    def on_pending(self, entry: RevisionEntry, reason: str) -> None:
-        """A replica is not there yet, and why."""
-
 
 class Outlook(Protocol):
     """What the registry is told about a revision."""
@@ -125,7 +122,8 @@ class Fleet:
         self._activator = activator
         self._registry = registry
         self._observer = observer
-        self._surroundings = surroundings
+        self.surroundings = surroundings
+        """What replicas are told of the gateway; its address is known once it listens."""
         self._settings = settings
         self._clock = clock
         self._wall_clock = wall_clock
@@ -151,11 +149,10 @@ class Fleet:
         """Return a replica by id."""
         return self._replicas.get(replica_id)
 
-    def start(self, entry: RevisionEntry, count: int) -> list[Replica]:
+    def start(self, entry: RevisionEntry, count: int) -> None:
         """Begin to start replicas; they are among `replicas` at once, as starting."""
         fresh = [self._wanted(entry) for _ in range(count)]
         self._run(self._ask(entry, [replica.id for replica in fresh]))
-        return fresh
 
     def stop(self, replica: Replica) -> None:
         """Let a replica finish what it does, then end it."""
@@ -213,7 +210,6 @@ class Fleet:
             self._reachable(replica, event)
         elif isinstance(event, ReplicaPending):
             replica.reason = event.reason
-            self._observer.on_pending(replica.entry, event.reason)
             self._observer.on_change(replica)
         else:
             self._gone(replica, event)
@@ -249,7 +245,7 @@ class Fleet:
         """Specialise a replica, begin to listen to it, and let it serve."""
         spec = replica.entry.revision.spec
         path = self._settings.package_path(spec.code.digest)
-        told = specialisation(replica, path, self._surroundings)
+        told = specialisation(replica, path, self.surroundings)
         try:
             hello = await specialise(replica, told, timeout_s=spec.startup_timeout_s + SLACK_S)
             link = self._links[replica.id] = Link(replica, self)

@@ -1,0 +1,305 @@
+"""One gateway, put together: parts, listeners, and the order in which they start and end.
+
+Made by the composition roots (CLI, tests). What answers calls is up first; the control API, which
+imports a web framework, is loaded right after the listeners are there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from jupyter_faas.core.errors import FunctionNotFound, RevisionNotFound
+from jupyter_faas.core.ids import InvocationIds, random_prefix
+from jupyter_faas.core.model import ReplicaState
+from jupyter_faas.core.settings import Settings, StatePaths
+from jupyter_faas.core.slots import WaitingRoom
+from jupyter_faas.core.specialisation import CallEnd
+from jupyter_faas.gateway.activator import Activator
+from jupyter_faas.gateway.announce import Announcer
+from jupyter_faas.gateway.auth import Authority
+from jupyter_faas.gateway.autoscaler import Autoscaler, Scaled, Windows
+from jupyter_faas.gateway.blobs import Blobs
+from jupyter_faas.gateway.calls import Calls
+from jupyter_faas.gateway.entries import RevisionEntry
+from jupyter_faas.gateway.events import EventLog
+from jupyter_faas.gateway.fleet import Fleet, FleetSettings
+from jupyter_faas.gateway.http import Door
+from jupyter_faas.gateway.idle import Use
+from jupyter_faas.gateway.logs import Logs
+from jupyter_faas.gateway.metering import Metering
+from jupyter_faas.gateway.metrics import Metrics
+from jupyter_faas.gateway.registry import Registry, RegistryChange
+from jupyter_faas.gateway.replica import Replica
+from jupyter_faas.gateway.specialise import Surroundings
+from jupyter_faas.gateway.views import Views
+from jupyter_faas.providers.base import Provider
+from jupyter_faas.wire.server import HttpServerProtocol
+
+if TYPE_CHECKING:
+    from jupyter_faas.gateway.store.base import Store
+
+_BACKLOG = 1024
+_SETTLE_S = 0.02
+_log = logging.getLogger(__name__)
+
+
+class GatewayService:
+    """A whole gateway in this process's event loop.
+
+    Args:
+        settings: `state_dir` and `gateway_token` are set.
+        provider: Not opened yet.
+        store: Not opened yet.
+        clock: Monotonic seconds.
+        wall_clock: Seconds since the epoch, for people.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        provider: Provider,
+        store: Store,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.settings = settings
+        self.provider = provider
+        self.store = store
+        self.clock = clock
+        self.wall_clock = wall_clock
+        self.paths = StatePaths(settings.state_dir)
+        self.authority = Authority(settings.gateway_token)
+        self.host, self.port = settings.host, settings.port
+        self._make_data_plane()
+        self._make_control_plane()
+        self._connections: set[HttpServerProtocol] = set()
+        self._servers: list[asyncio.Server] = []
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._changes = 0
+
+    def _make_data_plane(self) -> None:
+        settings = self.settings
+        self.registry = Registry(
+            self.store, self.wall_clock, newest_kept=settings.revision_retention
+        )
+        room = WaitingRoom(settings.queue_limit, settings.queue_limit_per_function)
+        self.activator = Activator(room, self.clock, self._poke)
+        self.metering = Metering(self.store.add_invocations)
+        self.calls = Calls(
+            self.registry,
+            self.activator,
+            self.authority,
+            self.metering,
+            InvocationIds(random_prefix()),
+            max_body_bytes=settings.max_body_bytes,
+            clock=self.clock,
+            wall_clock=self.wall_clock,
+        )
+
+    def _make_control_plane(self) -> None:
+        settings = self.settings
+        self.blobs = Blobs(self.paths.blobs, settings.max_body_bytes)
+        self.events = EventLog(self.wall_clock, settings.event_retention)
+        self.logs = Logs(self.wall_clock, settings.log_ring_bytes)
+        self.fleet = Fleet(
+            self.provider,
+            self.activator,
+            self.registry,
+            _Observer(self),
+            surroundings=Surroundings("", self.authority.calls_token, settings.cancel_grace_s),
+            settings=FleetSettings(
+                lambda digest: str(self.blobs.path(digest)),
+                settings.stop_grace_s,
+                settings.drain_grace_s,
+            ),
+            clock=self.clock,
+            wall_clock=self.wall_clock,
+        )
+        self.autoscaler: Autoscaler[Replica] = Autoscaler(
+            self.fleet,
+            self.activator,
+            max_replicas=settings.max_replicas,
+            clock=self.clock,
+            wall_clock=self.wall_clock,
+            publish=self._publish_scaled,
+            windows=Windows(settings.stable_window_s, settings.panic_window_s),
+        )
+        self.views = Views(self.fleet.replicas, self.autoscaler.last, lambda: self.url)
+        self.announcer = Announcer(self.events, self.registry, self.views)
+        self.metrics = Metrics(self.activator, self.fleet, self.calls, self.metering, self.clock)
+        self.door = Door(
+            self.calls,
+            self.authority,
+            namespace=settings.namespace,
+            domain=settings.domain,
+            metrics=self.metrics.page,
+        )
+
+    @property
+    def url(self) -> str:
+        """Where plain HTTP goes, without a trailing slash."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def address(self) -> str:
+        """Where clients on this machine go."""
+        return f"unix:{self.paths.socket}"
+
+    def use(self) -> Use:
+        """Return what is seen of this gateway's use now; see `idle.py`."""
+        has_floor = any(
+            entry.function.settings.scaling.min_containers for entry in self.registry.functions()
+        )
+        ledger = self.metrics.ledger()
+        return Use(bool(self.calls.active) or has_floor, ledger["accepted"] + self._changes)
+
+    async def start(self) -> None:
+        """Bring back what the store knows, and listen.
+
+        Raises:
+            OSError: An address is taken.
+            ProviderError: The store or the provider cannot be used.
+        """
+        await asyncio.gather(self._load(), self.provider.open())
+        self._wire()
+        await self._listen()
+        self.fleet.surroundings = self.fleet.surroundings._replace(gateway_url=self.url)
+        self._tasks.append(asyncio.create_task(self.fleet.follow()))
+        self.calls.start()
+        self.announcer.start()
+        self._wake_all()
+        self.door.load_control = self._load_control
+        self.door.is_ready = True
+        asyncio.get_running_loop().call_later(_SETTLE_S, self._load_control)
+
+    async def stop(self) -> None:
+        """Take nothing new, let short calls end, and leave nothing behind."""
+        self.door.is_ready = False
+        for server in self._servers:
+            server.close()
+        self.autoscaler.close()
+        await self._wait_for_calls()
+        self.calls.close()
+        self.announcer.close()
+        self.activator.close()
+        await self.fleet.close()
+        await self.provider.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.metering.flush()
+        await self.registry.close()
+        await self.store.close()
+        for connection in tuple(self._connections):
+            connection.retire()
+        with suppress(FileNotFoundError):
+            self.paths.socket.unlink()
+
+    async def _load(self) -> None:
+        await self.store.open()
+        await self.registry.load()
+
+    def _wire(self) -> None:
+        """Tell the parts of one another what they could not know when they were made."""
+        self.calls.suspect = self.fleet.suspect
+        self.calls.can_grow = lambda pool: self.autoscaler.can_grow(pool.entry)
+        self.metering.subscribe(self.announcer.on_records)
+        self.registry.subscribe(self._on_change)
+        self.registry.subscribe(self.announcer.on_change)
+        self.registry.subscribe(self.autoscaler.on_change)
+
+    async def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(self._protocol, self.host, self.port, backlog=_BACKLOG)
+        self._servers.append(server)
+        self.port = server.sockets[0].getsockname()[1]
+        old = os.umask(0o177)
+        try:
+            local = await loop.create_unix_server(
+                self._protocol, str(self.paths.socket), backlog=_BACKLOG
+            )
+        finally:
+            os.umask(old)
+        self._servers.append(local)
+
+    def _protocol(self) -> HttpServerProtocol:
+        return HttpServerProtocol(self.door, connections=self._connections)
+
+    def _load_control(self) -> None:
+        if self.door.control is None:
+            # Starlette costs more than everything else here; calls must not wait for it.
+            from jupyter_faas.gateway.control import control_api  # noqa: PLC0415
+            from jupyter_faas.wire.asgi import AsgiBridge  # noqa: PLC0415
+
+            self.door.control = AsgiBridge(control_api(self))
+
+    def _wake_all(self) -> None:
+        """Have the autoscaler look at what should be up without being called."""
+        for function in self.registry.functions():
+            has_floor = function.function.settings.scaling.min_containers > 0
+            for entry in function.revisions.values():
+                if has_floor or entry.is_pending:
+                    self.autoscaler.poke(entry)
+
+    async def _wait_for_calls(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.stop_grace_s):
+                await self.calls.drained()
+
+    def _on_change(self, change: RegistryChange) -> None:
+        """Whoever waits for what has been removed hears so."""
+        self._changes += 1
+        function = change.function
+        if change.kind == "removed" and change.revision is not None:
+            self._drop(change.revision, RevisionNotFound("The revision has been removed."))
+        elif change.kind == "deleted":
+            for entry in tuple(function.revisions.values()):
+                self._drop(entry, FunctionNotFound(f"`{function.name}` has been deleted."))
+            self.metering.forget(function.namespace, function.name)
+            self.logs.forget(function.namespace, function.name)
+
+    def _poke(self, entry: RevisionEntry) -> None:
+        self.autoscaler.poke(entry)
+
+    def _publish_scaled(self, scaled: Scaled) -> None:
+        self.announcer.on_scaled(scaled)
+
+    def _drop(self, entry: RevisionEntry, error: FunctionNotFound | RevisionNotFound) -> None:
+        self.activator.fail(entry, error)
+        self.activator.forget(entry)
+
+
+class _Observer:
+    """Passes on what the fleet sees."""
+
+    def __init__(self, service: GatewayService) -> None:
+        self._service = service
+
+    def on_change(self, replica: Replica) -> None:
+        """State or reason of a replica is another one."""
+        self._service.announcer.on_replica(replica.entry, replica)
+        if replica.state is ReplicaState.LOST:
+            self._service.logs.replica_gone(replica.id, replica.entry)
+
+    def on_ready(self, entry: RevisionEntry) -> None:
+        """A replica serves."""
+        self._service.autoscaler.on_ready(entry)
+
+    def on_gone(self, entry: RevisionEntry, *, has_been_ready: bool) -> None:
+        """A replica has ended."""
+        self._service.autoscaler.on_gone(entry, has_been_ready=has_been_ready)
+
+    def on_log(self, replica: Replica, stream: int, invocation_id: str, text: bytes) -> None:
+        """Output of the user's code."""
+        self._service.logs.append(replica.id, replica.entry, stream, invocation_id, text)
+
+    def on_ended(self, replica: Replica, end: CallEnd) -> None:
+        """The code of a call has ended."""
+        self._service.calls.on_ended(replica, end)
