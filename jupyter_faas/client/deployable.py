@@ -1,0 +1,284 @@
+"""What every handle can do beside being called: deploy, and be looked at and steered.
+
+A handle either has code (it was decorated here) or only a name (looked up, or it travelled
+inside another function). With code, `route` makes sure before each call that the code deployed
+is the code here; that test takes microseconds when nothing has changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from jupyter_faas.client import connect, control, views
+from jupyter_faas.client.options import parse_scaling
+from jupyter_faas.client.route import Route, is_replica
+from jupyter_faas.client.session import session
+from jupyter_faas.core.errors import FaasError, FunctionNotFound, InvalidSpec, UsageError
+
+if TYPE_CHECKING:
+    from jupyter_faas.client.deployment import Deployed
+    from jupyter_faas.client.gateway import Gateway
+    from jupyter_faas.client.target import Target
+    from jupyter_faas.core.report import Report
+
+
+class Deployable:
+    """A named function or class on the platform.
+
+    Args:
+        name: Its name there.
+        target: Its code here; None: only the name is known.
+        revision: Calls go to this revision only; None: traffic decides.
+    """
+
+    def __init__(self, name: str, *, target: Target | None, revision: int | None = None) -> None:
+        self._name = name
+        self._target = target
+        self._revision = revision
+        self._deployed: Deployed | None = None
+        self._route: Route | None = None
+        self._lock = threading.RLock()
+
+    @property
+    def name(self) -> str:
+        """The function's name on the platform."""
+        return self._name
+
+    @property
+    def url(self) -> str:
+        """Where plain HTTP calls go: `POST` with a JSON body and the gateway's token."""
+        gateway = connect.gateway()
+        return f"{gateway.url}{gateway.call_path(self._name)}"
+
+    def route(self) -> Route:
+        """Return the way of a call made now; deploys first if this code is not deployed.
+
+        Raises:
+            UsageError: The code cannot be sent, or the name is another notebook's.
+            GatewayUnavailable: No gateway could be reached.
+        """
+        __tracebackhide__ = True
+        route, deployed = self._route, self._deployed
+        if route is not None and route.gateway is session.gateway and _is_current(deployed):
+            return route
+        with self._lock:
+            if self._route is not route:
+                return self._route or self.route()
+            return self._prepare()
+
+    async def route_async(self) -> Route:
+        """Do what `route` does without holding up the event loop while it deploys."""
+        route, deployed = self._route, self._deployed
+        if route is not None and route.gateway is session.gateway and _is_current(deployed):
+            return route
+        return await asyncio.to_thread(self.route)
+
+    def deploy(self, strategy: str = "rolling", *, take_over: bool = False) -> views.Revision:
+        """Capture anew, deploy, and wait until the revision is ready.
+
+        Args:
+            strategy: `rolling`: the old revision serves until the new one is ready;
+                `recreate`: the old one is stopped first.
+            take_over: Take the name although another notebook has deployed it since.
+
+        Raises:
+            NotSerializable: Something the code refers to cannot be sent; names the path to it.
+            MissingPackages: The runner lacks what it needs.
+            NameTaken: Another notebook has deployed this name since.
+            FaasError: Why the revision is not ready.
+        """
+        __tracebackhide__ = True
+        from jupyter_faas.client import deployment  # noqa: PLC0415 - capture is heavy
+
+        if strategy not in ("rolling", "recreate"):
+            raise InvalidSpec(f"strategy={strategy!r}: allowed is 'rolling' or 'recreate'.")
+        target = self._code()
+        with self._lock:
+            gateway = connect.gateway()
+            wish = deployment.Wish(strategy=strategy, take_over=take_over, is_forced=True)
+            deployed = deployment.ensure(target, gateway, wish)
+            revision = deployment.wait_ready(deployed, gateway, target.wait_s)
+            self._settle(gateway, deployed)
+        return revision
+
+    def ensure_deployed(self) -> None:
+        """Deploy this code if it is not; called for handles that another function refers to."""
+        if self._target is not None:
+            self.route()
+
+    def capture(self) -> Report:
+        """Return the capture report: what would be sent, with sizes. Nothing is sent.
+
+        What cannot be sent is in the report, with the path to it.
+        """
+        from jupyter_faas.client import deployment  # noqa: PLC0415 - capture is heavy
+
+        return deployment.captured(self._code()).report
+
+    def status(self) -> views.Status:
+        """Return what is: traffic, replicas, load.
+
+        Raises:
+            FunctionNotFound: It is not deployed.
+        """
+        gateway = connect.gateway()
+        known = control.known(gateway, self._name)
+        if known is None:
+            raise FunctionNotFound(f"{self._name} is not deployed yet: call it, or .deploy() it.")
+        return views.Status(known.function, known.revisions, known.replicas, self.url)
+
+    def revisions(self) -> views.Table[views.Revision]:
+        """Return its revisions, newest first."""
+        status = self.status()
+        return views.revision_table(status.revisions, status.function, session.now_s())
+
+    def replicas(self) -> views.Table[views.Replica]:
+        """Return its replicas as they are now."""
+        found = control.replicas(connect.gateway(), self._name)
+        return views.replica_table(found, self._name, session.now_s())
+
+    def logs(self, follow: bool = False, tail: int = 100) -> views.LogLines | Iterator[str]:
+        """Return the last lines it printed; with `follow` an iterator that goes on."""
+        gateway = connect.gateway()
+        if follow:
+            return control.follow_logs(gateway, self._name, tail)
+        return views.LogLines(control.logs(gateway, self._name, tail))
+
+    def events(self) -> views.Table[dict[str, Any]]:
+        """Return what happened to it lately: deploys, replicas, scaling with reasons."""
+        events = control.events(connect.gateway(), self._name)
+        return views.event_table(events, self._name, session.now_s())
+
+    def rollback(self, to: int | None = None) -> views.Revision:
+        """Give all traffic to the previous live revision, or to number `to`; return it.
+
+        Raises:
+            RevisionNotFound: There is none to go back to.
+        """
+        return control.rollback(connect.gateway(), self._name, to)
+
+    def traffic(self, weights: Mapping[int | str, int] | None = None) -> dict[int, int]:
+        """Divide the traffic over revisions: `{3: 90, 4: 10}`; without argument: what is.
+
+        Raises:
+            InvalidSpec: A weight or a number is none.
+            RevisionNotFound: A revision is unknown.
+        """
+        if weights is None:
+            return dict(self.status().function.traffic)
+        return control.set_traffic(connect.gateway(), self._name, _checked_weights(weights))
+
+    def update_autoscaler(self, **scaling: Any) -> views.Scaling:
+        """Change limits of replicas live, without a new revision; return the full setting.
+
+        Args:
+            **scaling: min_containers, max_containers, buffer_containers, scaledown_window,
+                target_inputs.
+
+        Raises:
+            InvalidSpec: Unknown argument, or out of range.
+        """
+        status = self.status()
+        newest = next(iter(status.revisions), None)
+        max_inputs = newest.spec.max_inputs if newest else 1
+        wanted = parse_scaling(scaling, status.function.settings.scaling, max_inputs)
+        return control.set_scaling(connect.gateway(), self._name, wanted)
+
+    def delete(self) -> None:
+        """Remove the function with its revisions and replicas."""
+        control.delete(connect.gateway(), self._name)
+        with self._lock:
+            self._forget()
+
+    def __repr__(self) -> str:
+        where = f", revision {self._deployed.number}" if self._deployed else ""
+        return f"<{type(self).__name__} {self._name}{where}>"
+
+    def _code(self) -> Target:
+        if self._target is None:
+            raise UsageError(f"{self._name} was looked up by name: deploy it where its code is.")
+        return self._target
+
+    def _prepare(self) -> Route:
+        """Deploy what must be deployed and make the route; the lock is held."""
+        __tracebackhide__ = True
+        gateway = connect.gateway()
+        if self._target is None or is_replica():
+            self._route = self._route_by_name(gateway)
+            return self._route
+        from jupyter_faas.client import deployment  # noqa: PLC0415 - capture is heavy
+
+        deployed = deployment.ensure(self._target, gateway, deployment.Wish())
+        return self._settle(gateway, deployed)
+
+    def _settle(self, gateway: Gateway, deployed: Deployed) -> Route:
+        assert self._target is not None
+        self._deployed = deployed
+        self._route = Route(
+            gateway,
+            self._name,
+            own=deployed.number,
+            is_pinned=deployed.is_pending,
+            wait_s=self._target.wait_s,
+            listener=_Listener(self, deployed),
+        )
+        return self._route
+
+    def _route_by_name(self, gateway: Gateway) -> Route:
+        number = self._revision
+        return Route(gateway, self._name, own=number, is_pinned=number is not None)
+
+    def _recover(self, lost: Route) -> Route:
+        """Deploy again after somebody has deleted the function."""
+        with self._lock:
+            if self._route is lost:
+                self._forget()
+        return self.route()
+
+    def _forget(self) -> None:
+        self._deployed = self._route = None
+
+
+class _Listener:
+    """Hears what the answers to one deployed handle's calls say."""
+
+    def __init__(self, handle: Deployable, deployed: Deployed) -> None:
+        self._handle = handle
+        self._deployed = deployed
+
+    def on_ready(self, route: Route) -> None:
+        self._deployed.is_pending = False
+        self._deployed.finish()
+
+    def on_other(self, number: int) -> None:
+        own = self._deployed
+        session.display.warn(
+            f"{own.name}: revision {number} answered, not revision {own.number} with the code of "
+            f"this notebook. {own.name}.deploy() makes this code live again."
+        )
+
+    def on_failed(self, route: Route, error: FaasError) -> None:
+        self._deployed.fail(str(error))
+
+    def on_lost(self, route: Route) -> Route | None:
+        return self._handle._recover(route)
+
+
+def _is_current(deployed: Deployed | None) -> bool:
+    return deployed is None or deployed.capture.is_current()
+
+
+def _checked_weights(weights: Mapping[int | str, int]) -> dict[int, int]:
+    checked = {}
+    for number, weight in weights.items():
+        is_weight = isinstance(weight, int) and not isinstance(weight, bool) and weight >= 0
+        if not str(number).isdigit() or not is_weight:
+            raise InvalidSpec(
+                f"traffic={dict(weights)!r}: allowed is a dict of revision numbers to weights, "
+                "like {3: 90, 4: 10}."
+            )
+        checked[int(number)] = weight
+    return checked

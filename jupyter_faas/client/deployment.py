@@ -1,0 +1,212 @@
+"""From code in a notebook to a revision at the gateway: capture, compare, upload, deploy, wait.
+
+Called by handles when their code is not deployed or has changed. Everything that can be found out
+here is found out before anything is sent: what cannot be pickled, modules the runner lacks, a
+Python that differs.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jupyter_faas.client import card, control, place, requirements
+from jupyter_faas.client.origin import origin
+from jupyter_faas.client.plan import Known, reusable
+from jupyter_faas.client.progress import Progress
+from jupyter_faas.client.session import session
+from jupyter_faas.core import errors, model
+from jupyter_faas.core.capture import Capture, capture
+
+if TYPE_CHECKING:
+    from jupyter_faas.client.gateway import Gateway
+    from jupyter_faas.client.target import Target
+    from jupyter_faas.client.views import Revision
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How to deploy.
+
+    Attributes:
+        strategy: `rolling` or `recreate`.
+        take_over: Take the name from another notebook.
+        is_forced: Tell the gateway also if it runs this code already.
+    """
+
+    strategy: str = "rolling"
+    take_over: bool = False
+    is_forced: bool = False
+
+
+@dataclass
+class Deployed:
+    """Code that is at the gateway under a name.
+
+    Attributes:
+        name: Of the function.
+        number: Of the revision.
+        is_pending: The revision is not known to be ready: calls wait for it.
+        capture: What was captured; tells whether it is still the code here.
+        progress: The card that is not finished before the revision is ready.
+    """
+
+    name: str
+    number: int
+    is_pending: bool
+    capture: Capture
+    progress: Progress | None = None
+
+    def finish(self) -> None:
+        """Show that the revision is ready; once."""
+        progress, self.progress = self.progress, None
+        if progress is not None:
+            progress.end("ready")
+            session.display.finish(progress)
+
+    def fail(self, reason: str) -> None:
+        """Show why it is not ready; once."""
+        progress, self.progress = self.progress, None
+        if progress is not None:
+            progress.fail(reason)
+            session.display.finish(progress)
+
+
+def captured(target: Target) -> Capture:
+    """Return what would be sent of a target, as it is now; nothing is raised for what is wrong."""
+    settings = {**target.options.revision, "place": place.here()}
+    return capture(target.code, name=target.code.__name__, settings=settings)
+
+
+def ensure(target: Target, gateway: Gateway, wish: Wish) -> Deployed:
+    """Make the code as it is here what answers to its name, if it does not already.
+
+    Returns at once: a revision that is pending is waited for by the calls that name it, or by
+    `wait_ready`.
+
+    Raises:
+        NotSerializable: Something the code refers to cannot be sent.
+        MissingPackages: The runner lacks what it needs.
+        EnvironmentMismatch: No runner has this Python.
+        NameTaken: Another notebook has deployed the name since.
+    """
+    progress = Progress(target.name, session.monotonic_s)
+    try:
+        deployed = _ensure(target, gateway, wish, progress)
+    except Exception as error:
+        progress.fail(str(error))
+        session.display.finish(progress)
+        raise
+    session.deployed[gateway.url, target.name] = deployed
+    return deployed
+
+
+def wait_ready(deployed: Deployed, gateway: Gateway, timeout_s: float) -> Revision:
+    """Wait until a revision is ready and return it.
+
+    Raises:
+        FaasError: Why it will not get ready.
+    """
+    revision = control.settled(gateway, deployed.name, deployed.number, timeout_s)
+    if revision.state is model.RevisionState.READY:
+        deployed.finish()
+        deployed.is_pending = False
+        return revision
+    error = _not_ready(revision, timeout_s)
+    deployed.fail(str(error))
+    raise error
+
+
+def _ensure(target: Target, gateway: Gateway, wish: Wish, progress: Progress) -> Deployed:
+    progress.begin("capture")
+    code = captured(target)
+    code.raise_for_problems()
+    for handle in code.handles:
+        handle.ensure_deployed()
+    known = control.known(gateway, target.name)
+    if not wish.is_forced:
+        revision = reusable(known, code.id, target.options.settings)
+        if revision is not None:
+            is_pending = revision.state is model.RevisionState.PENDING
+            return Deployed(target.name, revision.number, is_pending, code)
+    _check_environment(target, code, gateway)
+    progress.begin("upload")
+    control.upload(gateway, code.package.digest, code.package.parts(), code.package.size_bytes)
+    progress.begin("start")
+    answer = control.deploy(gateway, target.name, _request(target, code, gateway, wish))
+    return _began(target, code, gateway, answer, known, progress)
+
+
+def _check_environment(target: Target, code: Capture, gateway: Gateway) -> None:
+    """Compare what the code needs with what runners have, before anything is sent."""
+    if not target.options.revision["packages"] and not code.code.modules:
+        return
+    try:
+        _compare(target, code, gateway.inventory(code.code.python, sys.executable))
+    except errors.MissingPackages:
+        # Something may have been installed since the gateway was asked.
+        fresh = gateway.inventory(code.code.python, sys.executable, is_fresh=True)
+        _compare(target, code, fresh)
+
+
+def _compare(target: Target, code: Capture, stock: control.Inventory) -> None:
+    if stock.python != code.code.python:
+        raise errors.EnvironmentMismatch(
+            f"{target.name} was written with Python {code.code.python}; the runner has "
+            f"{stock.python}. Use a kernel with Python {stock.python}."
+        )
+    requirements.check_packages(target.options.revision["packages"], stock.modules, "The runner")
+    available = {*stock.top_level, *sys.stdlib_module_names}
+    used = [name.partition(".")[0] for name in code.code.modules]
+    missing = [name for name in used if name not in available]
+    requirements.check_modules(missing, target.name, "the runner")
+
+
+def _request(target: Target, code: Capture, gateway: Gateway, wish: Wish) -> model.DeployRequest:
+    seen = session.deployed.get((gateway.url, target.name))
+    return model.DeployRequest(
+        id=code.id,
+        revision=code.spec,
+        settings=target.options.settings,
+        origin=origin(session.cell(), session.id),
+        seen=seen.number if seen else None,
+        take_over=wish.take_over,
+        strategy=wish.strategy,
+    )
+
+
+def _began(
+    target: Target,
+    code: Capture,
+    gateway: Gateway,
+    answer: model.DeployAnswer,
+    known: Known | None,
+    progress: Progress,
+) -> Deployed:
+    """Note what the gateway answered, and show the card unless nothing has changed."""
+    revision = answer.revision
+    was_live = known is not None and revision.number in known.function.traffic
+    is_pending = revision.state is model.RevisionState.PENDING
+    progress.revision = revision.number
+    deployed = Deployed(target.name, revision.number, is_pending, code)
+    if was_live and not is_pending:
+        return deployed
+    before = session.deployed.get((gateway.url, target.name))
+    progress.fields = card.fields(target, code, before.capture if before else None)
+    deployed.progress = progress
+    session.display.update(progress)
+    if not is_pending:
+        deployed.finish()
+    return deployed
+
+
+def _not_ready(revision: Revision, timeout_s: float) -> errors.FaasError:
+    """Return why a revision is not ready."""
+    if revision.problem is not None:
+        return errors.from_problem(revision.problem)
+    if revision.state is model.RevisionState.FAILED:
+        return errors.ProviderError(f"Revision {revision.number} is not ready: {revision.reason}")
+    return errors.ColdStartTimeout(
+        f"Revision {revision.number} of {revision.function} is not ready after {timeout_s:g} s."
+    )

@@ -1,0 +1,74 @@
+"""A gateway's connections for event loops: the twin of `Gateway.open`, one pool per loop."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from typing import TYPE_CHECKING
+
+from jupyter_faas.core.errors import GatewayLost, GatewayUnavailable
+from jupyter_faas.wire.aio import AsyncConnection, AsyncResponse
+
+if TYPE_CHECKING:
+    from jupyter_faas.client.gateway import Gateway, Headers, Parts
+
+
+class AsyncGateway:
+    """Asynchronous connections to `gateway`, which decides where it is."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._idle: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, list[AsyncConnection]] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    async def open(
+        self,
+        method: str,
+        target: str,
+        headers: Headers,
+        body: Parts = (),
+        *,
+        timeout_s: float | None = None,
+    ) -> tuple[AsyncConnection, AsyncResponse]:
+        """Send a request; return the connection with the head of the answer.
+
+        Raises:
+            GatewayUnavailable: Nobody listens; nothing was sent.
+            GatewayLost: It was sent, and the gateway went away before it answered.
+        """
+        gateway = self._gateway
+        for is_last in (not gateway.may_start, True):
+            location = gateway.location
+            connection = self._take()
+            try:
+                response = await connection.request(
+                    method, target, (gateway.authorization, *headers), body, timeout_s=timeout_s
+                )
+            except GatewayUnavailable:
+                connection.close()
+                if is_last:
+                    raise
+                await asyncio.to_thread(gateway.find_again, location)
+            except TimeoutError as error:
+                connection.close()
+                raise GatewayLost(gateway.silence(timeout_s)) from error
+            except BaseException:
+                connection.close()
+                raise
+            else:
+                return connection, response
+        raise AssertionError("the last try raises")
+
+    def release(self, connection: AsyncConnection) -> None:
+        """Keep a connection of the running loop whose answer has been read to its end."""
+        self._idle.setdefault(asyncio.get_running_loop(), []).append(connection)
+
+    def _take(self) -> AsyncConnection:
+        idle = self._idle.get(asyncio.get_running_loop())
+        if idle:
+            return idle.pop()
+        gateway = self._gateway
+        return AsyncConnection(
+            gateway.location.address, connect_timeout_s=gateway.connect_timeout_s
+        )

@@ -1,0 +1,87 @@
+"""One call, made from a thread that waits: send, read the answer as it comes, return or raise.
+
+Interrupting the wait closes the connection, which cancels the call at the gateway. A call that
+was sent is never sent again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jupyter_faas.client import answers
+from jupyter_faas.client.arguments import pickled
+from jupyter_faas.client.iterators import RemoteIterator
+from jupyter_faas.client.session import session
+from jupyter_faas.wire.frames import FrameReader
+
+if TYPE_CHECKING:
+    from jupyter_faas.client.gateway import Parts
+    from jupyter_faas.client.route import Route
+    from jupyter_faas.wire.blocking import BlockingConnection, Response
+
+
+def call(route: Route, method: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a function and return its result.
+
+    Raises:
+        NotSerializable: An argument cannot be pickled; nothing was sent.
+        FaasError: The platform's reason why there is no result.
+        Exception: What the function raised.
+    """
+    __tracebackhide__ = True
+    output = session.output.bind()
+    parts = pickled(args, kwargs, route.name)
+    route, connection, response = _send(route, method, parts)
+    answer = answers.Answer(output)
+    reader = FrameReader()
+    try:
+        for chunk in response.iter_body():
+            for frame in reader.feed(chunk):
+                answer.take(frame)
+    except BaseException:
+        connection.close()
+        raise
+    route.gateway.release(connection)
+    return answer.value(route.name)
+
+
+def stream(
+    route: Route, method: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> RemoteIterator[Any]:
+    """Call a generator function and return an iterator over what it yields, while it runs.
+
+    Raises:
+        NotSerializable: An argument cannot be pickled; nothing was sent.
+        FaasError: The platform's reason why it does not run.
+    """
+    __tracebackhide__ = True
+    output = session.output.bind()
+    parts = pickled(args, kwargs, route.name)
+    route, connection, response = _send(route, method, parts)
+    return RemoteIterator(route, connection, response, answers.Answer(output))
+
+
+def _send(
+    route: Route, method: str | None, parts: Parts
+) -> tuple[Route, BlockingConnection, Response]:
+    """Send a call; returns when a framed answer begins, with the route it came by."""
+    __tracebackhide__ = True
+    gateway = route.gateway
+    connection, response = gateway.open(
+        "POST", route.path, route.head(method), parts, timeout_s=route.wait_s
+    )
+    headers = response.headers
+    route.answered(headers)
+    if answers.is_framed(response.status, headers):
+        return route, connection, response
+    try:
+        body = response.read()
+    except BaseException:
+        connection.close()
+        raise
+    gateway.release(connection)
+    error = answers.problem_of(response.status, headers, body)
+    other = route.refused(error)
+    if other is None:
+        raise error
+    return _send(other, method, parts)

@@ -1,0 +1,44 @@
+"""Handles of functions that are deployed already, from any notebook or script."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jupyter_faas.client import connect, control, views
+from jupyter_faas.client.classes import RemoteClass
+from jupyter_faas.client.function import RemoteFunction
+from jupyter_faas.core import model
+from jupyter_faas.core.errors import FunctionNotFound, RevisionNotFound
+from jupyter_faas.core.names import check_name
+
+
+def function(name: str, revision: int | None = None) -> Any:
+    """Return the handle of a deployed function (or class).
+
+    Args:
+        name: Its name on the platform.
+        revision: Call this revision only; None: traffic decides.
+
+    Raises:
+        FunctionNotFound: Nothing is deployed under this name.
+        RevisionNotFound: It has no such revision (any more).
+    """
+    known = control.known(connect.gateway(), check_name(name))
+    if known is None:
+        raise FunctionNotFound(
+            f"No function is called {name!r} here: faas.functions() lists those there are."
+        )
+    number = revision if revision is not None else known.function.latest
+    found = known.by_number(number)
+    if found is None:
+        there = ", ".join(str(one.number) for one in known.revisions)
+        raise RevisionNotFound(f"{name} has no revision {number}; it has {there}.")
+    code = found.spec.code
+    if code.kind is model.Kind.CLASS:
+        return RemoteClass[Any](name, code.methods, revision=revision)
+    return RemoteFunction[..., Any, Any, Any](name, code.kind, revision=revision)
+
+
+def functions() -> views.Table[model.Function]:
+    """Return all deployed functions; displays as a table."""
+    return views.function_table(control.functions(connect.gateway()))

@@ -1,0 +1,112 @@
+"""The way a handle's calls take: gateway, path, headers, and what to notice in their answers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from jupyter_faas.client.session import session
+from jupyter_faas.core import context
+from jupyter_faas.core.errors import FaasError, FunctionNotFound, RevisionNotFound
+from jupyter_faas.wire.frames import CONTENT_TYPE
+
+if TYPE_CHECKING:
+    from jupyter_faas.client.gateway import Gateway, Headers
+
+_FRAMED = CONTENT_TYPE.encode()
+_BASE: Headers = ((b"Content-Type", _FRAMED), (b"Accept", _FRAMED))
+
+
+class Listener(Protocol):
+    """Who wants to know what the answers of a route say; each is told at most once."""
+
+    def on_ready(self, route: Route) -> None:
+        """Hear that the handle's own revision has answered: it is ready."""
+
+    def on_other(self, number: int) -> None:
+        """Hear that another revision than the handle's own has answered."""
+
+    def on_lost(self, route: Route) -> Route | None:
+        """Hear that the gateway does not know the function; return the route to retry on."""
+
+
+class Route:
+    """Made when a handle is deployed or looked up; read by every call after that.
+
+    Args:
+        gateway: Where calls go.
+        name: The function.
+        own: Number of the revision that has the handle's code; None: any will do.
+        is_pinned: Calls name `own` and wait for it: it is not known to be ready.
+        wait_s: Longest time a call may take as seen from here; None: the gateway's limits alone.
+        listener: Is told what the answers say.
+    """
+
+    __slots__ = ("_listener", "_own", "gateway", "headers", "name", "path", "wait_s")
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        name: str,
+        *,
+        own: int | None = None,
+        is_pinned: bool = False,
+        wait_s: float | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        self.gateway = gateway
+        self.name = name
+        self.path = gateway.call_path(name)
+        self.wait_s = wait_s
+        self.headers: Headers = _BASE
+        if is_pinned:
+            self.headers = (*_BASE, (b"Faas-Revision", str(own).encode()))
+        self._own = "" if own is None else str(own)
+        self._listener = listener
+
+    def head(self, method: str | None) -> Headers:
+        """Return the headers of a call made here and now."""
+        headers = (
+            self.headers if method is None else (*self.headers, (b"Faas-Method", method.encode()))
+        )
+        outer = context.current.get()
+        return headers if outer is None else (*headers, *_nested(outer))
+
+    def answered(self, headers: Mapping[str, str]) -> None:
+        """Notice which revision answered."""
+        listener = self._listener
+        if listener is None:
+            return
+        number = headers.get("faas-revision", "")
+        if number == self._own:
+            if self.headers is not _BASE:
+                self.headers = _BASE  # it is ready: from now on traffic decides
+                listener.on_ready(self)
+        elif number.isdigit():
+            self._listener = None
+            listener.on_other(int(number))
+
+    def refused(self, error: FaasError) -> Route | None:
+        """Return another route to try if the gateway has lost what this one leads to."""
+        is_lost = isinstance(error, (FunctionNotFound, RevisionNotFound))
+        return self._listener.on_lost(self) if is_lost and self._listener else None
+
+
+def is_replica() -> bool:
+    """Return whether this process is a replica: it may call functions and deploys none.
+
+    Modules that travel with a function bring their decorators along; over there these are handles.
+    """
+    return "jupyter_faas.runner" in sys.modules
+
+
+def _nested(outer: context.Invocation) -> Headers:
+    """Return what a call passes on of the invocation it is made in."""
+    headers = [(b"Faas-Parent", outer.id.encode())]
+    if outer.deadline is not None:
+        left_ms = max(0, int((outer.deadline - session.monotonic_s()) * 1000))
+        headers.append((b"Faas-Deadline-Ms", str(left_ms).encode()))
+    if outer.trace:
+        headers.append((b"traceparent", outer.trace.encode()))
+    return headers

@@ -1,0 +1,57 @@
+"""What one Python process shares between all its handles.
+
+The composition root of the client: the gateway in use, where output goes, what was deployed under
+which name. `notebook` puts its own output, display and cell in here; nothing else is global.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from jupyter_faas.client.origin import Cell
+from jupyter_faas.client.output import OutputSink, ProcessOutput
+from jupyter_faas.client.progress import DeployDisplay, TerminalDisplay
+
+if TYPE_CHECKING:
+    from jupyter_faas.client.deployment import Deployed
+    from jupyter_faas.client.gateway import Gateway
+
+
+class Session:
+    """State of one process.
+
+    Attributes:
+        gateway: The chosen gateway; None: none has been needed yet.
+        output: Where the output of calls goes.
+        display: Shows how a deployment goes.
+        cell: Tells which cell runs now.
+        id: Names this process (a notebook's kernel: also after a restart).
+        deployed: What this process deployed or found live, by (gateway, function name).
+    """
+
+    def __init__(self) -> None:
+        self.gateway: Gateway | None = None
+        self.output: OutputSink = ProcessOutput()
+        self.display: DeployDisplay = TerminalDisplay()
+        self.cell: Callable[[], Cell] = Cell
+        self.id = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self.lock = threading.RLock()
+        self.deployed: dict[tuple[str, str], Deployed] = {}
+
+    @staticmethod
+    def now_s() -> float:
+        """Return wall-clock seconds, for what people see."""
+        return time.time()
+
+    @staticmethod
+    def monotonic_s() -> float:
+        """Return monotonic seconds, for durations and deadlines."""
+        return time.monotonic()
+
+
+session = Session()

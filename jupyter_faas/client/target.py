@@ -1,0 +1,102 @@
+"""What was decorated: the Python object, its checked options, and what calling it gives. Pure."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any
+
+from jupyter_faas.client.options import Options, parse_options
+from jupyter_faas.core.errors import InvalidSpec
+from jupyter_faas.core.model import Kind
+from jupyter_faas.core.names import function_name
+
+_SLACK_S = 30.0
+"""Between the gateway's own limits and ours: it always answers first if it lives."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A function or class with the options it was decorated with.
+
+    Attributes:
+        code: The function or class itself.
+        name: Name of the remote function.
+        kind: What calling it gives.
+        methods: Of a class: its remote methods and what they give.
+        options: The decorator's arguments.
+    """
+
+    code: Any
+    name: str
+    kind: Kind
+    methods: Mapping[str, Kind]
+    options: Options
+
+    @property
+    def wait_s(self) -> float:
+        """Longest time a call may go without a byte from the gateway."""
+        spec = self.options.revision
+        retries = spec["retries"]
+        runs = 1 + retries.max_retries
+        pauses_s = retries.max_retries * retries.max_delay_s
+        queue_s = self.options.settings.queue_timeout_s
+        return float(
+            queue_s + spec["startup_timeout_s"] + spec["timeout_s"] * runs + pauses_s + _SLACK_S
+        )
+
+
+def make_target(code: Any, arguments: Mapping[str, Any]) -> Target:
+    """Return the target of a decoration.
+
+    Raises:
+        InvalidSpec: What is decorated cannot be a remote function, or an argument is wrong.
+        NotImplementedError: `schedule=`.
+    """
+    options = parse_options(arguments)
+    if not isinstance(code, (FunctionType, type)):
+        raise InvalidSpec(f"@serverless goes above a function or a class, not {_what(code)}.")
+    methods = methods_of(code) if isinstance(code, type) else {}
+    if isinstance(code, type) and not methods:
+        raise InvalidSpec(f"class {code.__name__} has no public method to call remotely.")
+    name = options.name or _derived_name(code)
+    kind = Kind.CLASS if isinstance(code, type) else kind_of(code)
+    return Target(code=code, name=name, kind=kind, methods=methods, options=options)
+
+
+def kind_of(function: Any) -> Kind:
+    """Return what calling a function gives."""
+    if inspect.isasyncgenfunction(function):
+        return Kind.ASYNC_GENERATOR
+    if inspect.iscoroutinefunction(function):
+        return Kind.ASYNC
+    return Kind.GENERATOR if inspect.isgeneratorfunction(function) else Kind.FUNCTION
+
+
+def methods_of(cls: type) -> dict[str, Kind]:
+    """Return the remote methods of a class: public functions, its own and inherited."""
+    found = {}
+    for name, attribute in inspect.getmembers(cls, inspect.isfunction):
+        if not name.startswith("_") and name != "close":
+            found[name] = kind_of(attribute)
+    return found
+
+
+def _derived_name(code: Any) -> str:
+    try:
+        return function_name(code.__name__)
+    except InvalidSpec:
+        raise InvalidSpec(
+            f"{code.__name__!r} cannot be the name of a function: give it one with name='…' "
+            "(lower-case letters, digits and `-`)."
+        ) from None
+
+
+def _what(code: Any) -> str:
+    if hasattr(code, "remote") and hasattr(code, "deploy"):
+        return f"{code.name!r}, which has it already"
+    if isinstance(code, (staticmethod, classmethod)):
+        return "a method: decorate the class"
+    return f"an object of type {type(code).__name__}"

@@ -1,0 +1,95 @@
+"""What a Jupyter kernel adds to the client: output, cards and origin by cell.
+
+Installed when `jupyter_faas` is imported in a kernel. Costs a few attribute look-ups: IPython and
+ipykernel are loaded there already.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jupyter_faas.client.origin import Cell
+from jupyter_faas.client.output import ProcessOutput
+from jupyter_faas.client.progress import Progress, TerminalDisplay
+from jupyter_faas.client.session import session
+from jupyter_faas.notebook.cells import CellMemory
+from jupyter_faas.notebook.output import CellOutput
+
+
+def install() -> CellMemory | None:
+    """Make the client of this process speak to cells; None: this is no running kernel."""
+    from ipykernel.kernelapp import IPKernelApp  # noqa: PLC0415 - only in a kernel
+
+    if not IPKernelApp.initialized():
+        return None
+    app = IPKernelApp.instance()
+    kernel = getattr(app, "kernel", None)
+    if kernel is None:
+        return None
+    memory = CellMemory(kernel.get_parent)
+    memory.install()
+    output = CellOutput(kernel, memory)
+    session.output = output
+    session.display = CellDisplay(output)
+    session.cell = lambda: running_cell(kernel, memory)
+    # Restarting keeps the connection file: the same kernel to the person, the same origin here.
+    session.id = Path(app.connection_file or session.id).stem
+    return memory
+
+
+def uninstall(memory: CellMemory) -> None:
+    """Put everything back as in a plain process."""
+    memory.uninstall()
+    session.output, session.display, session.cell = ProcessOutput(), TerminalDisplay(), Cell
+
+
+def running_cell(kernel: Any, memory: CellMemory) -> Cell:
+    """Return the cell that the calling code belongs to."""
+    parent = memory.parent()
+    content = parent.get("content") or {}
+    metadata = parent.get("metadata") or {}
+    return Cell(cell_id=str(metadata.get("cellId") or ""), source=str(content.get("code") or ""))
+
+
+class CellDisplay:
+    """The deployment card under the cell that deployed; it updates itself.
+
+    Args:
+        output: Knows the cell of the calling thread.
+    """
+
+    def __init__(self, output: CellOutput) -> None:
+        self._output = output
+        self._shown: dict[int, tuple[str, Any]] = {}
+
+    def update(self, progress: Progress) -> None:
+        """Show the card with its running step."""
+        bound = self._output.bind()
+        display_id = f"faas-{progress.name}-{id(progress):x}"
+        self._shown[id(progress)] = (display_id, bound)
+        bound.display(_bundle(progress, display_id, update=False))
+
+    def finish(self, progress: Progress) -> None:
+        """Show how it ended, in the card's place if it is there."""
+        shown = self._shown.pop(id(progress), None)
+        if shown is not None:
+            display_id, bound = shown
+            bound.display(_bundle(progress, display_id, update=True))
+        elif progress.state == "failed":
+            self._output.bind().display(_bundle(progress, "", update=False))
+
+    def warn(self, sentence: str) -> None:
+        """Write the sentence to the cell's stderr."""
+        from jupyter_faas.wire.frames import STDERR  # noqa: PLC0415 - rare
+
+        self._output.bind().write(STDERR, sentence + "\n")
+
+
+def _bundle(progress: Progress, display_id: str, *, update: bool) -> dict[str, Any]:
+    return {
+        "data": {"text/plain": repr(progress), "text/html": progress._repr_html_()},
+        "metadata": {},
+        "transient": {"display_id": display_id} if display_id else {},
+        "update": update,
+    }
