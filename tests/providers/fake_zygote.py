@@ -41,6 +41,9 @@ def main() -> None:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             say(ev="gone", id=order["id"], reason="stopped", detail="")
+        elif order["op"] == "preload":
+            for module in order["modules"]:
+                say(ev="preload", module=module, ok=module != "unloadable", detail="", ms=1.0)
     for pid in children.values():
         os.kill(pid, signal.SIGKILL)
 

@@ -90,6 +90,21 @@ async def test_a_spare_is_handed_over_at_once_and_replaced(opened):
     await wait_for_sockets(provider, 2)
 
 
+async def test_a_spare_born_before_an_import_is_replaced_by_one_born_after(opened):
+    provider, events = await opened(spare_replicas=1)
+    await wait_for_sockets(provider, 1)
+    before = set(provider._run_dir.glob("*.sock"))
+    await provider.start(revision(modules={"big": "1", "unloadable": "2"}), ["a"])
+    await events.started("a")
+
+    def spares() -> list[int]:
+        return [child.loaded for child in environment_of(provider)._spares() if child.is_started]
+
+    await wait_for(lambda: spares() == [1])
+    await provider.start(revision(), ["b"])
+    assert Path((await events.started("b")).address.removeprefix("unix:")) not in before
+
+
 async def test_a_dead_spare_is_not_handed_over(opened, state):
     provider, events = await opened(spare_replicas=1)
     await wait_for_sockets(provider, 1)

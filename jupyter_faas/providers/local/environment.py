@@ -34,7 +34,16 @@ Spawn = Callable[[tuple[str, ...]], ZygoteProcess]
 class Child:
     """One forked replica, or one that the zygote has been told to fork."""
 
-    __slots__ = ("id", "is_started", "pid", "replica", "socket", "zygote")
+    __slots__ = (
+        "id",
+        "is_started",
+        "is_stopping",
+        "loaded",
+        "pid",
+        "replica",
+        "socket",
+        "zygote",
+    )
 
     def __init__(self, zygote: Zygote, socket: Path, replica: str | None) -> None:
         self.id = socket.stem
@@ -44,6 +53,14 @@ class Child:
         """The gateway's id; None: a spare."""
         self.pid: int | None = None
         self.is_started = False
+        self.is_stopping = False
+        self.loaded = zygote.loaded
+        """What the zygote had imported; a spare that was born with less is replaced."""
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether one born now would be born with more."""
+        return self.loaded < self.zygote.loaded
 
 
 class Environment:
@@ -177,9 +194,17 @@ class Environment:
             self._by_replica[replica_id] = child
         zygote.send(op="replica", id=child.id, socket=str(child.socket))
 
+    def _spares(self) -> list[Child]:
+        return [
+            child
+            for child in self._children.values()
+            if child.replica is None and not child.is_stopping
+        ]
+
     def _take_spare(self) -> Child | None:
-        for child in self._children.values():
-            if child.replica is None and child.is_started and child.zygote is self._zygote:
+        """Return a spare that listens; the newest one was born with most."""
+        for child in reversed(self._spares()):
+            if child.is_started and child.zygote is self._zygote:
                 return child
         return None
 
@@ -201,8 +226,8 @@ class Environment:
         if any(child.replica and not child.is_started for child in self._children.values()):
             self._refill_later()
             return
-        spares = sum(child.replica is None for child in self._children.values())
-        for _ in range(self._spare_count - spares):
+        fresh = [child for child in self._spares() if child.zygote is zygote and not child.is_stale]
+        for _ in range(self._spare_count - len(fresh)):
             self._fork(zygote, None)
 
     # What zygotes say
@@ -211,6 +236,9 @@ class Environment:
         kind = event.get("ev")
         if kind == "ready":
             zygote.is_ready = True
+            self._refill_later()
+        elif kind == "preload" and event.get("ok"):
+            zygote.loaded += 1
             self._refill_later()
         elif kind == "started" and (child := self._children.get(event["id"])):
             self._on_started(child, event.get("pid"))
@@ -225,8 +253,20 @@ class Environment:
         self._deaths = 0
         if child.replica is not None:
             self._emit_started(child)
-        elif child.zygote is not self._zygote:
-            child.zygote.send(op="stop", id=child.id, grace_s=0.0)
+        else:
+            self._drop_old_spares()
+
+    def _drop_old_spares(self) -> None:
+        """End spares that a better one has replaced; until then they are better than none."""
+        started = [child for child in self._spares() if child.is_started]
+        for child in started:
+            is_retired = child.zygote is not self._zygote
+            if is_retired or (child.is_stale and len(started) > self._spare_count):
+                self._stop_spare(child)
+
+    def _stop_spare(self, child: Child) -> None:
+        child.is_stopping = True
+        child.zygote.send(op="stop", id=child.id, grace_s=0.0)
 
     def _on_exit(self, zygote: Zygote, how: str) -> None:
         self._zygotes.discard(zygote)
@@ -283,9 +323,9 @@ class Environment:
 
     def _retire(self, zygote: Zygote) -> None:
         self._zygote = None
-        for child in list(self._children.values()):
-            if child.zygote is zygote and child.replica is None:
-                zygote.send(op="stop", id=child.id, grace_s=0.0)
+        for child in self._spares():
+            if child.zygote is zygote:
+                self._stop_spare(child)
         self._close_if_retired(zygote)
 
     def _close_if_retired(self, zygote: Zygote) -> None:

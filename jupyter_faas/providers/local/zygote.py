@@ -38,6 +38,8 @@ class Zygote:
     ) -> None:
         self.pid = process.pid
         self.is_ready = False
+        self.loaded = 0
+        """How many modules it has been told to import and has imported."""
         self.ended = asyncio.Event()
         self._process = process
         self._control = process.control
