@@ -58,7 +58,7 @@ class Fleet(Protocol[R]):
     def replicas(self, entry: RevisionEntry) -> Sequence[R]:
         """Return every replica of a revision, also draining ones."""
 
-    def start(self, entry: RevisionEntry, count: int) -> None:
+    def start(self, entry: RevisionEntry, count: int) -> object:
         """Begin to start `count` replicas; they are among `replicas` at once, as starting."""
 
     def stop(self, replica: R) -> None:

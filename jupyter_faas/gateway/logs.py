@@ -2,7 +2,7 @@
 
 Output arrives in pieces as the worker wrote it, tagged with its invocation. Pieces of all
 replicas are numbered in one order, so that a reader needs one number to go on from and costs
-nothing while it is slow: what the rings have dropped meanwhile is said, not kept.
+nothing while it is slow.
 """
 
 from __future__ import annotations
@@ -47,14 +47,12 @@ class Ring:
         limit_bytes: Text kept, plus a fixed cost per piece.
     """
 
-    __slots__ = ("_limit_bytes", "_size_bytes", "dropped_to", "is_gone", "pieces")
+    __slots__ = ("_limit_bytes", "_size_bytes", "is_gone", "pieces")
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self._size_bytes = 0
         self.pieces: deque[Piece] = deque()
-        self.dropped_to = 0
-        """Number of the newest piece that was dropped."""
         self.is_gone = False
 
     def add(self, piece: Piece) -> None:
@@ -66,7 +64,6 @@ class Ring:
         while self._size_bytes > self._limit_bytes and len(self.pieces) > 1:
             oldest = self.pieces.popleft()
             self._size_bytes -= len(oldest.text) + _PIECE_COST
-            self.dropped_to = oldest.seq
 
     def after(self, seq: int) -> list[Piece]:
         """Return the pieces after number `seq`; costs as much as there are."""
@@ -90,6 +87,11 @@ class Logs:
         self._rings: dict[tuple[str, str], dict[str, Ring]] = {}
         self._gone: deque[tuple[tuple[str, str], str]] = deque()
         self._waiting: set[asyncio.Future[None]] = set()
+
+    @property
+    def seq(self) -> int:
+        """Number of the newest piece."""
+        return self._seq
 
     def append(
         self, replica_id: str, entry: RevisionEntry, stream: int, invocation_id: str, data: bytes
@@ -140,8 +142,8 @@ class Logs:
 
     def read(
         self, namespace: str, function: str, *, after: int = 0, invocation: str = ""
-    ) -> tuple[list[Piece], int]:
-        """Return the kept pieces after number `after`, in order, and the newest dropped number.
+    ) -> list[Piece]:
+        """Return the kept pieces after number `after`, in order.
 
         Args:
             namespace: Of the function.
@@ -151,8 +153,7 @@ class Logs:
         """
         rings = self._rings.get((namespace, function), {}).values()
         pieces = merge(*(ring.after(after) for ring in rings), key=lambda piece: piece.seq)
-        chosen = [piece for piece in pieces if invocation in ("", piece.invocation)]
-        return chosen, max((ring.dropped_to for ring in rings), default=0)
+        return [piece for piece in pieces if invocation in ("", piece.invocation)]
 
     async def follow(
         self,
@@ -177,7 +178,7 @@ class Logs:
         while True:
             reached = self._seq
             over = is_over()
-            pieces, _ = self.read(namespace, function, after=after, invocation=invocation)
+            pieces = self.read(namespace, function, after=after, invocation=invocation)
             after = max(after, reached)
             if pieces:
                 yield pieces

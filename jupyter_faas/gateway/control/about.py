@@ -1,0 +1,105 @@
+"""The gateway itself over HTTP: state, events, what its runners have, what the API is."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from jupyter_faas.core.errors import BadRequest, NotImplementedYet
+from jupyter_faas.core.version import VERSION
+from jupyter_faas.gateway.control.answering import json_answer, safe
+from jupyter_faas.gateway.control.openapi import document
+from jupyter_faas.gateway.control.parts import Parts
+from jupyter_faas.gateway.control.reading import flag, namespace_of, number
+from jupyter_faas.gateway.event_stream import Wish, parse_since, stream
+
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class About:
+    """Endpoints about the gateway as a whole.
+
+    Args:
+        parts: Parts of the gateway.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        return [
+            Route("/v1/state", safe(self.state), methods=["GET"]),
+            Route("/v1/events", safe(self.events), methods=["GET"]),
+            Route("/v1/inventory", safe(self.inventory), methods=["GET"]),
+            Route("/v1/maps", safe(self.maps), methods=_METHODS),
+            Route("/v1/maps/{rest:path}", safe(self.maps), methods=_METHODS),
+            Route("/openapi.json", safe(self.openapi), methods=["GET"]),
+        ]
+
+    async def state(self, request: Request) -> Response:
+        """Everything now, with the number from which `/v1/events` goes on."""
+        return json_answer(self._snapshot(namespace_of(request, self._parts)))
+
+    async def events(self, request: Request) -> Response:
+        """What happens from a number on, as Server-Sent Events."""
+        namespace = namespace_of(request, self._parts)
+        log = self._parts.events
+        wish = Wish(
+            seq=self._since(request),
+            namespace=namespace,
+            functions=frozenset(filter(None, request.query_params.get("functions", "").split(","))),
+            max_hz=number(request, "max_hz", 10.0, 0.1, 100.0),
+            with_calls=flag(request, "calls"),
+        )
+        log.since(wish.seq)  # Raises now, while the answer can still be 410.
+        chunks = stream(log, wish, lambda: self._snapshot(namespace))
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(chunks, headers=headers, media_type="text/event-stream")
+
+    async def inventory(self, request: Request) -> Response:
+        """What runners of a Python (and, locally, of an interpreter) can import."""
+        own = f"{sys.version_info.major}.{sys.version_info.minor}"
+        python = request.query_params.get("python") or own
+        interpreter = request.query_params.get("interpreter") or None
+        return json_answer(await self._parts.provider.inventory(python, interpreter))
+
+    async def maps(self, _request: Request) -> Response:
+        """Say that maps are not built yet."""
+        raise NotImplementedYet("Maps over many inputs are not built yet: call the function.")
+
+    async def openapi(self, _request: Request) -> Response:
+        """The OpenAPI document."""
+        return json_answer(document())
+
+    def _since(self, request: Request) -> int:
+        text = request.headers.get("last-event-id") or request.query_params.get("since")
+        if text is None:
+            return self._parts.events.seq
+        try:
+            epoch, seq = parse_since(text)
+        except ValueError:
+            raise BadRequest(
+                f"since={text!r}: the `seq` of /v1/state is expected, or `epoch.seq`."
+            ) from None
+        self._parts.events.check_epoch(epoch or request.query_params.get("epoch", ""))
+        return seq
+
+    def _snapshot(self, namespace: str) -> dict[str, Any]:
+        parts = self._parts
+        entries = list(parts.registry.functions(namespace))
+        return {
+            "epoch": parts.events.epoch,
+            "seq": parts.events.seq,
+            "version": VERSION,
+            "provider": parts.provider.name,
+            "url": parts.url,
+            "namespace": namespace,
+            "startedAt": parts.started_at,
+            "functions": [parts.views.function(entry) for entry in entries],
+            "replicas": [one for entry in entries for one in parts.views.replicas(entry)],
+        }

@@ -1,0 +1,37 @@
+"""What the control API needs of a gateway. The composition root has it all as attributes."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from jupyter_faas.core.settings import Settings
+from jupyter_faas.gateway.blobs import Blobs
+from jupyter_faas.gateway.calls import Calls
+from jupyter_faas.gateway.events import EventLog
+from jupyter_faas.gateway.logs import Logs
+from jupyter_faas.gateway.metering import Metering
+from jupyter_faas.gateway.registry import Registry
+from jupyter_faas.gateway.store.base import Store
+from jupyter_faas.gateway.views import Views
+from jupyter_faas.providers.base import Provider
+
+
+class Parts(Protocol):
+    """Parts of one gateway."""
+
+    settings: Settings
+    provider: Provider
+    store: Store
+    registry: Registry
+    blobs: Blobs
+    calls: Calls
+    metering: Metering
+    events: EventLog
+    logs: Logs
+    views: Views
+    started_at: float
+    """Wall clock, seconds since the epoch."""
+
+    @property
+    def url(self) -> str:
+        """Where HTTP clients reach it, without a trailing slash."""
