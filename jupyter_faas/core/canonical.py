@@ -34,9 +34,10 @@ _FLAT = frozenset((int, float, str, bytes, bool, type(None)))
 _BULK = 64
 """Containers with more elements than this are tried as plain data first."""
 _CODE_FIELDS = (
-    "co_name co_qualname co_argcount co_posonlyargcount co_kwonlyargcount co_flags co_code "
-    "co_names co_varnames co_freevars co_cellvars co_exceptiontable"
-).split()
+    *("co_name", "co_qualname", "co_argcount", "co_posonlyargcount", "co_kwonlyargcount"),
+    *("co_flags", "co_code", "co_names", "co_varnames", "co_freevars", "co_cellvars"),
+    "co_exceptiontable",
+)
 
 
 def digest_of(value: Any) -> str:
@@ -193,7 +194,8 @@ class Walk:
         self._kept.append(walk)
         return walk._hash.digest()
 
-    def _add_code(self, code: CodeType) -> None:
+    def add_code(self, code: CodeType) -> None:
+        """Add a code object by what it does; its file and lines do not count."""
         for field in _CODE_FIELDS:
             content = getattr(code, field)
             self.put(field, content if isinstance(content, bytes) else repr(content).encode())
@@ -212,7 +214,7 @@ class Walk:
 
     def _add_by_value(self, function: FunctionType) -> None:
         self.put("function", function.__qualname__.encode())
-        self._add_code(function.__code__)
+        self.add_code(function.__code__)
         self.add(function.__defaults__)
         self.add(function.__kwdefaults__)
         self._add_named("annotation", function.__annotations__)
@@ -298,8 +300,7 @@ class Walk:
 
     def _add_handle(self, handle: Any) -> None:
         if self._is_first(handle):
-            self.put("handle", repr(handle.__faas_handle__).encode())
-            self.add(getattr(handle, "__wrapped__", None))
+            self._add_reduced(handle.__faas_handle__())
 
     def _add_typevar(self, variable: typing.TypeVar) -> None:
         self.put("typevar", variable.__name__.encode())
@@ -358,7 +359,7 @@ _WRITERS: dict[type, Callable[[Walk, Any], None]] = {
     dict: Walk._add_dict,
     set: Walk._add_set,
     frozenset: Walk._add_set,
-    CodeType: Walk._add_code,
+    CodeType: Walk.add_code,
     FunctionType: Walk._add_function,
     CellType: Walk._add_cell,
     typing.TypeVar: Walk._add_typevar,

@@ -6,12 +6,11 @@ binds its `ClassTable` as their first argument (`pickling.TableUnpickler`).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Container
 from typing import Any
 
 from jupyter_faas.core import definition
-from jupyter_faas.core.canonical import class_digest
+from jupyter_faas.core.canonical import class_digest, digest_of
 from jupyter_faas.core.classes import ClassReference, ClassTable, Definition
 from jupyter_faas.core.errors import NotSerializable
 from jupyter_faas.core.pickling import ByValuePickler, Chunks, TableUnpickler, reader
@@ -21,13 +20,23 @@ MAX_RESULT_DEFINITION_BYTES = 1 << 20
 """A larger definition is left out where the reader is expected to know the class."""
 
 
-def whole(table: ClassTable) -> Callable[[type], Any]:
-    """Return a reducer that writes classes with their definition."""
+def _own(_cls: type) -> str:
+    return ""
+
+
+def whole(table: ClassTable, key_of: Callable[[type], str] = _own) -> Callable[[type], Any]:
+    """Return a reducer that writes classes with their definition.
+
+    Args:
+        table: Knows the references.
+        key_of: Tells classes apart that are defined the same but refer to other values; the
+            empty key is for the classes of a package: they are what a reference means there.
+    """
 
     def reduce(cls: type) -> Any:
         reference = table.reference(cls, class_digest)
         parts = definition.parts_of(cls)
-        args = (reference.module, reference.qualname, reference.digest, *parts[:-1])
+        args = (*reference, key_of(cls), *parts[:-1])
         return begin_class, args, parts.state, None, None, end_class
 
     return reduce
@@ -54,14 +63,16 @@ def by_reference(
     return reduce
 
 
-def begin_class(table: ClassTable, module: str, qualname: str, digest: str, *parts: Any) -> type:
+def begin_class(
+    table: ClassTable, module: str, qualname: str, digest: str, key: str, *parts: Any
+) -> type:
     """Return the class a reference means here, or a bare one whose state follows."""
     reference = ClassReference(module, qualname, digest)
-    found = table.find(reference, "", class_digest)
+    found = table.find(reference, key, class_digest)
     if found is not None:
         return found
     made = table.begin(definition.build(*parts))
-    table.remember(made, reference, "")
+    table.remember(made, reference, key)
     return made
 
 
@@ -79,21 +90,15 @@ def resolve_class(
         NotSerializable: It is not known here and came without a definition.
     """
     reference = ClassReference(module, qualname, digest)
-    found = table.find(reference, key, class_digest)
+    found: type | None = table.find(reference, key, class_digest)
     if found is None:
-        found = _build(table, reference, key, blob)
+        if blob is None:
+            raise NotSerializable(
+                f"class {qualname} is not defined here, or not the same: "
+                "run the cell that defines it, or return plain values."
+            )
+        found = TableUnpickler(reader(memoryview(blob)), table).load()
     return found
-
-
-def _build(table: ClassTable, reference: ClassReference, key: str, blob: bytes | None) -> type:
-    if blob is None:
-        raise NotSerializable(
-            f"class {reference.qualname} is not defined here, or not the same: "
-            "run the cell that defines it, or return plain values."
-        )
-    made: type = TableUnpickler(reader(memoryview(blob)), table).load()
-    table.remember(made, reference, key)
-    return made
 
 
 def _fallback(cls: type, table: ClassTable, is_optional: bool) -> Definition:
@@ -110,8 +115,6 @@ def _fallback(cls: type, table: ClassTable, is_optional: bool) -> Definition:
 def _define(cls: type, table: ClassTable) -> tuple[Definition, Callable[[], bool]]:
     chunks = Chunks()
     watch = Watch()
-    ByValuePickler(chunks, whole(table)).dump(cls)
+    ByValuePickler(chunks, whole(table, digest_of)).dump(cls)
     watch.add(cls)
-    blob = b"".join(chunks)
-    key = hashlib.blake2b(blob, digest_size=16).hexdigest()
-    return Definition(key, blob), watch.is_current
+    return Definition(digest_of(cls), b"".join(chunks)), watch.is_current

@@ -94,7 +94,13 @@ class ClassTable:
         return found
 
     def remember(self, cls: type, reference: ClassReference, key: str) -> None:
-        """Keep a class built from its definition, so that the next reference finds it."""
+        """Keep a class built from its definition, so that the next reference finds it.
+
+        An empty key is a package's own class: it is what the reference means here, for good.
+        """
+        if not key:
+            self.adopt(cls, reference)
+            return
         with self._lock:
             self._built[reference, key] = cls
             self._known[cls] = _Known(reference, None)

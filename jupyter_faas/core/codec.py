@@ -18,6 +18,8 @@ from jupyter_faas.core.culprit import not_serializable
 from jupyter_faas.core.pickling import ByValuePickler, Chunks, TableUnpickler, reader
 from jupyter_faas.core.sections import Buffer, pack, unpack
 
+__all__ = ["NOTEBOOK", "ClassTable", "dumps", "dumps_exception", "loads"]
+
 _IN_BAND_BYTES = 16 * 1024
 """Smaller buffers stay in the pickle: a section costs more than the copy."""
 

@@ -30,11 +30,14 @@ class Step(NamedTuple):
     """`global`, `closure`, `default`, `attribute`, `item`, or empty for the root."""
 
 
-def not_serializable(value: Any, root: str, cause: BaseException) -> NotSerializable:
+def not_serializable(
+    value: Any, root: str, cause: BaseException, steps: list[Step] | None = None
+) -> NotSerializable:
     """Return the error that names the path from `root` to what cannot be pickled."""
     if isinstance(cause, NotSerializable):
         return cause
-    steps = find_path(value, root)
+    if steps is None:
+        steps = find_path(value, root)
     path = " → ".join(step.label for step in steps)
     kind = type_name(steps[-1].value)
     return NotSerializable(

@@ -18,8 +18,11 @@ from typing import Any, NamedTuple
 from jupyter_faas.core.references import is_by_value
 
 _NEVER = frozenset(
-    "__dict__ __weakref__ _abc_impl __slots__ __orig_bases__ __qualname__ __module__ "
-    "__firstlineno__ __static_attributes__ __annotate_func__ __annotations_cache__".split()
+    (
+        *("__dict__", "__weakref__", "_abc_impl", "__slots__", "__orig_bases__", "__module__"),
+        *("__qualname__", "__firstlineno__", "__static_attributes__"),
+        *("__annotate_func__", "__annotations_cache__"),
+    )
 )
 _ENUM_HOOKS = frozenset(("_missing_", "_generate_next_value_", "_ignore_"))
 _MEMBER_PRIVATE = frozenset(("_value_", "_name_", "__objclass__", "_sort_order_"))
@@ -138,8 +141,11 @@ def _declare(namespace: Any, seed: dict[str, Any], members: dict[str, Any]) -> N
 
 @contextmanager
 def _quiet_subclassing(bases: tuple[Any, ...]) -> Iterator[None]:
-    """Keep `__init_subclass__` of by-value bases from running: it ran where the class was made,
-    what it did is part of the state, and its keyword arguments are not known any more."""
+    """Keep `__init_subclass__` of by-value bases from running.
+
+    It ran where the class was made, what it did is part of the state, and its keyword arguments
+    are not known any more.
+    """
     loud = [
         cls
         for base in bases

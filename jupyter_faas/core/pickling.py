@@ -19,8 +19,8 @@ import cloudpickle
 
 from jupyter_faas.core import functions
 from jupyter_faas.core.classes import ClassTable
-from jupyter_faas.core.references import home_module, is_by_value
 from jupyter_faas.core.reducers import REDUCERS, reduce_function
+from jupyter_faas.core.references import home_module, is_by_value
 
 PROTOCOL = 5
 _SMALL_READ = 256 * 1024

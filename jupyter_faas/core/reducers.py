@@ -57,7 +57,7 @@ def find_no_shell() -> Any:
 
 
 def reduce_function(function: FunctionType) -> Reduced | None:
-    """Return the reduction of a function that IPython has put in a builtin's place, if it is one."""
+    """Return the reduction of a function that IPython puts in a builtin's place, else None."""
     module = function.__globals__.get("__name__", "")
     if module == "IPython.core.interactiveshell" and function.__name__ == "open":
         return getattr, (builtins, "open")

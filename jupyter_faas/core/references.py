@@ -105,7 +105,15 @@ def attribute_names(code: CodeType) -> frozenset[str]:
 @lru_cache(maxsize=4096)
 def imports(code: CodeType) -> tuple[Import, ...]:
     """Return the import statements in a function body, nested functions included."""
-    return tuple(found for one in nested_codes(code) for found in _imports_of(one))
+    return tuple(found for one in nested_codes(code) for found in own_imports(one))
+
+
+@lru_cache(maxsize=4096)
+def own_imports(code: CodeType) -> tuple[Import, ...]:
+    """Return the import statements of a code object itself."""
+    if "IMPORT_NAME" not in {dis.opname[op] for op in set(code.co_code[::2])}:
+        return ()
+    return tuple(_imports_of(code))
 
 
 @lru_cache(maxsize=4096)
@@ -135,8 +143,8 @@ def _globals_of(code: CodeType) -> Iterator[str]:
     names, extended = code.co_names, 0
     if not names:
         return
-    for op, arg in zip(code.co_code[::2], code.co_code[1::2], strict=True):
-        arg |= extended
+    for op, low in zip(code.co_code[::2], code.co_code[1::2], strict=True):
+        arg = low | extended
         extended = arg << 8 if op == _EXTENDED_ARG else 0
         if op == _LOAD_GLOBAL:
             yield names[arg >> 1]  # the low bit says whether a NULL is pushed for a call

@@ -1,4 +1,4 @@
-"""Sections: how payloads and packages lie in bytes, so that large buffers are never joined or copied.
+"""Sections: how payloads and packages lie in bytes: large buffers are never joined or copied.
 
     b"FPL1" · u32 count · count × u64 length · then each section, every one on a 64-byte boundary
 

@@ -9,12 +9,13 @@ then finds the same fingerprint and nothing is deployed.
 from __future__ import annotations
 
 import pickle
+import sys
 from collections.abc import Callable
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 from jupyter_faas.core.canonical import ATOMS
-from jupyter_faas.core.functions import captured_globals
+from jupyter_faas.core.pickling import DISPATCH
 from jupyter_faas.core.references import global_names, home_module, is_by_value
 
 SMALL_BYTES = 64 * 1024
@@ -30,16 +31,15 @@ class _TooLarge(Exception):
 class Watch:
     """Collects probes while something is captured, and runs them afterwards."""
 
-    def __init__(self, dumps: Callable[[Any], bytes] | None = None) -> None:
+    def __init__(self) -> None:
         self._names: list[tuple[dict[str, Any], tuple[tuple[str, Any], ...]]] = []
         self._cells: list[tuple[CellType, Any]] = []
         self._codes: list[tuple[FunctionType, CodeType, Any, Any]] = []
         self._classes: list[tuple[type, int, tuple[tuple[str, Any], ...]]] = []
         self._contents: list[tuple[Any, bytes]] = []
         self._seen: dict[int, Any] = {}
-        self._dumps = dumps
-        self.large: list[Any] = []
-        """Objects whose change in place is not noticed."""
+        self._large: dict[int, Any] = {}
+        self._modules: list[tuple[str, ModuleType, Any]] = []
 
     def is_current(self) -> bool:
         """Return whether nothing has changed since the probes were made."""
@@ -49,6 +49,9 @@ class Watch:
                 now = get(name, _MISSING)
                 if now is not value and not _is_equal(now, value):
                     return False
+        for module_name, module, spec in self._modules:
+            if sys.modules.get(module_name) is not module or module.__spec__ is not spec:
+                return False
         for function, code, defaults, kwdefaults in self._codes:
             if function.__code__ is not code or function.__defaults__ is not defaults:
                 return False
@@ -73,7 +76,7 @@ class Watch:
     def _are_contents_current(self) -> bool:
         for value, content in self._contents:
             try:
-                if self._content_of(value) != content:
+                if _content_of(value) != content:
                     return False
             except Exception:
                 return False
@@ -95,6 +98,22 @@ class Watch:
             self.add(function)
         else:
             self._add_content(value)
+
+    def is_large(self, value: Any) -> bool:
+        """Return whether a change of `value` in place is not noticed."""
+        return id(value) in self._large
+
+    def size_of(self, value: Any) -> int | None:
+        """Return how many bytes a watched value takes when pickled, about; None: not known."""
+        for watched, content in self._contents:
+            if watched is value:
+                return len(content)
+        return approximate_bytes(value) if self.is_large(value) else None
+
+    def add_module(self, module: ModuleType, names: tuple[str, ...]) -> None:
+        """Watch whether a local module is reloaded, and the plain data at `names`."""
+        self._modules.append((module.__name__, module, module.__spec__))
+        self.add_names(vars(module), names)
 
     def add_names(self, scope: dict[str, Any], names: tuple[str, ...]) -> None:
         """Watch names of a namespace, and what they hold."""
@@ -137,16 +156,14 @@ class Watch:
             self.add(base)
 
     def _add_content(self, value: Any) -> None:
+        met: list[Any] = []
         try:
-            self._contents.append((value, self._content_of(value)))
-        except _TooLarge:
-            self.large.append(value)
+            self._contents.append((value, _content_of(value, met.append)))
         except Exception:
-            return
-
-    def _content_of(self, value: Any) -> bytes:
-        dump = self._dumps or _plain_content
-        return dump(value)
+            # Too large, or not to be pickled: from now on identity has to do.
+            self._large[id(value)] = value
+        for definition in met:
+            self.add(definition)
 
 
 class _Limited:
@@ -156,16 +173,54 @@ class _Limited:
         self.chunks: list[bytes] = []
         self._left = SMALL_BYTES
 
-    def write(self, chunk: bytes, /) -> None:
-        self._left -= len(chunk)
+    def write(self, chunk: Any, /) -> None:
+        self._left -= memoryview(chunk).nbytes
         if self._left < 0:
             raise _TooLarge
         self.chunks.append(bytes(chunk))
 
 
-def _plain_content(value: Any) -> bytes:
+class _ContentPickler(pickle.Pickler):
+    """Pickles the content of values; functions, classes and modules in them by identity."""
+
+    dispatch_table = DISPATCH
+
+    def __init__(self, sink: _Limited, met: Callable[[Any], None] | None) -> None:
+        super().__init__(sink, 5)
+        self._met = met
+
+    def reducer_override(self, value: Any) -> Any:
+        """Reduce definitions to their id."""
+        if not isinstance(value, FunctionType | type | ModuleType):
+            return NotImplemented
+        if self._met is not None:
+            self._met(value)
+        return int, (id(value),)
+
+
+def approximate_bytes(value: Any) -> int:
+    """Return about how large a large object is: its buffer, or a sample of its items."""
+    size = getattr(value, "nbytes", None)
+    if isinstance(size, int):
+        return size
+    usage = getattr(value, "memory_usage", None)
+    if callable(usage):
+        total = usage(deep=False)
+        return int(total if isinstance(total, int) else total.sum())
+    if isinstance(value, str | bytes | bytearray):
+        return len(value)
+    if isinstance(value, list | tuple | set | frozenset | dict) and value:
+        items = list(value.items() if isinstance(value, dict) else value)
+        sample = items[:: max(1, len(items) // 50)]
+        return len(pickle.dumps(sample, 5)) * len(items) // len(sample)
+    return sys.getsizeof(value)
+
+
+def _content_of(value: Any, met: Callable[[Any], None] | None = None) -> bytes:
+    if type(value) is dict and len(value) < 32 and ATOMS.issuperset(map(type, value.values())):
+        return repr(value).encode("utf-8", "surrogatepass")
     sink = _Limited()
-    pickle.Pickler(sink, 5).dump(value)
+    _ContentPickler(sink, met).dump(value)
     return b"".join(sink.chunks)
 
 

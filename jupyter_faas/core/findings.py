@@ -1,0 +1,77 @@
+"""Makes the report of a capture: what was found, what is wrong, what to do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jupyter_faas.core import inspection
+from jupyter_faas.core.collecting import Collection
+from jupyter_faas.core.culprit import advice
+from jupyter_faas.core.model import RevisionSpec
+from jupyter_faas.core.report import Node, Report
+
+_GIVEN = ("FAAS_GATEWAY_URL", "FAAS_GATEWAY_TOKEN", "PYTHONUNBUFFERED")
+_RANK = {"error": 0, "note": 1, "ok": 2}
+
+
+def report_of(found: Collection, spec: RevisionSpec) -> Report:
+    """Return the report of a capture with these settings, worst first."""
+    values = inspection.captured_values(found.target)
+    large = [name for name, value in values.items() if found.watch.is_large(value)]
+    secrets = inspection.secret_names(values)
+    unset = inspection.unset_variables(found.codes, _environment(spec))
+    nodes = [
+        *inspection.path_nodes(found.path),
+        *inspection.module_nodes(found.modules),
+        *inspection.value_nodes(values, found.watch.size_of),
+        *(_secret_node(name) for name in secrets),
+        *(_variable_node(name, is_required) for name, is_required in unset),
+        *(_large_node(name) for name in large),
+    ]
+    on_path = {found.path[1].label} if len(found.path) > 1 else set()
+    nodes = [n for at, n in enumerate(nodes) if n.level == "error" or n.label not in on_path]
+    missing = tuple(one.module for one in found.modules.missing)
+    is_sendable = found.problem is None and not missing
+    return Report(
+        name=found.name,
+        nodes=tuple(sorted(nodes, key=lambda node: _RANK[node.level])),
+        advice=tuple(_advice(found, missing)),
+        missing=missing,
+        unset=tuple(name for name, _ in unset),
+        secrets=tuple(secrets),
+        large=tuple(large),
+        size_bytes=spec.code.size_bytes,
+        is_sendable=is_sendable,
+    )
+
+
+def _advice(found: Collection, missing: tuple[str, ...]) -> Iterator[str]:
+    if found.problem is not None:
+        yield advice(found.path)
+    if missing:
+        yield (
+            "Install what is missing, or put its import inside try/except if the function can do "
+            "without."
+        )
+
+
+def _environment(spec: RevisionSpec) -> frozenset[str]:
+    place = spec.place.environ if spec.place is not None else {}
+    return frozenset((*spec.env, *place, *_GIVEN))
+
+
+def _secret_node(name: str) -> Node:
+    note = "looks like a secret and would be stored with the code: use secrets=[…] or env={…}"
+    return Node(label=name, type="str", note=note, level="note")
+
+
+def _variable_node(name: str, is_required: bool) -> Node:
+    note = "is read and not set there: give it with env={…}"
+    if not is_required:
+        note = "is read, set here and not there: give it with env={…}"
+    return Node(label=name, type="environment", note=note, level="note")
+
+
+def _large_node(name: str) -> Node:
+    note = "larger than 64 kB: a change in place is not noticed, `.deploy()` captures it anew"
+    return Node(label=name, type="", note=note, level="note")

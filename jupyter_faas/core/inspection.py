@@ -1,0 +1,147 @@
+"""What the capture report says about what was captured: sizes, secrets, environment. Pure."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+from jupyter_faas.core.culprit import Step, type_name
+from jupyter_faas.core.functions import captured_globals
+from jupyter_faas.core.modules import Modules, installed_version
+from jupyter_faas.core.references import environment_reads, is_by_value
+from jupyter_faas.core.report import Node
+
+_SECRET_NAME = re.compile(
+    r"(?i)(pass(word|wd|phrase)|secret|token|api_?key|private_?key|credential|auth)"
+)
+_SECRET_VALUE = re.compile(
+    r"(AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|"
+    r"sk-[A-Za-z0-9_-]{20,}|xox[abprs]-[\w-]{10,}|AIza[\w-]{35}|hf_[A-Za-z0-9]{30,}|"
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.)"
+)
+_MAX_SECRET_ITEMS = 1000
+
+
+def captured_values(target: Any) -> dict[str, Any]:
+    """Return what a function or class captures directly: globals and closure, by name."""
+    functions = list(_functions_of(target))
+    found: dict[str, Any] = {}
+    for function in functions:
+        found.update(captured_globals(function))
+        for name, cell in zip(
+            function.__code__.co_freevars, function.__closure__ or (), strict=True
+        ):
+            try:
+                found.setdefault(name, cell.cell_contents)
+            except ValueError:
+                continue
+    found.pop("__class__", None)
+    return {name: value for name, value in sorted(found.items()) if value is not target}
+
+
+def value_nodes(values: Mapping[str, Any], size_of: Callable[[Any], int | None]) -> Iterator[Node]:
+    """Yield a node for each captured value that is no module.
+
+    Args:
+        values: By name.
+        size_of: Bytes of a value, None if not known.
+    """
+    for name, value in values.items():
+        if isinstance(value, ModuleType):
+            continue
+        note = ""
+        if isinstance(value, FunctionType | type):
+            note = "by value" if is_by_value(value) else f"from {value.__module__}"
+        elif hasattr(type(value), "__faas_handle__"):
+            note = "handle"
+        yield Node(label=name, type=type_name(value), note=note, size_bytes=size_of(value))
+
+
+def module_nodes(modules: Modules) -> Iterator[Node]:
+    """Yield a node for each module that is used, missing ones first."""
+    for module, importer in modules.missing:
+        note = "cannot be found" if not importer else f"cannot be found, imported by {importer}"
+        yield Node(label=module, type="module", note=note, level="error")
+    for name in modules.opaque:
+        note = "compiled: it has no source to send, the runner must have it"
+        yield Node(label=name, type="module", note=note, level="note")
+    for name, source in modules.local.items():
+        size = len(source.source.encode("utf-8", "replace"))
+        yield Node(label=name, type="module", note="by value", size_bytes=size)
+    for name in modules.installed:
+        version = installed_version(name)
+        yield Node(label=name, type="module", note=f"in runner {version}".rstrip())
+
+
+def path_nodes(steps: list[Step]) -> tuple[Node, ...]:
+    """Return the path to what cannot be pickled, as a tree of one branch."""
+    node: Node | None = None
+    for at in range(len(steps) - 1, 0, -1):
+        step = steps[at]
+        is_culprit = node is None
+        how = step.how if at == 1 and not is_culprit else ""
+        node = Node(
+            label=step.label,
+            type=type_name(step.value),
+            note="cannot be pickled" if is_culprit else how,
+            level="error",
+            children=() if node is None else (node,),
+        )
+    return () if node is None else (node,)
+
+
+def secret_names(values: Mapping[str, Any]) -> list[str]:
+    """Return the names of captured strings that look like secrets."""
+    return [label for name, value in values.items() for label in _secrets(name, value)]
+
+
+def unset_variables(codes: Iterable[CodeType], has: Container[str]) -> list[tuple[str, bool]]:
+    """Return (variable, is required) for what code reads and the runner will not have.
+
+    A variable with a default that is not set here either makes no difference: it is left out.
+    """
+    found: dict[str, bool] = {}
+    for code in codes:
+        for name, is_required in environment_reads(code):
+            if name not in has and (is_required or name in os.environ):
+                found[name] = found.get(name, False) or is_required
+    return sorted(found.items())
+
+
+def _functions_of(target: Any) -> Iterator[FunctionType]:
+    if isinstance(target, FunctionType):
+        yield target
+    elif isinstance(target, type):
+        for cls in target.__mro__:
+            for value in vars(cls).values() if is_by_value(cls) else ():
+                inner = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
+                if isinstance(inner, FunctionType):
+                    yield inner
+    else:
+        for attribute in ("func", "__func__", "__wrapped__"):
+            inner = getattr(target, attribute, None)
+            if callable(inner):
+                yield from _functions_of(inner)
+                return
+
+
+def _secrets(name: str, value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        if _looks_secret(name, value):
+            yield name
+    elif isinstance(value, dict) and len(value) <= _MAX_SECRET_ITEMS:
+        for key, item in value.items():
+            if isinstance(key, str):
+                yield from _secrets(f"{name}[{key!r}]", item)
+    elif isinstance(value, list | tuple) and len(value) <= _MAX_SECRET_ITEMS:
+        for at, item in enumerate(value):
+            if isinstance(item, str) and _SECRET_VALUE.search(item[:4096]):
+                yield f"{name}[{at}]"
+
+
+def _looks_secret(name: str, value: str) -> bool:
+    has_name = _SECRET_NAME.search(name) is not None and len(value) >= 8 and " " not in value
+    return has_name or _SECRET_VALUE.search(value[:4096]) is not None

@@ -1,0 +1,239 @@
+"""JSON in and out: how plain HTTP callers' bodies become arguments, and results JSON.
+
+An object is keyword arguments, an array positional ones, anything else one argument. Results:
+what JSON has, and dataclasses, enums, dates and times, UUIDs, decimals, sets, paths, bytes
+(base64), numpy scalars and arrays, pandas Series and DataFrames (as records). NaN and the
+infinities, which JSON has not, become null. numpy and pandas are never imported here: a result of
+theirs means that they are loaded.
+"""
+
+from __future__ import annotations
+
+import datetime
+import enum
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import PurePath
+from typing import Any
+
+import msgspec
+
+from jupyter_faas.core.errors import BadRequest, ResultNotJson
+
+Buffer = bytes | bytearray | memoryview
+
+_JSON_TYPES = ("", "application/json", "application/x-www-form-urlencoded", "text/json")
+_MAX_DEPTH = 200
+_SAFE = (str, int, bool, type(None))
+
+
+def signature_of(target: Callable[..., Any]) -> inspect.Signature | None:
+    """Return the signature of a function; None if it cannot be told."""
+    try:
+        return inspect.signature(target)
+    except (TypeError, ValueError):
+        return None
+
+
+def bind(
+    body: Buffer, content_type: str, signature: inspect.Signature | None
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return positional and keyword arguments for a body.
+
+    Args:
+        body: Of the request; empty: no arguments.
+        content_type: Of the request; empty if it had none.
+        signature: Of the function; None: anything is taken.
+
+    Raises:
+        BadRequest: It is no JSON (names the position), or no arguments for this function (names
+            the parameter).
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    raw = _raw_parameter(signature)
+    is_json = kind in _JSON_TYPES[:2] or kind.endswith("+json") or kind in _JSON_TYPES
+    if raw is not None and kind not in ("application/json", "text/json"):
+        return _as_bytes(raw, bytes(body))
+    if not is_json:
+        raise BadRequest(
+            f"Content-Type {kind!r} cannot be read: send JSON, or annotate the function's one "
+            "parameter with `bytes` to get the body as it is."
+        )
+    args, kwargs = _arguments(_decode(body)) if len(body) else ((), {})
+    _check(signature, args, kwargs)
+    return args, kwargs
+
+
+def encode_result(value: Any) -> bytes:
+    """Return a result as JSON.
+
+    Raises:
+        ResultNotJson: Something in it has no JSON form; names the path to it.
+    """
+    return msgspec.json.encode(_plain(value, "result", 0))
+
+
+def _raw_parameter(signature: inspect.Signature | None) -> inspect.Parameter | None:
+    if signature is None or len(signature.parameters) != 1:
+        return None
+    (parameter,) = signature.parameters.values()
+    is_bytes = parameter.annotation in (bytes, "bytes", bytearray, "bytearray")
+    is_single = parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    return parameter if is_bytes and is_single else None
+
+
+def _as_bytes(parameter: inspect.Parameter, body: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    value = bytearray(body) if parameter.annotation in (bytearray, "bytearray") else body
+    if parameter.kind is parameter.KEYWORD_ONLY:
+        return (), {parameter.name: value}
+    return (value,), {}
+
+
+def _decode(body: Buffer) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise BadRequest(f"The body is no JSON: {exc}.") from exc
+
+
+def _arguments(value: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    if isinstance(value, dict):
+        return (), value
+    if isinstance(value, list):
+        return tuple(value), {}
+    return (value,), {}
+
+
+def _check(
+    signature: inspect.Signature | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    if signature is None:
+        return
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as exc:
+        wanted = f"It takes {signature}." if signature.parameters else "It takes no arguments."
+        raise BadRequest(f"Wrong arguments: {exc}. {wanted}") from exc
+
+
+def _plain(value: Any, path: str, depth: int) -> Any:
+    """Return `value` in terms of what JSON has."""
+    kind = type(value)
+    if kind in _SAFE:
+        return value
+    if kind is float:
+        return value if -sys.float_info.max <= value <= sys.float_info.max else None
+    if depth > _MAX_DEPTH:
+        raise ResultNotJson(f"{path[:200]} is nested too deeply, or contains itself.")
+    if isinstance(value, Mapping):
+        return {
+            _key(key, path): _plain(v, f"{path}[{key!r}]", depth + 1) for key, v in value.items()
+        }
+    if isinstance(value, list | tuple | set | frozenset):
+        return _items(value, path, depth)
+    return _special(value, path, depth)
+
+
+def _items(values: Iterable[Any], path: str, depth: int) -> list[Any]:
+    return [_plain(value, f"{path}[{at}]", depth + 1) for at, value in enumerate(values)]
+
+
+def _special(value: Any, path: str, depth: int) -> Any:
+    if isinstance(value, enum.Enum):
+        return _plain(value.value, path, depth + 1)
+    if hasattr(type(value), "__dataclass_fields__"):
+        return {
+            name: _plain(getattr(value, name), f"{path}.{name}", depth + 1)
+            for name in type(value).__dataclass_fields__
+            if hasattr(value, name)
+        }
+    library = _of_library(value)
+    if library is not None:
+        return _plain(library(value), path, depth + 1)
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, str | bool | int | float):
+        return _plain(_base_value(value), path, depth + 1)
+    try:
+        return msgspec.to_builtins(value, builtin_types=(datetime.timedelta,), enc_hook=_refuse)
+    except (TypeError, ValueError, OverflowError, NotImplementedError):
+        raise ResultNotJson(
+            f"{path} is of type {type(value).__qualname__}, which has no JSON form: return plain "
+            "values, or call it from Python."
+        ) from None
+
+
+def _base_value(value: str | bool | int | float) -> Any:
+    for base in (str, int, float):
+        if isinstance(value, base):
+            return base(value)
+    return value
+
+
+def _refuse(value: Any) -> Any:
+    raise NotImplementedError(type(value).__qualname__)
+
+
+def _key(key: Any, path: str) -> str:
+    if type(key) is str:
+        return key  # type: ignore[no-any-return]
+    plain = _plain(key, f"a key of {path}", 0)
+    if isinstance(plain, str):
+        return plain
+    if plain is None or isinstance(plain, bool | int | float):
+        return str(msgspec.json.encode(plain), "ascii")
+    raise ResultNotJson(f"{path} has a key of type {type(key).__qualname__}; JSON keys are text.")
+
+
+def _of_library(value: Any) -> Callable[[Any], Any] | None:
+    """Return what makes plain values of a numpy or pandas object."""
+    numpy, pandas = sys.modules.get("numpy"), sys.modules.get("pandas")
+    if pandas is not None:
+        if isinstance(value, pandas.DataFrame):
+            return _records
+        if isinstance(value, pandas.Series | pandas.Index):
+            return _values
+        if value is pandas.NaT or value is pandas.NA:
+            return _none
+        if isinstance(value, pandas.Timestamp | pandas.Timedelta):
+            return _isoformat
+    if numpy is not None:
+        if isinstance(value, numpy.datetime64 | numpy.timedelta64):
+            return _numpy_time
+        if isinstance(value, numpy.ndarray):
+            return _array
+        if isinstance(value, numpy.generic):
+            return _scalar
+    return None
+
+
+def _records(frame: Any) -> list[dict[str, Any]]:
+    columns = [str(column) for column in frame.columns]
+    values = [_values(frame.iloc[:, at]) for at in range(len(columns))]
+    return [dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def _values(series: Any) -> list[Any]:
+    return list(series.tolist())
+
+
+def _none(_value: Any) -> None:
+    return None
+
+
+def _isoformat(value: Any) -> str:
+    return str(value.isoformat())
+
+
+def _numpy_time(value: Any) -> str | None:
+    text = str(value)
+    return None if text == "NaT" else text
+
+
+def _array(array: Any) -> Any:
+    return [_numpy_time(item) for item in array] if array.dtype.kind in "mM" else array.tolist()
+
+
+def _scalar(value: Any) -> Any:
+    return value.item()

@@ -1,0 +1,147 @@
+"""Opens a package in a worker: from a blob to something that can be called.
+
+The caller has checked the blob's digest; this is the one place that unpickles code. Whatever user
+code raises while it is loaded (an import, a class's `__init__`) passes through with its
+traceback.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import pickle
+import sys
+from collections.abc import Callable
+from types import FunctionType, ModuleType
+from typing import Any
+
+from jupyter_faas.core.classes import ClassTable
+from jupyter_faas.core.errors import BadRequest
+from jupyter_faas.core.model import Kind
+from jupyter_faas.core.package import Manifest, open_package
+from jupyter_faas.core.pickling import TableUnpickler, reader
+from jupyter_faas.core.references import lookup
+from jupyter_faas.core.sections import Buffer
+from jupyter_faas.core.specialisation import Specialisation
+from jupyter_faas.execution.modules import ShippedModules, remember_lines
+
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+class Loaded:
+    """The code of one revision, ready to be called.
+
+    Attributes:
+        kind: What calling it gives.
+        methods: Of a class: its remote methods.
+        classes: The table to read and write payloads with.
+        name: Name of the function, for people.
+    """
+
+    def __init__(
+        self, manifest: Manifest, entry: Any, classes: ClassTable, modules: ShippedModules
+    ) -> None:
+        self.name = manifest.name
+        self.kind = manifest.kind
+        self.methods = manifest.methods
+        self.classes = classes
+        self._modules = modules
+        self._entry = entry() if self.kind is Kind.CLASS else entry
+        self._is_closed = False
+
+    def call(self, method: str | None = None) -> Callable[..., Any]:
+        """Return the function, or a method of the class's one instance.
+
+        Raises:
+            BadRequest: There is no such method; names the ones there are.
+        """
+        if self.kind is not Kind.CLASS:
+            if method:
+                raise BadRequest(f"{self.name} is a function; it has no method {method!r}.")
+            return self._entry  # type: ignore[no-any-return]
+        if method not in self.methods:
+            names = ", ".join(self.methods)
+            asked = f"no method {method!r}" if method else "to be called by a method"
+            raise BadRequest(f"class {self.name} has {asked}: there are {names}.")
+        return getattr(self._entry, method)  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Run the class's `close()`, if it has one, and take the package's modules out.
+
+        Raises:
+            Exception: What `close()` raises.
+        """
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            closing = getattr(self._entry, "close", None)
+            if self.kind is Kind.CLASS and callable(closing):
+                closing()
+        finally:
+            self._modules.close()
+
+
+def load(
+    blob: Buffer, specialisation: Specialisation | None = None, *, main: ModuleType | None = None
+) -> Loaded:
+    """Unpickle a package and make it callable; a class is instantiated once.
+
+    Args:
+        blob: The package, digest checked. It must stay unchanged: captured arrays lie in it.
+        specialisation: What the runner was told to become; only named in errors.
+        main: Gets what the notebook's functions see as their globals, so that user code can pickle
+            classes and functions by name (multiprocessing does).
+
+    Raises:
+        EnvironmentMismatch: The package was made by another Python minor version.
+        Exception: Whatever user code raises while it is loaded.
+    """
+    del specialisation
+    manifest, (plain, entry, *buffers) = open_package(blob, PYTHON)
+    for name, text in manifest.files.items():
+        remember_lines(name, text)
+    classes = ClassTable(None)
+    modules = ShippedModules(manifest.sources, pickle.loads(plain))  # noqa: S301
+    modules.open()
+    try:
+        target = _entry(manifest, entry, buffers, classes)
+        if main is not None:
+            _publish(target, main)
+        return Loaded(manifest, target, classes, modules)
+    except BaseException:
+        modules.close()
+        raise
+
+
+def _entry(
+    manifest: Manifest, entry: memoryview, buffers: list[memoryview], classes: ClassTable
+) -> Any:
+    if buffers and buffers[0].readonly:
+        buffers = [memoryview(bytearray(buffer)) for buffer in buffers]
+    unpickled = TableUnpickler(reader(entry), classes, buffers).load()
+    if manifest.module is None:
+        return unpickled
+    found = lookup(importlib.import_module(manifest.module), manifest.qualname)
+    if hasattr(type(found), "__faas_handle__"):
+        found = found.__wrapped__
+    return found
+
+
+def _publish(target: Any, main: ModuleType) -> None:
+    function = target
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = inspect.unwrap(function) if callable(function) else function
+    scopes = [getattr(function, "__globals__", {})]
+    if isinstance(target, type):
+        members = (getattr(value, "__func__", value) for value in vars(target).values())
+        scopes = [m.__globals__ for m in members if isinstance(m, FunctionType)]
+    for scope in scopes:
+        if scope.get("__name__") == "__main__":
+            vars(main).update(
+                (name, value) for name, value in scope.items() if not name.startswith("__")
+            )
+    if getattr(target, "__module__", None) == "__main__":
+        setattr(main, getattr(target, "__name__", "entry"), target)
