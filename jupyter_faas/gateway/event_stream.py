@@ -14,6 +14,7 @@ import msgspec
 
 from jupyter_faas.core.errors import EventsGone
 from jupyter_faas.gateway.events import Event, EventLog, about, coalesced
+from jupyter_faas.wire.sse import KEEP_ALIVE, encode_event
 
 HEARTBEAT_S = 15.0
 """A comment is sent after so long without events: a dead connection is noticed."""
@@ -49,7 +50,7 @@ async def stream(
         yield b"retry: 1000\n\n"
         while True:
             if not await log.wait(seq, HEARTBEAT_S):
-                yield b": still here\n\n"
+                yield KEEP_ALIVE
                 continue
             reached = log.seq
             batch = _batch(log, wish, seq, snapshot)
@@ -74,16 +75,20 @@ def _batch(log: EventLog, wish: Wish, seq: int, snapshot: Callable[[], dict[str,
 
 
 def _encoded(epoch: str, event: Event) -> bytes:
-    about_it = {"seq": event.seq, "at": event.at, "namespace": event.namespace}
-    if event.function:
-        about_it["function"] = event.function
-    return encode(epoch, event.seq, event.kind, about_it | event.fields)
+    value = {
+        "seq": event.seq,
+        "at": event.at,
+        "namespace": event.namespace,
+        "function": event.function,
+        "id": event.id,
+        **event.fields,
+    }
+    return encode(epoch, event.seq, event.kind, value)
 
 
 def encode(epoch: str, seq: int, kind: str, value: dict[str, Any]) -> bytes:
     """Return one SSE event; its id is `{epoch}.{seq}`, as `Last-Event-ID` and `since` take it."""
-    text = msgspec.json.encode(value)
-    return b"id: %b.%d\nevent: %b\ndata: %b\n\n" % (epoch.encode(), seq, kind.encode(), text)
+    return encode_event(msgspec.json.encode(value), event=kind, id=f"{epoch}.{seq}")
 
 
 def parse_since(text: str) -> tuple[str, int]:
