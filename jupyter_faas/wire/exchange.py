@@ -8,6 +8,7 @@ cannot know yet. A stream that is not finished is cut, so that it never looks co
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import Protocol, overload
 
 from jupyter_faas.wire.heads import (
@@ -44,18 +45,22 @@ class Receiver(Protocol):
         """The answer may go on after `is_writable` was false."""
 
 
-class Connection(Protocol):
+class Connection(ABC):
     """What an exchange needs of the connection it came in on."""
 
+    __slots__ = ()
     transport: asyncio.Transport
     is_writable: bool
 
+    @abstractmethod
     def answered(self, exchange: Exchange) -> None:
         """The answer is complete as far as the app is concerned."""
 
+    @abstractmethod
     def body_wanted(self, exchange: Exchange, is_wanted: bool) -> None:
         """Read on, or stop reading."""
 
+    @abstractmethod
     def keeps_alive(self, exchange: Exchange) -> bool:
         """Whether the connection can serve another request if the answer ended now."""
 
