@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from jupyter_faas.client import answers
 from jupyter_faas.client.plan import Known
 from jupyter_faas.client.views import Replica, Revision, Scaling
 from jupyter_faas.core import model
@@ -36,14 +37,20 @@ class Inventory(model.Value, frozen=True, kw_only=True):
 class FunctionView(model.Function, frozen=True, kw_only=True):
     """A function as the gateway shows it: with its revisions and replicas."""
 
+    state: str = ""
+    reason: str = ""
+    scaled: dict[str, Any] | None = None
+    """The last decision of the autoscaler: revision, before, after, reason, at."""
     revisions: tuple[Revision, ...] = ()
     """Newest first."""
     replicas: tuple[Replica, ...] = ()
 
 
-def functions(gateway: Gateway) -> list[model.Function]:
+def functions(gateway: Gateway) -> list[FunctionView]:
     """Return all functions of the namespace."""
-    return msgspec.convert(_items(gateway, "/v1/functions", "functions"), list[model.Function])
+    answer = gateway.ask("GET", "/v1/functions", result=dict[str, list[FunctionView]])
+    found: list[FunctionView] = answer["functions"]
+    return found
 
 
 def known(gateway: Gateway, name: str) -> Known | None:
@@ -55,6 +62,16 @@ def known(gateway: Gateway, name: str) -> Known | None:
     return Known(function=view, revisions=view.revisions, replicas=view.replicas)
 
 
+def shown(gateway: Gateway, name: str) -> FunctionView:
+    """Return a function as the gateway shows it.
+
+    Raises:
+        FunctionNotFound: It is not deployed.
+    """
+    view: FunctionView = gateway.ask("GET", _path(name), result=FunctionView)
+    return view
+
+
 def settled(gateway: Gateway, name: str, number: int, timeout_s: float) -> Revision:
     """Return a revision once it is ready or failed, or as it is after `timeout_s`."""
     while True:
@@ -64,11 +81,6 @@ def settled(gateway: Gateway, name: str, number: int, timeout_s: float) -> Revis
         timeout_s -= wait_s
         if revision.state is not model.RevisionState.PENDING or timeout_s <= 0:
             return revision
-
-
-def replicas(gateway: Gateway, name: str) -> list[Replica]:
-    """Return the replicas of a function."""
-    return msgspec.convert(_items(gateway, _path(name, "replicas"), "replicas"), list[Replica])
 
 
 def deploy(gateway: Gateway, name: str, request: model.DeployRequest) -> model.DeployAnswer:
@@ -102,9 +114,9 @@ def inventory(gateway: Gateway, python: str, interpreter: str) -> Inventory:
 
 def rollback(gateway: Gateway, name: str, to: int | None) -> Revision:
     """Give all traffic to the previous live revision, or a named one."""
-    body = {} if to is None else {"revision": to}
-    answer = gateway.ask("POST", _path(name, "rollback"), body=body, result=dict[str, Any])
-    return msgspec.convert(answer.get("revision", answer), Revision)
+    body = {} if to is None else {"to": to}
+    revision: Revision = gateway.ask("POST", _path(name, "rollback"), body=body, result=Revision)
+    return revision
 
 
 def set_traffic(gateway: Gateway, name: str, weights: Mapping[int, int]) -> dict[int, int]:
@@ -114,15 +126,54 @@ def set_traffic(gateway: Gateway, name: str, weights: Mapping[int, int]) -> dict
     return dict(function.traffic)
 
 
-def set_scaling(gateway: Gateway, name: str, scaling: model.Scaling) -> Scaling:
-    """Set how many replicas a function may have; return the full setting."""
-    answer = gateway.ask("PATCH", _path(name, "scaling"), body=scaling, result=model.Function)
-    return msgspec.convert(msgspec.to_builtins(answer.settings.scaling), Scaling)
+def set_scaling(gateway: Gateway, name: str, changes: Mapping[str, Any]) -> Scaling:
+    """Change some fields of `Scaling`; return the full setting."""
+    body = {model.wire_name(field): value for field, value in changes.items()}
+    scaling: Scaling = gateway.ask("PATCH", _path(name, "scaling"), body=body, result=Scaling)
+    return scaling
 
 
 def delete(gateway: Gateway, name: str) -> None:
     """Remove a function, its revisions and replicas."""
     gateway.ask("DELETE", _path(name))
+
+
+def logs(gateway: Gateway, name: str, tail: int) -> list[str]:
+    """Return the last lines a function printed."""
+    return list(_lines(_pieces(gateway, f"{_path(name, 'logs')}?tail={tail}")))
+
+
+def follow_logs(gateway: Gateway, name: str, tail: int) -> Iterator[str]:
+    """Yield the last lines and then each further one as it is printed."""
+    yield from _lines(_pieces(gateway, f"{_path(name, 'logs')}?tail={tail}&follow=1"))
+
+
+def _pieces(gateway: Gateway, path: str) -> Iterator[dict[str, Any]]:
+    """Yield the values of a stream of JSON lines until it ends; leaving closes it."""
+    connection, response = gateway.open("GET", gateway.control_path(path), ())
+    held = b""
+    try:
+        if response.status >= 400:
+            raise answers.problem_of(response.status, response.headers, response.read())
+        for chunk in response.iter_body():
+            *lines, held = (held + bytes(chunk)).split(b"\n")
+            for line in lines:
+                if line.strip():
+                    yield msgspec.json.decode(line, type=dict[str, Any])
+    finally:
+        connection.close()
+
+
+def _lines(pieces: Iterator[dict[str, Any]]) -> Iterator[str]:
+    """Yield whole lines of pieces that may hold several or part of one, by replica and stream."""
+    held: dict[tuple[str, str, str], str] = {}
+    for piece in pieces:
+        source = (piece["replica"], piece["invocation"], piece["stream"])
+        *lines, rest = (held.pop(source, "") + piece["text"]).split("\n")
+        yield from lines
+        if rest:
+            held[source] = rest
+    yield from held.values()
 
 
 def _has_blob(gateway: Gateway, path: str) -> bool:
@@ -132,43 +183,5 @@ def _has_blob(gateway: Gateway, path: str) -> bool:
     return response.status == 200
 
 
-def _items(gateway: Gateway, path: str, key: str) -> Any:
-    answer = gateway.ask("GET", path, result=Any)
-    return answer[key] if isinstance(answer, dict) else answer
-
-
 def _path(name: str, rest: str = "") -> str:
     return f"/v1/functions/{quote(name, safe='')}" + (f"/{rest}" if rest else "")
-
-
-def logs(gateway: Gateway, name: str, tail: int) -> list[str]:
-    """Return the last lines a function printed."""
-    pieces = _items(gateway, f"{_path(name, 'logs')}?tail={tail}", "lines")
-    return [str(piece["text"]).removesuffix("\n") for piece in pieces]
-
-
-def follow_logs(gateway: Gateway, name: str, tail: int) -> Iterator[str]:
-    """Yield the last lines and then each further one as it is printed."""
-    for piece in follow(gateway, f"{_path(name, 'logs')}?tail={tail}&follow=1"):
-        if "text" in piece:
-            yield str(piece["text"]).removesuffix("\n")
-
-
-def events(gateway: Gateway, name: str) -> list[dict[str, Any]]:
-    """Return what happened to a function lately, oldest first."""
-    found: list[dict[str, Any]] = _items(gateway, _path(name, "events"), "events")
-    return found
-
-
-def follow(gateway: Gateway, path: str) -> Iterator[dict[str, Any]]:
-    """Yield the values of a stream of JSON lines until it ends; leaving closes it."""
-    connection, response = gateway.open("GET", gateway.control_path(path), ())
-    held = b""
-    try:
-        for chunk in response.iter_body():
-            *lines, held = (held + bytes(chunk)).split(b"\n")
-            for line in lines:
-                if line.strip():
-                    yield msgspec.json.decode(line, type=dict[str, Any])
-    finally:
-        connection.close()

@@ -16,7 +16,7 @@ from jupyter_faas.client import connect, control, views
 from jupyter_faas.client.options import parse_scaling
 from jupyter_faas.client.route import Route, is_replica
 from jupyter_faas.client.session import session
-from jupyter_faas.core.errors import FaasError, FunctionNotFound, InvalidSpec, UsageError
+from jupyter_faas.core.errors import FaasError, InvalidSpec, UsageError
 
 if TYPE_CHECKING:
     from jupyter_faas.client.deployment import Deployed
@@ -124,11 +124,7 @@ class Deployable:
         Raises:
             FunctionNotFound: It is not deployed.
         """
-        gateway = connect.gateway()
-        known = control.known(gateway, self._name)
-        if known is None:
-            raise FunctionNotFound(f"{self._name} is not deployed yet: call it, or .deploy() it.")
-        return views.Status(known.function, known.revisions, known.replicas, self.url)
+        return views.Status(control.shown(connect.gateway(), self._name), self.url)
 
     def revisions(self) -> views.Table[views.Revision]:
         """Return its revisions, newest first."""
@@ -137,7 +133,7 @@ class Deployable:
 
     def replicas(self) -> views.Table[views.Replica]:
         """Return its replicas as they are now."""
-        found = control.replicas(connect.gateway(), self._name)
+        found = self.status().replicas
         return views.replica_table(found, self._name, session.now_s())
 
     def logs(self, follow: bool = False, tail: int = 100) -> views.LogLines | Iterator[str]:
@@ -147,10 +143,10 @@ class Deployable:
             return control.follow_logs(gateway, self._name, tail)
         return views.LogLines(control.logs(gateway, self._name, tail))
 
-    def events(self) -> views.Table[dict[str, Any]]:
+    def events(self) -> views.Table[tuple[float, str, str]]:
         """Return what happened to it lately: deploys, replicas, scaling with reasons."""
-        events = control.events(connect.gateway(), self._name)
-        return views.event_table(events, self._name, session.now_s())
+        view = control.shown(connect.gateway(), self._name)
+        return views.event_table(view, session.now_s())
 
     def rollback(self, to: int | None = None) -> views.Revision:
         """Give all traffic to the previous live revision, or to number `to`; return it.
@@ -182,10 +178,9 @@ class Deployable:
             InvalidSpec: Unknown argument, or out of range.
         """
         status = self.status()
-        newest = next(iter(status.revisions), None)
-        max_inputs = newest.spec.max_inputs if newest else 1
-        wanted = parse_scaling(scaling, status.function.settings.scaling, max_inputs)
-        return control.set_scaling(connect.gateway(), self._name, wanted)
+        max_inputs = status.revisions[0].spec.max_inputs if status.revisions else 1
+        changes = parse_scaling(scaling, status.function.settings.scaling, max_inputs)
+        return control.set_scaling(connect.gateway(), self._name, changes)
 
     def delete(self) -> None:
         """Remove the function with its revisions and replicas."""

@@ -39,6 +39,6 @@ def function(name: str, revision: int | None = None) -> Any:
     return RemoteFunction[..., Any, Any, Any](name, code.kind, revision=revision)
 
 
-def functions() -> views.Table[model.Function]:
+def functions() -> views.Table[control.FunctionView]:
     """Return all deployed functions; displays as a table."""
     return views.function_table(control.functions(connect.gateway()))

@@ -90,13 +90,14 @@ DEFAULTS: dict[str, Any] = {
     "public": False,
 }
 
-SCALING_ARGUMENTS = (
-    "min_containers",
-    "max_containers",
-    "buffer_containers",
-    "scaledown_window",
-    "target_inputs",
-)
+SCALING_FIELDS = {
+    "min_containers": "min_containers",
+    "max_containers": "max_containers",
+    "buffer_containers": "buffer_containers",
+    "scaledown_window": "scaledown_window_s",
+    "target_inputs": "target_inputs",
+}
+"""Arguments that change live, and the fields of `Scaling` they are."""
 
 
 def parse_options(given: Mapping[str, Any]) -> Options:
@@ -125,23 +126,22 @@ def parse_options(given: Mapping[str, Any]) -> Options:
 
 def parse_scaling(
     given: Mapping[str, Any], current: model.Scaling, max_inputs: int
-) -> model.Scaling:
-    """Return `current` with the given scaling arguments replaced, checked as a whole.
+) -> dict[str, Any]:
+    """Return the given scaling arguments by the model's field names, checked with the others.
+
+    Args:
+        given: Some of `SCALING_FIELDS`.
+        current: The settings they change.
+        max_inputs: Of the revision that runs.
 
     Raises:
         InvalidSpec: Unknown argument, out of range, or two that contradict.
     """
-    allowed = dict.fromkeys(SCALING_ARGUMENTS)
-    check_known(given, allowed)
-    values = {
-        "min_containers": current.min_containers,
-        "max_containers": current.max_containers,
-        "buffer_containers": current.buffer_containers,
-        "scaledown_window": current.scaledown_window_s,
-        "target_inputs": current.target_inputs,
-    }
-    values.update({name: CHECKS[name](value) for name, value in given.items()})
-    return _scaling(values, max_inputs=max_inputs)
+    check_known(given, SCALING_FIELDS)
+    changes = {name: CHECKS[name](value) for name, value in given.items()}
+    before = {name: getattr(current, field) for name, field in SCALING_FIELDS.items()}
+    _scaling(before | changes, max_inputs=max_inputs)
+    return {SCALING_FIELDS[name]: value for name, value in changes.items()}
 
 
 def check_known(given: Mapping[str, Any], allowed: Mapping[str, Any]) -> None:

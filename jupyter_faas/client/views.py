@@ -7,10 +7,13 @@ were asked for and never ask again by themselves.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_faas.client import markup
 from jupyter_faas.core import model
+
+if TYPE_CHECKING:
+    from jupyter_faas.client.control import FunctionView
 
 T = TypeVar("T")
 
@@ -90,20 +93,19 @@ class Status:
         function: The function with its settings and traffic.
         revisions: Its revisions, newest first.
         replicas: Its replicas now.
+        state: `ready` (a call would be answered, also at zero replicas), `pending` or `failed`.
+        reason: What to know about the state; empty if all is well.
         url: Where plain HTTP calls go.
     """
 
-    def __init__(
-        self,
-        function: model.Function,
-        revisions: Sequence[Revision],
-        replicas: Sequence[Replica],
-        url: str,
-    ) -> None:
-        self.function = function
-        self.revisions = list(revisions)
-        self.replicas = list(replicas)
+    def __init__(self, view: FunctionView, url: str) -> None:
+        self.function: model.Function = view
+        self.revisions = list(view.revisions)
+        self.replicas = list(view.replicas)
+        self.state = view.state
+        self.reason = view.reason
         self.url = url
+        self._scaled = view.scaled
 
     @property
     def name(self) -> str:
@@ -112,16 +114,8 @@ class Status:
 
     @property
     def is_ready(self) -> bool:
-        """Whether a call would be answered (also when it sleeps at zero replicas)."""
-        return bool(self.function.traffic)
-
-    @property
-    def state(self) -> str:
-        """`ready`, `pending` or `failed`."""
-        if self.is_ready:
-            return "ready"
-        latest = next((r for r in self.revisions if r.number == self.function.latest), None)
-        return latest.state.value if latest else "pending"
+        """Whether a call would be answered."""
+        return self.state == "ready"
 
     def __repr__(self) -> str:
         return markup.text_fields(self._title(), self.state, self._fields())
@@ -147,8 +141,10 @@ class Status:
             ("in flight", str(in_flight)),
             ("url", self.url),
         ]
-        failed = [r for r in self.revisions if r.reason]
-        return fields + [("reason", f"revision {r.number}: {r.reason}") for r in failed[:1]]
+        if self._scaled is not None:
+            said = f"{self._scaled['before']} → {self._scaled['after']}: {self._scaled['reason']}"
+            fields.append(("scaled", said))
+        return [*fields, ("reason", self.reason)] if self.reason else fields
 
 
 def revision_table(
@@ -188,12 +184,12 @@ def replica_table(replicas: Sequence[Replica], name: str, now_s: float) -> Table
     return Table(replicas, header, rows, f"Replicas of {name}")
 
 
-def function_table(functions: Sequence[model.Function]) -> Table[model.Function]:
+def function_table(functions: Sequence[FunctionView]) -> Table[FunctionView]:
     """Return functions as a table."""
     rows = [
         (
             f.name,
-            "ready" if f.traffic else "pending",
+            f.state,
             ", ".join(f"{n}: {w}" for n, w in sorted(f.traffic.items(), reverse=True)) or "–",
             f"{f.settings.scaling.min_containers}–{f.settings.scaling.max_containers}",
         )
@@ -202,17 +198,22 @@ def function_table(functions: Sequence[model.Function]) -> Table[model.Function]
     return Table(functions, ("function", "state", "traffic", "replicas"), rows, "Functions")
 
 
-def event_table(events: Sequence[dict[str, Any]], name: str, now_s: float) -> Table[dict[str, Any]]:
-    """Return events as a table."""
-    rows = [
-        (
-            markup.ago(float(event.get("at") or 0), now_s),
-            event.get("kind", ""),
-            event.get("reason") or event.get("detail") or "",
-        )
-        for event in events
+def event_table(view: FunctionView, now_s: float) -> Table[tuple[float, str, str]]:
+    """Return what happened to a function lately, newest first, with reasons."""
+    events = [
+        (r.created_at, f"revision {r.number} {r.state.value}", r.reason or origin_text(r.origin))
+        for r in view.revisions
     ]
-    return Table(events, ("when", "what", "why"), rows, f"Events of {name}")
+    events += [
+        (r.started_at, f"replica {r.id} {r.state.value}", r.reason or f"revision {r.revision}")
+        for r in view.replicas
+    ]
+    if view.scaled is not None:
+        said = f"{view.scaled['before']} → {view.scaled['after']} replicas"
+        events.append((view.scaled["at"], said, view.scaled["reason"]))
+    events.sort(reverse=True)
+    rows = [(markup.ago(at, now_s), what, why) for at, what, why in events]
+    return Table(events, ("when", "what", "why"), rows, f"Events of {view.name}")
 
 
 def origin_text(origin: model.Origin) -> str:
