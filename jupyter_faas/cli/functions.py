@@ -84,7 +84,7 @@ def traffic(name: str, weights: tuple[str, ...], as_json: bool) -> None:
 
     `traffic NAME 3=90 4=10` gives revision 3 nine of ten calls.
     """
-    wanted = dict(map(_weight, weights))
+    wanted: dict[int | str, int] = dict(map(_weight, weights))
     function = find(name)
     split = function.traffic(wanted) if wanted else function.traffic()
     if as_json:

@@ -46,9 +46,9 @@ def invoke(name: str, data: str, timeout: float | None, as_json: bool) -> None:
 
     body = read_data(data)
     used = gateway()
-    headers = [("Content-Type", "application/json")]
+    headers = [(b"Content-Type", b"application/json")]
     if timeout is not None:
-        headers.append(("Faas-Deadline-Ms", str(int(timeout * 1000))))
+        headers.append((b"Faas-Deadline-Ms", b"%d" % int(timeout * 1000)))
     connection, response = used.open("POST", used.call_path(name), headers, [body])
     try:
         _print(response, as_json)
@@ -89,8 +89,7 @@ def _print(response: Response, as_json: bool) -> None:
         return
     ends_line = True
     for chunk in response.iter_body():
-        click.get_binary_stream("stdout").write(chunk)
-        click.get_binary_stream("stdout").flush()
+        click.echo(bytes(chunk), nl=False)
         ends_line = bytes(chunk[-1:]) == b"\n"
     if not ends_line:
         click.echo()
