@@ -16,6 +16,7 @@ from jupyter_faas.core.errors import ProviderError
 from jupyter_faas.core.model import Place
 from jupyter_faas.core.settings import Settings
 from jupyter_faas.providers.base import ReplicaPending, ReplicaStarted
+from jupyter_faas.providers.local.children import Child
 from jupyter_faas.providers.local.environment import Environment
 from jupyter_faas.providers.local.interpreter import ask_interpreter, is_same_environment
 from jupyter_faas.providers.local.inventory import read_inventory
@@ -98,7 +99,11 @@ async def test_a_spare_born_before_an_import_is_replaced_by_one_born_after(opene
     await events.started("a")
 
     def spares() -> list[int]:
-        return [child.loaded for child in environment_of(provider)._spares() if child.is_started]
+        return [
+            child.loaded
+            for child in environment_of(provider)._children.spares()
+            if child.is_started
+        ]
 
     await wait_for(lambda: spares() == [1])
     await provider.start(revision(), ["b"])
@@ -372,11 +377,11 @@ async def wait_for(predicate: Callable[[], bool], timeout_s: float = 10.0) -> No
             await asyncio.sleep(0.005)
 
 
+def unborn(provider: LocalProvider) -> list[Child]:
+    children = environment_of(provider)._children._by_id.values()
+    return [child for child in children if not child.is_started]
+
+
 async def wait_for_sockets(provider: LocalProvider, count: int) -> None:
     run = provider._run_dir
-    await wait_for(
-        lambda: (
-            len(list(run.glob("*.sock"))) == count
-            and all(child.is_started for child in environment_of(provider)._children.values())
-        )
-    )
+    await wait_for(lambda: len(list(run.glob("*.sock"))) == count and not unborn(provider))

@@ -16,6 +16,7 @@ from typing import Any
 
 from jupyter_faas.core.errors import ProviderError
 from jupyter_faas.providers.base import ReplicaEvent, ReplicaGone, ReplicaPending, ReplicaStarted
+from jupyter_faas.providers.local.children import Child, Children
 from jupyter_faas.providers.local.process import ZygoteProcess
 from jupyter_faas.providers.local.site_stamp import SiteStamp
 from jupyter_faas.providers.local.zygote import Zygote
@@ -27,40 +28,9 @@ REFILL_DELAY_S = 0.05
 """A spare is forked when nothing has been asked for so long: never in a burst's way."""
 
 _STOP_WATCH_S = 5.0
+_MAX_DOUBLINGS = 8
 
 Spawn = Callable[[tuple[str, ...]], ZygoteProcess]
-
-
-class Child:
-    """One forked replica, or one that the zygote has been told to fork."""
-
-    __slots__ = (
-        "id",
-        "is_started",
-        "is_stopping",
-        "loaded",
-        "pid",
-        "replica",
-        "socket",
-        "zygote",
-    )
-
-    def __init__(self, zygote: Zygote, socket: Path, replica: str | None) -> None:
-        self.id = socket.stem
-        self.zygote = zygote
-        self.socket = socket
-        self.replica = replica
-        """The gateway's id; None: a spare."""
-        self.pid: int | None = None
-        self.is_started = False
-        self.is_stopping = False
-        self.loaded = zygote.loaded
-        """What the zygote had imported; a spare that was born with less is replaced."""
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether one born now would be born with more."""
-        return self.loaded < self.zygote.loaded
 
 
 class Environment:
@@ -91,17 +61,13 @@ class Environment:
         self._modules: dict[str, None] = {}
         self._zygote: Zygote | None = None
         self._zygotes: set[Zygote] = set()
-        self._children: dict[str, Child] = {}
-        self._by_replica: dict[str, Child] = {}
+        self._children = Children()
         self._waiting: dict[str, None] = {}
         self._deaths = 0
+        self._stillborn = 0
         self._refill: asyncio.TimerHandle | None = None
         self._is_closing = False
         self._loop = asyncio.get_running_loop()
-
-    def knows(self, replica_id: str) -> bool:
-        """Return whether this replica was asked for here and is not gone."""
-        return replica_id in self._by_replica or replica_id in self._waiting
 
     def adopt(self, process: ZygoteProcess) -> None:
         """Use a zygote that has been started already."""
@@ -112,23 +78,23 @@ class Environment:
         """Make replicas: spares first, the rest is forked."""
         self.refresh()
         for replica_id in replica_ids:
-            spare = self._take_spare()
+            spare = self._children.best_spare(self._zygote)
             if spare is None:
                 self._waiting[replica_id] = None
             else:
-                self._hand_over(spare, replica_id)
+                self._children.hand_over(spare, replica_id)
+                self._emit_started(spare)
         self._fork_waiting()
         self._refill_later()
 
     def stop(self, replica_id: str, grace_s: float) -> None:
-        """End a replica that `knows` says is here: SIGTERM, SIGKILL after the grace."""
+        """End a replica: SIGTERM, SIGKILL after the grace. Unknown ids are ignored."""
         if replica_id in self._waiting:
             del self._waiting[replica_id]
             self._emit(ReplicaGone(replica=replica_id, reason="stopped"))
-            return
-        child = self._by_replica[replica_id]
-        child.zygote.send(op="stop", id=child.id, grace_s=grace_s)
-        self._loop.call_later(grace_s + _STOP_WATCH_S, self._give_up, child)
+        elif child := self._children.of_replica(replica_id):
+            child.zygote.send(op="stop", id=child.id, grace_s=grace_s)
+            self._loop.call_later(grace_s + _STOP_WATCH_S, self._give_up, child)
 
     def learn(self, modules: Sequence[str]) -> None:
         """Let replicas to come be born with these modules too; imported when nothing else is on."""
@@ -189,45 +155,24 @@ class Environment:
 
     def _fork(self, zygote: Zygote, replica_id: str | None) -> None:
         child = Child(zygote, self._run_dir / f"r{secrets.token_hex(6)}.sock", replica_id)
-        self._children[child.id] = child
-        if replica_id is not None:
-            self._by_replica[replica_id] = child
+        self._children.add(child)
         zygote.send(op="replica", id=child.id, socket=str(child.socket))
-
-    def _spares(self) -> list[Child]:
-        return [
-            child
-            for child in self._children.values()
-            if child.replica is None and not child.is_stopping
-        ]
-
-    def _take_spare(self) -> Child | None:
-        """Return a spare that listens; the newest one was born with most."""
-        for child in reversed(self._spares()):
-            if child.is_started and child.zygote is self._zygote:
-                return child
-        return None
-
-    def _hand_over(self, child: Child, replica_id: str) -> None:
-        child.replica = replica_id
-        self._by_replica[replica_id] = child
-        self._emit_started(child)
 
     def _refill_later(self) -> None:
         if self._refill is not None:
             self._refill.cancel()
         if self._spare_count and not self._is_closing:
-            self._refill = self._loop.call_later(REFILL_DELAY_S, self._fill)
+            delay_s = REFILL_DELAY_S * 2 ** min(self._stillborn, _MAX_DOUBLINGS)
+            self._refill = self._loop.call_later(delay_s, self._fill)
 
     def _fill(self) -> None:
         zygote = self._zygote
         if zygote is None or not zygote.is_ready:
             return
-        if any(child.replica and not child.is_started for child in self._children.values()):
+        if self._children.is_birth_awaited():
             self._refill_later()
             return
-        fresh = [child for child in self._spares() if child.zygote is zygote and not child.is_stale]
-        for _ in range(self._spare_count - len(fresh)):
+        for _ in range(self._children.missing_spares(zygote, self._spare_count)):
             self._fork(zygote, None)
 
     # What zygotes say
@@ -243,6 +188,7 @@ class Environment:
         elif kind == "started" and (child := self._children.get(event["id"])):
             self._on_started(child, event.get("pid"))
         elif kind == "gone" and (child := self._children.get(event["id"])):
+            self._stillborn += not child.is_started
             self._forget(child, event.get("reason", "crashed"), event.get("detail", ""))
             self._close_if_retired(zygote)
             self._refill_later()
@@ -250,28 +196,20 @@ class Environment:
     def _on_started(self, child: Child, pid: int | None) -> None:
         child.pid = pid
         child.is_started = True
-        self._deaths = 0
+        self._deaths = self._stillborn = 0
         if child.replica is not None:
             self._emit_started(child)
         else:
-            self._drop_old_spares()
+            self._drop_useless_spares()
 
-    def _drop_old_spares(self) -> None:
-        """End spares that a better one has replaced; until then they are better than none."""
-        started = [child for child in self._spares() if child.is_started]
-        for child in started:
-            is_retired = child.zygote is not self._zygote
-            if is_retired or (child.is_stale and len(started) > self._spare_count):
-                self._stop_spare(child)
-
-    def _stop_spare(self, child: Child) -> None:
-        child.is_stopping = True
-        child.zygote.send(op="stop", id=child.id, grace_s=0.0)
+    def _drop_useless_spares(self) -> None:
+        for child in self._children.useless_spares(self._zygote, self._spare_count):
+            child.is_stopping = True
+            child.zygote.send(op="stop", id=child.id, grace_s=0.0)
 
     def _on_exit(self, zygote: Zygote, how: str) -> None:
         self._zygotes.discard(zygote)
-        lost = [child for child in self._children.values() if child.zygote is zygote]
-        for child in lost:
+        for child in self._children.of_zygote(zygote):
             if child.is_started or child.replica is None or self._is_closing:
                 reason = "stopped" if self._is_closing else "node_lost"
                 self._forget(child, reason, f"The zygote of {self.name} {how}.")
@@ -295,20 +233,18 @@ class Environment:
     # The end of replicas
 
     def _forget(self, child: Child, reason: str, detail: str) -> None:
-        self._forget_socket(child)
+        self._remove(child)
         if child.replica is not None:
-            del self._by_replica[child.replica]
             self._emit(ReplicaGone(replica=child.replica, reason=reason, detail=detail))
 
     def _forget_birth(self, child: Child) -> None:
         """Ask anew for a replica whose zygote died before it was made."""
-        self._forget_socket(child)
+        self._remove(child)
         if child.replica is not None:
-            del self._by_replica[child.replica]
             self._waiting[child.replica] = None
 
-    def _forget_socket(self, child: Child) -> None:
-        del self._children[child.id]
+    def _remove(self, child: Child) -> None:
+        self._children.remove(child)
         child.socket.unlink(missing_ok=True)
 
     def _fail_waiting(self, detail: str) -> None:
@@ -318,19 +254,16 @@ class Environment:
 
     def _give_up(self, child: Child) -> None:
         """End a zygote that does not end what it was told to: it hangs."""
-        if child.id in self._children:
+        if self._children.get(child.id) is child:
             child.zygote.kill()
 
     def _retire(self, zygote: Zygote) -> None:
         self._zygote = None
-        for child in self._spares():
-            if child.zygote is zygote:
-                self._stop_spare(child)
+        self._drop_useless_spares()
         self._close_if_retired(zygote)
 
     def _close_if_retired(self, zygote: Zygote) -> None:
-        is_used = any(child.zygote is zygote for child in self._children.values())
-        if zygote is not self._zygote and not is_used:
+        if zygote is not self._zygote and not self._children.of_zygote(zygote):
             zygote.hang_up()
 
     def _emit_started(self, child: Child) -> None:
