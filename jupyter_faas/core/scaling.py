@@ -320,8 +320,10 @@ def _held(spec: ScaleSpec, load: Load, now_s: float, best: Decision) -> Decision
     """Return `best`, or the need of the scaledown window where that was higher."""
     peak = ceil(load.window.peak(now_s, spec.scaledown_window_s) / spec.max_inputs)
     held = min(max(1, peak), load.replicas)
+    if held > best.count and peak:
+        return Decision(held, f"{held} were needed within the last {_scaledown(spec)}")
     if held > best.count:
-        return Decision(held, f"{_plural(held, 'was', 'were')} needed {_within(spec)}")
+        return Decision(held, f"started less than {_scaledown(spec)} ago")
     return best
 
 
@@ -338,7 +340,7 @@ def _retired(spec: ScaleSpec, load: Load, now_s: float) -> Decision:
 def _idle_reason(idle_s: float, spec: ScaleSpec) -> str:
     if idle_s == float("inf"):
         return "nothing has been called yet"
-    return f"nothing in flight for {_seconds(spec.scaledown_window_s)}"
+    return f"nothing in flight for {_scaledown(spec)}"
 
 
 def _at_once_reason(spec: ScaleSpec, load: Load) -> str:
@@ -354,12 +356,8 @@ def _mean_reason(mean: float, spec: ScaleSpec, window_s: float) -> str:
     return f"{_number(mean)} in flight {over} in the last {_seconds(window_s)}"
 
 
-def _within(spec: ScaleSpec) -> str:
-    return f"within the last {_seconds(spec.scaledown_window_s)}"
-
-
-def _plural(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
+def _scaledown(spec: ScaleSpec) -> str:
+    return _seconds(spec.scaledown_window_s)
 
 
 def _seconds(value_s: float) -> str:
