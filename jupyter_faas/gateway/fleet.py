@@ -267,9 +267,13 @@ class Fleet:
         replica.reason = ""
         self._failures.pop(entry.key, None)
         self._change(replica, ReplicaState.READY)
-        if entry.is_pending:
-            self._run(self._registry.mark_ready(entry))
         self._activator.add_replica(entry, replica)
+        self._run(self._settle(entry))
+
+    async def _settle(self, entry: RevisionEntry) -> None:
+        """Note that a revision is ready: traffic has moved when the observer hears of it."""
+        if entry.is_pending:
+            await self._registry.mark_ready(entry)
         self._observer.on_ready(entry)
 
     def _late(self, replica: Replica) -> None:

@@ -18,6 +18,8 @@ def answer(error: FaasError, invocation_id: bytes | None = None) -> Answer:
         error: Its `Retry-After`, fault and status go into the head.
         invocation_id: The invocation it ended, if there is one already.
     """
+    if invocation_id is not None:
+        error.invocation_id = invocation_id.decode("ascii")
     status, headers, body = problem_answer(error)
     if invocation_id is not None:
         headers.append((b"Faas-Invocation-Id", invocation_id))

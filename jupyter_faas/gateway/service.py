@@ -25,7 +25,7 @@ from jupyter_faas.gateway.announce import Announcer
 from jupyter_faas.gateway.auth import Authority
 from jupyter_faas.gateway.autoscaler import Autoscaler, Scaled, Windows
 from jupyter_faas.gateway.blobs import Blobs
-from jupyter_faas.gateway.calls import Calls
+from jupyter_faas.gateway.calls import Calls, failure_of
 from jupyter_faas.gateway.entries import RevisionEntry
 from jupyter_faas.gateway.events import EventLog
 from jupyter_faas.gateway.fleet import Fleet, FleetSettings
@@ -36,6 +36,7 @@ from jupyter_faas.gateway.metering import Metering
 from jupyter_faas.gateway.metrics import Metrics
 from jupyter_faas.gateway.registry import Registry, RegistryChange
 from jupyter_faas.gateway.replica import Replica
+from jupyter_faas.gateway.retention import Housekeeper
 from jupyter_faas.gateway.specialise import Surroundings
 from jupyter_faas.gateway.views import Views
 from jupyter_faas.providers.base import Provider
@@ -43,6 +44,7 @@ from jupyter_faas.wire.server import HttpServerProtocol
 
 if TYPE_CHECKING:
     from jupyter_faas.gateway.store.base import Store
+    from jupyter_faas.wire.asgi import AsgiBridge
 
 _BACKLOG = 1024
 _SETTLE_S = 0.02
@@ -81,7 +83,9 @@ class GatewayService:
         self._connections: set[HttpServerProtocol] = set()
         self._servers: list[asyncio.Server] = []
         self._tasks: list[asyncio.Task[Any]] = []
+        self._control: AsgiBridge | None = None
         self._changes = 0
+        self.started_at = wall_clock()
 
     def _make_data_plane(self) -> None:
         settings = self.settings
@@ -132,6 +136,7 @@ class GatewayService:
         )
         self.views = Views(self.fleet.replicas, self.autoscaler.last, lambda: self.url)
         self.announcer = Announcer(self.events, self.registry, self.views)
+        self.housekeeper = Housekeeper(self.blobs, self.registry, self.wall_clock)
         self.metrics = Metrics(self.activator, self.fleet, self.calls, self.metering, self.clock)
         self.door = Door(
             self.calls,
@@ -174,6 +179,7 @@ class GatewayService:
         self._tasks.append(asyncio.create_task(self.fleet.follow()))
         self.calls.start()
         self.announcer.start()
+        self.housekeeper.start()
         self._wake_all()
         self.door.load_control = self._load_control
         self.door.is_ready = True
@@ -188,6 +194,9 @@ class GatewayService:
         await self._wait_for_calls()
         self.calls.close()
         self.announcer.close()
+        await self.housekeeper.close()
+        if self._control is not None:
+            await self._control.stop()
         self.activator.close()
         await self.fleet.close()
         await self.provider.close()
@@ -235,10 +244,11 @@ class GatewayService:
     def _load_control(self) -> None:
         if self.door.control is None:
             # Starlette costs more than everything else here; calls must not wait for it.
-            from jupyter_faas.gateway.control import control_api  # noqa: PLC0415
+            from jupyter_faas.gateway.control import control_app  # noqa: PLC0415
             from jupyter_faas.wire.asgi import AsgiBridge  # noqa: PLC0415
 
-            self.door.control = AsgiBridge(control_api(self))
+            self._control = AsgiBridge(control_app(self))
+            self.door.control = self._control
 
     def _wake_all(self) -> None:
         """Have the autoscaler look at what should be up without being called."""
@@ -259,6 +269,8 @@ class GatewayService:
         function = change.function
         if change.kind == "removed" and change.revision is not None:
             self._drop(change.revision, RevisionNotFound("The revision has been removed."))
+        elif change.kind == "failed" and change.revision is not None:
+            self.activator.fail(change.revision, failure_of(change.revision))
         elif change.kind == "deleted":
             for entry in tuple(function.revisions.values()):
                 self._drop(entry, FunctionNotFound(f"`{function.name}` has been deleted."))

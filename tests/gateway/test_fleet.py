@@ -1,0 +1,169 @@
+"""Replicas from wish to end: what goes wrong, who is told, and who is spared."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from jupyter_faas.core.errors import InternalError, ProviderError
+from jupyter_faas.core.model import FunctionSettings, ReplicaState, RevisionState, Scaling
+from jupyter_faas.core.specialisation import Hello
+from jupyter_faas.gateway.auth import call_token
+from jupyter_faas.providers.base import ReplicaGone, ReplicaPending
+from jupyter_faas.wire.frames import Frame, FrameKind
+from tests.gateway.conftest import TOKEN, problem, until
+
+ONE = Scaling(max_containers=1)
+
+
+async def test_a_replica_is_told_everything_it_needs(bench):
+    front = await bench.ready(max_inputs=3, timeout_s=7.0, env={"COLOUR": "red"}, idempotent=False)
+    told = front.told
+    entry = bench.entry()
+    assert (told.function, told.namespace, told.revision) == ("f", "default", 1)
+    assert (told.revision_id, told.replica) == (entry.revision.id, front.replica_id)
+    assert (told.max_inputs, told.timeout_s, told.idempotent) == (3, 7.0, False)
+    assert told.package_path.endswith(f"/blobs/00/{entry.revision.spec.code.digest}")
+    assert told.env == {
+        "COLOUR": "red",
+        "FAAS_GATEWAY_URL": bench.service.url,
+        "FAAS_GATEWAY_TOKEN": call_token(TOKEN),
+    }
+    assert len(told.secret) == 32
+
+
+async def test_every_replica_has_a_secret_of_its_own(bench):
+    await bench.ready(scaling=Scaling(min_containers=2))
+    await until(lambda: len(bench.fronts(bench.entry())) == 2)
+    assert len({front.told.secret for front in bench.provider.fronts.values()}) == 2
+
+
+async def test_a_first_replica_makes_the_revision_live(bench):
+    entry = await bench.deploy()
+    assert entry.is_pending
+    await until(lambda: entry.is_live)
+    assert entry.revision.state is RevisionState.READY
+
+
+async def test_a_provider_that_cannot_start_fails_the_revision_after_some_tries(bench):
+    bench.provider.start_error = ProviderError("No room on this machine.")
+    entry = await bench.deploy()
+    await until(lambda: entry.revision.state is RevisionState.FAILED)
+    assert "No room" in entry.revision.reason
+    answer = await bench.call()
+    assert (answer.status, problem(answer)["code"]) == (502, "provider_error")
+
+
+async def test_a_hiccup_of_the_platform_does_not_fail_the_revision(bench):
+    def once(front):
+        front.load_error = InternalError("hiccup") if bench.provider.started == 1 else None
+
+    bench.provider.prepare = once
+    await bench.deploy()
+    assert (await bench.call()).status == 200
+    assert bench.provider.started == 2
+
+
+async def test_a_replica_that_ends_while_it_loads_fails_the_revision_with_the_reason(bench):
+    def dies(front):
+        front.loads = asyncio.Event()
+        asyncio.get_running_loop().call_later(
+            0.02, bench.provider.kill, front, "out_of_memory", "900 MiB of 512"
+        )
+
+    bench.provider.prepare = dies
+    await bench.deploy()
+    answer = await bench.call()
+    told = problem(answer)
+    assert (answer.status, told["code"], told["reason"]) == (502, "replica_lost", "out_of_memory")
+
+
+async def test_the_reason_why_a_replica_is_not_there_yet_is_shown_and_told(bench):
+    bench.provider.is_held = True
+    entry = await bench.deploy(startup_timeout_s=0.1)
+    (replica,) = await until(lambda: bench.service.fleet.replicas(entry))
+    bench.provider._events.put_nowait(ReplicaPending(replica=replica.id, reason="no GPU is free"))
+    await until(lambda: replica.status().reason == "no GPU is free")
+    answer = await bench.call()
+    assert problem(answer)["code"] == "cold_start_timeout"
+    assert "no GPU is free" in problem(answer)["detail"]
+
+
+async def test_a_busy_replica_drains_before_it_is_ended(bench):
+    front = await bench.ready()
+    front.on_call = lambda call: None
+    task = bench.calling()
+    await bench.calls(1)
+    replica = bench.service.fleet.find(front.replica_id)
+    bench.service.fleet.stop(replica)
+    assert replica.status().state is ReplicaState.DRAINING
+    assert front.replica_id not in bench.provider.stopped
+    other = await bench.call()
+    assert other.status == 200
+    assert len(front.calls) == 1, "a draining replica takes nothing new"
+    front.calls[0].answer(b"done")
+    assert (await task).body == b"done"
+    await until(lambda: front.replica_id in bench.provider.stopped)
+
+
+async def test_an_idle_replica_is_ended_at_once(bench):
+    front = await bench.ready()
+    bench.service.fleet.stop(bench.service.fleet.find(front.replica_id))
+    await until(lambda: bench.service.fleet.find(front.replica_id) is None)
+
+
+async def test_a_front_that_drains_by_itself_takes_nothing_new(bench):
+    front = await bench.ready()
+    hello = Hello(version="0", python="3.11", state="draining")
+    front.say(Frame(FrameKind.STATE, msgspec.msgpack.encode(hello)))
+    await until(lambda: front.replica_id in bench.provider.stopped)
+    assert (await bench.call()).status == 200
+
+
+async def test_a_cut_link_takes_the_replica_out_before_the_provider_has_spoken(bench):
+    front = await bench.ready(scaling=ONE)
+    front.die()
+    await until(lambda: not bench.entry().pool.replicas)
+    assert (await bench.call()).status == 200
+    assert front.replica_id in bench.provider.stopped
+
+
+async def test_nonsense_on_the_link_ends_the_replica_not_the_gateway(bench):
+    front = await bench.ready(scaling=ONE)
+    front.say(Frame(FrameKind.ENDED, b"\xc1nonsense"))
+    await until(lambda: front.replica_id in bench.provider.stopped)
+    assert (await bench.call()).status == 200
+
+
+async def test_news_of_unknown_replicas_is_ignored(bench):
+    bench.provider._events.put_nowait(ReplicaGone(replica="stranger", reason="crashed"))
+    await bench.ready()
+    assert (await bench.call()).status == 200
+
+
+async def test_a_failing_second_revision_leaves_the_first_serving(bench):
+    await bench.ready()
+    bench.provider.prepare = lambda front: setattr(front, "load_error", InternalError("no"))
+    bench.provider.start_error = ProviderError("no")
+    second = await bench.deploy()
+    await until(lambda: second.revision.state is RevisionState.FAILED, timeout_s=10.0)
+    assert (await bench.call()).header(b"faas-revision") == b"1"
+
+
+async def test_deleting_a_function_ends_its_replicas_and_forgets_it(bench):
+    front = await bench.ready()
+    await bench.call()
+    await bench.service.registry.delete("default", "f")
+    await until(lambda: front.replica_id in bench.provider.stopped)
+    await until(lambda: not list(bench.service.activator.pools()))
+    assert bench.ledger()["accepted"] == 1, "the ledger of the gateway goes on"
+
+
+async def test_a_replica_goes_when_it_is_not_used(bench):
+    settings = FunctionSettings(scaling=Scaling(scaledown_window_s=0.1))
+    front = await bench.ready(settings=settings)
+    await bench.call()
+    await until(lambda: front.replica_id in bench.provider.stopped)
+    answer = await bench.call()
+    assert (answer.status, answer.header(b"faas-cold-start")) == (200, b"1")
