@@ -64,6 +64,11 @@ class ClassTable:
         self._bare: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
         self._lock = threading.RLock()
 
+    @property
+    def is_notebook(self) -> bool:
+        """Whether this process is where the classes are defined, not where they were sent."""
+        return self._notebook is not None
+
     def __iter__(self) -> Iterator[ClassReference]:
         """Return the references of the classes that a package brought."""
         return iter(list(self._own))

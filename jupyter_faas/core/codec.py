@@ -14,11 +14,11 @@ from typing import Any
 
 from jupyter_faas.core.classdata import by_reference
 from jupyter_faas.core.classes import ClassTable
-from jupyter_faas.core.culprit import not_serializable
+from jupyter_faas.core.culprit import can_pickle, not_serializable
 from jupyter_faas.core.pickling import ByValuePickler, Chunks, TableUnpickler, reader
 from jupyter_faas.core.sections import Buffer, pack, unpack
 
-__all__ = ["NOTEBOOK", "ClassTable", "dumps", "dumps_exception", "loads"]
+__all__ = ["NOTEBOOK", "ClassTable", "dumps", "dumps_call", "dumps_exception", "loads"]
 
 _IN_BAND_BYTES = 16 * 1024
 """Smaller buffers stay in the pickle: a section costs more than the copy."""
@@ -49,9 +49,33 @@ def dumps(
     """
     table = NOTEBOOK if classes is None else classes
     try:
-        return _dump(value, table, known, is_optional=classes is not None)
+        return _dump(value, table, known, is_optional=not table.is_notebook)
     except Exception as exc:
         raise not_serializable(value, root, exc) from exc
+
+
+def dumps_call(
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    classes: ClassTable | None = None,
+    known: Container[str] = frozenset(),
+) -> list[Buffer]:
+    """Return the payload of a call's arguments: `dumps((args, kwargs))`, with better errors.
+
+    Raises:
+        NotSerializable: An argument cannot be pickled; it is named by number or keyword.
+    """
+    table = NOTEBOOK if classes is None else classes
+    try:
+        return _dump((args, kwargs), table, known, is_optional=False)
+    except Exception as exc:
+        named = {f"argument {at}": value for at, value in enumerate(args, 1)}
+        named.update((f"argument {name}", value) for name, value in kwargs.items())
+        for root, value in named.items():
+            if not can_pickle(value):
+                raise not_serializable(value, root, exc) from exc
+        raise not_serializable((args, kwargs), "arguments", exc) from exc
 
 
 def loads(payload: Buffer, *, classes: ClassTable | None = None) -> Any:

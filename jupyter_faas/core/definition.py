@@ -20,7 +20,7 @@ from jupyter_faas.core.references import is_by_value
 _NEVER = frozenset(
     (
         *("__dict__", "__weakref__", "_abc_impl", "__slots__", "__orig_bases__", "__module__"),
-        *("__qualname__", "__firstlineno__", "__static_attributes__"),
+        *("__qualname__", "__firstlineno__", "__static_attributes__", "__slotnames__"),
         *("__annotate_func__", "__annotations_cache__"),
     )
 )
@@ -50,8 +50,7 @@ def parts_of(cls: type) -> ClassParts:
     members = None
     if isinstance(cls, enum.EnumMeta):
         members = {name: member._value_ for name, member in cls.__members__.items()}
-    bases = vars(cls).get("__orig_bases__", cls.__bases__)
-    return ClassParts(type(cls), cls.__name__, tuple(bases), seed, members, _state(cls))
+    return ClassParts(type(cls), cls.__name__, _bases(cls), seed, members, _state(cls))
 
 
 def build(
@@ -84,6 +83,12 @@ def fill(cls: type, state: dict[str, Any]) -> None:
         else:
             # Not setattr: metaclasses (Enum, pydantic) guard it with rules for users.
             type.__setattr__(cls, name, value)
+
+
+def _bases(cls: type) -> tuple[Any, ...]:
+    if type(cls).__name__ == "_TypedDictMeta":  # it refuses the bases that it has made
+        return tuple(vars(cls).get("__orig_bases__", cls.__bases__))
+    return cls.__bases__
 
 
 def _state(cls: type) -> dict[str, Any]:
