@@ -17,11 +17,10 @@ from typing import NamedTuple
 from jupyter_faas.client.embedded import running_gateway
 from jupyter_faas.client.state_file import GatewayState, last_lines, read_state
 from jupyter_faas.core.errors import GatewayUnavailable
-from jupyter_faas.core.settings import PREFIX, Settings, StatePaths
+from jupyter_faas.core.settings import MAX_SOCKET_PATH_BYTES, PREFIX, Settings, StatePaths
 from jupyter_faas.core.version import VERSION
 from jupyter_faas.providers.local.leftovers import marked_processes
 from jupyter_faas.providers.local.process import MARK
-from jupyter_faas.providers.local.run_dir import MAX_SOCKET_PATH_BYTES
 
 _FEW_FILES = 4096
 _LITTLE_SPACE_BYTES = 200 << 20

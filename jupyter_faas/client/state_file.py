@@ -15,7 +15,13 @@ from pathlib import Path
 import msgspec
 
 from jupyter_faas.core.errors import GatewayUnavailable, InvalidSpec
-from jupyter_faas.core.settings import Origins, Settings, StatePaths, config_path
+from jupyter_faas.core.settings import (
+    MAX_SOCKET_PATH_BYTES,
+    Origins,
+    Settings,
+    StatePaths,
+    config_path,
+)
 
 TOKEN_BYTES = 32
 
@@ -63,8 +69,14 @@ def prepare_state_dir(paths: StatePaths) -> None:
     """Make the state directory, private to its user.
 
     Raises:
-        GatewayUnavailable: It cannot be made, or belongs to another user.
+        GatewayUnavailable: It cannot be made, belongs to another user, or is too deep for the
+            gateway's socket.
     """
+    if len(os.fsencode(paths.socket)) > MAX_SOCKET_PATH_BYTES:
+        raise GatewayUnavailable(
+            f"{paths.socket} is too long for the address of a socket ({MAX_SOCKET_PATH_BYTES} "
+            "bytes): set FAAS_STATE_DIR to a shorter path."
+        )
     try:
         paths.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         if paths.root.stat().st_mode & 0o077:

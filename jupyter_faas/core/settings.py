@@ -18,6 +18,8 @@ from jupyter_faas.core.errors import InvalidSpec
 from jupyter_faas.core.names import DEFAULT_NAMESPACE
 
 PREFIX = "FAAS_"
+MAX_SOCKET_PATH_BYTES = 107
+"""Longest path of a Unix socket (unix(7): 108 with the final zero)."""
 _SECRET = frozenset({"gateway_token"})
 
 

@@ -150,6 +150,13 @@ def test_a_directory_that_cannot_be_made_is_said(settings, tmp_path):
         ensure_gateway(Settings(state_dir=str(tmp_path / "file/state")))
 
 
+def test_a_directory_too_deep_for_a_socket_is_said_before_anything_starts(tmp_path):
+    deep = tmp_path / ("x" * 100)
+    with pytest.raises(GatewayUnavailable, match="too long for the address of a socket"):
+        ensure_gateway(Settings(state_dir=str(deep)))
+    assert not deep.exists()
+
+
 def test_no_token_is_in_a_representation(settings, fake):
     found = ensure_gateway(settings)
     state = read_state(paths_of(settings))

@@ -10,11 +10,13 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from jupyter_faas.core.errors import ProviderError
 from jupyter_faas.core.model import Place
 from jupyter_faas.core.settings import Settings
+from jupyter_faas.core.specialisation import Hello
 from jupyter_faas.providers.base import ReplicaPending, ReplicaStarted
 from jupyter_faas.providers.local.children import Child
 from jupyter_faas.providers.local.environment import Environment
@@ -32,7 +34,8 @@ from jupyter_faas.providers.local.process import (
 from jupyter_faas.providers.local.provider import LocalProvider, trim_log
 from jupyter_faas.providers.local.run_dir import run_directory
 from jupyter_faas.providers.local.site_stamp import SiteStamp
-from tests.providers.contract import ProviderContract, Recorder, can_connect, revision
+from jupyter_faas.wire.upstream import request
+from tests.providers.contract import MINOR, ProviderContract, Recorder, can_connect, revision
 from tests.support import is_alive, state_dir
 
 FAKE = Path(__file__).with_name("fake_zygote.py")
@@ -78,6 +81,41 @@ class TestContractWithTheFakeZygote(ProviderContract):
         await provider.open()
         yield provider
         await provider.close()
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("spare_replicas", [0, 1], ids=["forked", "spare"])
+class TestContractWithTheRunner(ProviderContract):
+    @pytest.fixture
+    async def provider(self, state: Path, spare_replicas: int) -> AsyncIterator[LocalProvider]:
+        settings = Settings(state_dir=str(state), preload=(), spare_replicas=spare_replicas)
+        provider = LocalProvider(settings)
+        await provider.open()
+        yield provider
+        await provider.close()
+        assert marked_processes(state / "run") == []
+
+    async def test_a_replica_says_who_it_is(self, provider, events):
+        await provider.start(revision(), ["a"])
+        started = await events.started("a")
+        answer = await request(started.address, "GET", "/v1/runner", timeout_s=5.0)
+        hello = msgspec.json.decode(answer.body, type=Hello)
+        assert answer.status == 200
+        assert hello.state == "generic"
+        assert hello.python.startswith(MINOR)
+
+    async def test_a_replica_that_is_killed_is_gone_as_crashed(self, provider, events):
+        await provider.start(revision(), ["a"])
+        started = await events.started("a")
+        os.kill(started.pid, signal.SIGKILL)
+        assert (await events.gone("a")).reason == "crashed"
+
+    async def test_with_its_zygote_everything_ends(self, provider, events):
+        await provider.start(revision(), ["a"])
+        started = await events.started("a")
+        os.kill(zygote_of(provider), signal.SIGKILL)
+        assert (await events.gone("a")).reason == "node_lost"
+        await wait_for(lambda: not is_alive(started.pid))
 
 
 # Spares

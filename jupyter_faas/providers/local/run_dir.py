@@ -1,7 +1,6 @@
 """The directory of the replicas' sockets: private, and short enough for a socket's address.
 
-A Unix socket's path has at most 107 bytes (unix(7)). Where the state directory is too deep for
-that, a short one named after it is used instead.
+Where the state directory is too deep for that, a short one named after it is used instead.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jupyter_faas.core.errors import ProviderError
+from jupyter_faas.core.settings import MAX_SOCKET_PATH_BYTES
 
-MAX_SOCKET_PATH_BYTES = 107
 LONGEST_SOCKET_NAME = "/" + "r" * 16 + ".sock"
 
 
