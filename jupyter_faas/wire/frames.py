@@ -6,7 +6,7 @@ A frame is a 16-byte header and a body:
 
 `tag` names a call on a multiplexed channel (0 in an HTTP answer). `stream` is 1 stdout, 2 stderr,
 3 display for LOG. Sans-I/O: `FrameReader` is fed bytes and gives whole frames; a large body is
-handed out as it is, without being joined twice.
+copied once, into the memory that is handed out.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 HEADER = struct.Struct("<BBHIQ")
 MAX_FRAME_BYTES = 1 << 40
+_LARGE_BYTES = 64 * 1024
 
 STDOUT, STDERR, DISPLAY = 1, 2, 3
 CONTENT_TYPE = "application/vnd.faas.pickle"
@@ -69,42 +70,67 @@ def encode(frame: Frame) -> bytes:
 class FrameReader:
     """Cuts a byte stream into frames.
 
+    A small body is `bytes`. A large one is copied once, as it arrives, into a `bytearray` of its
+    own that is then handed out: nothing is allocated because a header merely announces it.
+
     Args:
         max_bytes: Largest body accepted; more is a `FrameError`, before it is buffered.
     """
 
+    __slots__ = ("_body", "_header", "_held", "_max_bytes")
+
     def __init__(self, max_bytes: int = MAX_FRAME_BYTES) -> None:
         self._max_bytes = max_bytes
-        self._buffer = bytearray()
-        self._need = HEADER.size
+        self._held = b""  # the beginning of a small frame
+        self._header: tuple[int, int, int, int, int] | None = None  # of the large one coming in
+        self._body = bytearray()
 
     @property
     def is_empty(self) -> bool:
         """Whether the stream may end here: no part of a frame is held."""
-        return not self._buffer
+        return not self._held and self._header is None
 
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Frame]:
-        """Yield every frame that is complete with `data`.
+        """Yield every frame that is complete with `data`; iterate to the end before the next feed.
 
         Raises:
             FrameError: A header announces more than `max_bytes`.
         """
-        self._buffer += data
-        if len(self._buffer) < self._need:
-            return
-        start = 0
-        while len(self._buffer) - start >= HEADER.size:
-            kind, stream, flags, tag, length = HEADER.unpack_from(self._buffer, start)
+        at = 0
+        if self._header is not None:
+            at = self._fill(data, 0)
+            if len(self._body) < self._header[4]:
+                return
+            yield self._take_large()
+        elif self._held:
+            data, self._held = self._held + data, b""
+        size = len(data)
+        while size - at >= HEADER.size:
+            kind, stream, flags, tag, length = header = HEADER.unpack_from(data, at)
             if length > self._max_bytes:
                 raise FrameError(f"a frame of {length} bytes; at most {self._max_bytes} accepted")
-            end = start + HEADER.size + length
-            if end > len(self._buffer):
+            end = at + HEADER.size + length
+            if end <= size:
+                yield Frame(kind, bytes(data[at + HEADER.size : end]), tag, stream, flags)
+                at = end
+            elif length > _LARGE_BYTES:
+                self._header = header
+                self._fill(data, at + HEADER.size)
+                return
+            else:
                 break
-            body = bytes(memoryview(self._buffer)[start + HEADER.size : end])
-            yield Frame(kind, body, tag, stream, flags)
-            start = end
-        rest = len(self._buffer) - start
-        self._need = HEADER.size
-        if rest >= HEADER.size:
-            self._need += HEADER.unpack_from(self._buffer, start)[4]
-        del self._buffer[:start]
+        if at < size:
+            self._held = bytes(data[at:])
+
+    def _fill(self, data: bytes | bytearray | memoryview, at: int) -> int:
+        """Add to the large body what `data` has of it from `at`; return where that ends."""
+        assert self._header is not None
+        end = min(len(data), at + self._header[4] - len(self._body))
+        self._body += data if at == 0 and end == len(data) else memoryview(data)[at:end]
+        return end
+
+    def _take_large(self) -> Frame:
+        assert self._header is not None
+        kind, stream, flags, tag, _ = self._header
+        body, self._body, self._header = self._body, bytearray(), None
+        return Frame(kind, body, tag, stream, flags)

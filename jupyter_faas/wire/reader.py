@@ -71,7 +71,7 @@ class RequestReader(Connection):
         """What was read is refused, and nothing more is read; `broken`: whose body it was."""
 
     @abstractmethod
-    def on_app_failed(self, error: BaseException | None) -> None:
+    def on_defect(self, error: BaseException | None) -> None:
         """One of the above raised."""
 
     # -- what the subclass calls
@@ -93,7 +93,7 @@ class RequestReader(Connection):
                 self.feed(rest)
             return None
         except httptools.HttpParserCallbackError as error:
-            return self.on_app_failed(error.__context__)
+            return self.on_defect(error.__context__)
         except httptools.HttpParserError as error:
             return self._refuse_bytes(error)
         if self._left_bytes and not self._is_deaf:

@@ -156,7 +156,10 @@ class HttpServerProtocol(RequestReader, asyncio.Protocol):
         """Give it to the app, keep it while the exchange waits, drop it after the answer."""
         if exchange is self._active:
             if exchange.receiver is not None:
-                exchange.receiver.on_body(data)
+                try:
+                    exchange.receiver.on_body(data)
+                except Exception:
+                    self._answer_failure(exchange)
         elif exchange.held is not None:
             exchange.held.append(data)
         else:
@@ -168,7 +171,10 @@ class HttpServerProtocol(RequestReader, asyncio.Protocol):
         """Tell the app; after an early answer, go on."""
         if exchange is self._active:
             if exchange.receiver is not None:
-                exchange.receiver.on_body_end()
+                try:
+                    exchange.receiver.on_body_end()
+                except Exception:
+                    self._answer_failure(exchange)
         elif exchange.held is None:
             self._next()
 
@@ -188,14 +194,10 @@ class HttpServerProtocol(RequestReader, asyncio.Protocol):
         else:
             self._refusal = error
 
-    def on_app_failed(self, error: BaseException | None) -> None:
-        """A receiver raised: 500 if the answer has not been started, else cut."""
-        _logger.error("the app failed on a body", exc_info=error)
-        exchange = self._active
-        if exchange is None or exchange.is_over:
-            self.transport.abort()
-        else:
-            self._answer_failure(exchange)
+    def on_defect(self, error: BaseException | None) -> None:
+        """Cut the connection: its state is not known any more."""
+        _logger.error("the server itself failed", exc_info=error)
+        self.transport.abort()
 
     # -- the exchange's calls
 
@@ -236,14 +238,17 @@ class HttpServerProtocol(RequestReader, asyncio.Protocol):
         try:
             self._on_head(exchange)
         except Exception:
-            _logger.exception("the app failed on %r %r", exchange.method, exchange.path)
             self._answer_failure(exchange)
         if exchange.waits_for_continue and exchange is self._active and not self._is_app_paused:
             self._send_continue(exchange)
 
     def _answer_failure(self, exchange: Exchange) -> None:
+        """The app raised: 500 if the answer has not been started, else cut."""
+        _logger.exception("the app failed on %r %r", exchange.method, exchange.path)
         exchange.keep_alive = False
-        if exchange.is_started:
+        if exchange.is_over:
+            self.transport.abort()
+        elif exchange.is_started:
             exchange.abort()
         else:
             exchange.respond(*problem_answer(InternalError("The server failed; its log says how.")))
@@ -272,10 +277,10 @@ class HttpServerProtocol(RequestReader, asyncio.Protocol):
 
     def _replay(self, exchange: Exchange, held: list[bytes]) -> None:
         for data in held:
-            if exchange is self._active and exchange.receiver is not None:
-                exchange.receiver.on_body(data)
-        if exchange.is_body_complete and exchange is self._active and exchange.receiver is not None:
-            exchange.receiver.on_body_end()
+            if exchange is self._active:
+                self.on_request_body(exchange, data)
+        if exchange.is_body_complete and exchange is self._active:
+            self.on_request_end(exchange)
 
     # -- time
 
