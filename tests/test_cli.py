@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -18,10 +19,17 @@ from jupyter_faas import cli
 from jupyter_faas.cli.checks import file_system, look
 from jupyter_faas.cli.deploy import functions_of, named_function, run_file
 from jupyter_faas.cli.invoke import read_data
+from jupyter_faas.client.embedded import ensure_gateway
 from jupyter_faas.client.session import session
-from jupyter_faas.client.state_file import GatewayState, read_state, write_state
+from jupyter_faas.client.state_file import (
+    GatewayState,
+    load_settings,
+    read_state,
+    write_state,
+)
 from jupyter_faas.core.settings import Settings, StatePaths
 from jupyter_faas.core.version import VERSION
+from jupyter_faas.providers.local.leftovers import marked_processes
 from tests.support import is_alive, state_dir, wait_until
 
 COMMANDS = list(cli._COMMANDS)
@@ -375,3 +383,39 @@ class TestWithARealGateway:
             done = command(*argv, state=running)
             assert found.token not in done.stdout + done.stderr
         assert found.token not in (running / "gateway.log").read_text()
+
+
+@pytest.mark.e2e
+def test_an_unused_gateway_leaves_by_itself_and_leaves_nothing(state, monkeypatch):
+    monkeypatch.setenv("FAAS_IDLE_EXIT_S", "0.3")
+    ensure_gateway(load_settings())
+    pid = gateway_pid(state)
+    wait_until(lambda: not is_alive(pid), 20.0, what="it has left")
+    assert gateway_pid(state) == 0
+    assert marked_processes(state / "run") == []
+
+
+@pytest.mark.e2e
+def test_killed_with_9_it_leaves_nothing_and_comes_back_where_it_was(state):
+    before = ensure_gateway(load_settings())
+    wait_until(lambda: list((state / "run").glob("*.sock")), 20.0, what="a spare replica")
+    os.kill(gateway_pid(state), signal.SIGKILL)
+    wait_until(lambda: not marked_processes(state / "run"), 10.0, what="nothing is left")
+    after = ensure_gateway(load_settings())
+    assert (after.url, after.token) == (before.url, before.token)
+    assert command("gateway", "--stop", state=state).returncode == 0
+    assert marked_processes(state / "run") == []
+
+
+@pytest.mark.e2e
+def test_what_a_killed_zygote_leaves_is_ended_by_the_next_gateway(state):
+    ensure_gateway(load_settings())
+    wait_until(lambda: list((state / "run").glob("*.sock")), 20.0, what="a spare replica")
+    zygotes = [found.pid for found in marked_processes(state / "run")][:1]
+    for pid in zygotes:
+        os.kill(pid, signal.SIGSTOP)
+    os.kill(gateway_pid(state), signal.SIGKILL)
+    ensure_gateway(load_settings())
+    wait_until(lambda: not any(map(is_alive, zygotes)), what="the stopped zygote is ended")
+    assert command("gateway", "--stop", state=state).returncode == 0
+    assert marked_processes(state / "run") == []
