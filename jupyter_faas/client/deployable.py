@@ -228,10 +228,14 @@ class Deployable:
 
     def _recover(self, lost: Route) -> Route:
         """Deploy again after somebody has deleted the function."""
-        with self._lock:
-            if self._route is lost:
-                self._forget()
+        self._forget_route(lost)
         return self.route()
+
+    def _forget_route(self, route: Route) -> None:
+        """Ask the gateway anew before the next call, unless another thread has done so."""
+        with self._lock:
+            if self._route is route:
+                self._forget()
 
     def _forget(self) -> None:
         self._deployed = self._route = None
@@ -257,6 +261,7 @@ class _Listener:
 
     def on_failed(self, route: Route, error: FaasError) -> None:
         self._deployed.fail(str(error))
+        self._handle._forget_route(route)
 
     def on_lost(self, route: Route) -> Route | None:
         return self._handle._recover(route)

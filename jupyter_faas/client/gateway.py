@@ -37,6 +37,9 @@ class Location(NamedTuple):
     url: str
     token: str
 
+    def __repr__(self) -> str:
+        return f"Location({self.url!r})"
+
 
 class Gateway:
     """A gateway, as `faas.gateway()` returns it.

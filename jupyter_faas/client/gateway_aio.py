@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from jupyter_faas.core.errors import GatewayLost, GatewayUnavailable
@@ -18,7 +19,7 @@ class AsyncGateway:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._idle: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, list[AsyncConnection]] = (
+        self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = (
             weakref.WeakKeyDictionary()
         )
 
@@ -40,7 +41,7 @@ class AsyncGateway:
         gateway = self._gateway
         for is_last in (not gateway.may_start, True):
             location = gateway.location
-            connection = self._take()
+            connection = await self._take()
             try:
                 response = await connection.request(
                     method, target, (gateway.authorization, *headers), body, timeout_s=timeout_s
@@ -62,13 +63,40 @@ class AsyncGateway:
 
     def release(self, connection: AsyncConnection) -> None:
         """Keep a connection of the running loop whose answer has been read to its end."""
-        self._idle.setdefault(asyncio.get_running_loop(), []).append(connection)
+        self._pools[asyncio.get_running_loop()].idle.append(connection)
 
-    def _take(self) -> AsyncConnection:
-        idle = self._idle.get(asyncio.get_running_loop())
-        if idle:
-            return idle.pop()
+    async def _take(self) -> AsyncConnection:
+        loop = asyncio.get_running_loop()
+        pool = self._pools.get(loop)
+        if pool is None:
+            pool = self._pools[loop] = _Pool()
+            await pool.begin()
+        if pool.idle:
+            return pool.idle.pop()
         gateway = self._gateway
         return AsyncConnection(
             gateway.location.address, connect_timeout_s=gateway.connect_timeout_s
         )
+
+
+class _Pool:
+    """Idle connections of one loop; closed when it shuts down its asynchronous generators.
+
+    `asyncio.run` does that last: it is the only word a library gets that a loop is about to end.
+    """
+
+    def __init__(self) -> None:
+        self.idle: list[AsyncConnection] = []
+        self._end = _close_at_end(self.idle)
+
+    async def begin(self) -> None:
+        """Register with the running loop."""
+        await anext(self._end)
+
+
+async def _close_at_end(idle: list[AsyncConnection]) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        while idle:
+            idle.pop().close()

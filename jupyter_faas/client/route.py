@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from jupyter_faas.client.session import session
 from jupyter_faas.core import context
-from jupyter_faas.core.errors import FaasError, FunctionNotFound, RevisionNotFound
+from jupyter_faas.core.errors import CapacityError, FaasError, FunctionNotFound, RevisionNotFound
 from jupyter_faas.wire.frames import CONTENT_TYPE
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ class Listener(Protocol):
 
     def on_other(self, number: int) -> None:
         """Hear that another revision than the handle's own has answered."""
+
+    def on_failed(self, route: Route, error: FaasError) -> None:
+        """Hear why the handle's own revision, not ready so far, did not answer."""
 
     def on_lost(self, route: Route) -> Route | None:
         """Hear that the gateway does not know the function; return the route to retry on."""
@@ -89,8 +92,13 @@ class Route:
 
     def refused(self, error: FaasError) -> Route | None:
         """Return another route to try if the gateway has lost what this one leads to."""
-        is_lost = isinstance(error, (FunctionNotFound, RevisionNotFound))
-        return self._listener.on_lost(self) if is_lost and self._listener else None
+        if self._listener is None:
+            return None
+        if isinstance(error, (FunctionNotFound, RevisionNotFound)):
+            return self._listener.on_lost(self)
+        if self.headers is not _BASE and not isinstance(error, CapacityError):
+            self._listener.on_failed(self, error)
+        return None
 
 
 def is_replica() -> bool:

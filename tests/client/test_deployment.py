@@ -1,0 +1,222 @@
+"""When a call deploys, what it deploys, and when it does not."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+import jupyter_faas as faas
+from jupyter_faas.client.session import session
+from jupyter_faas.core.model import DeployRequest
+from tests.client.pretend_gateway import PretendGateway
+
+import msgspec  # isort: skip
+
+
+def make(value: int, **options: Any) -> Any:
+    """A cell that defines `answer`, run once."""
+    scope: dict[str, Any] = {"serverless": faas.serverless, "options": options, "value": value}
+    exec(
+        "@serverless(**options)\ndef answer():\n    return " + str(value),
+        scope,
+    )
+    return scope["answer"]
+
+
+def deploys(gateway: PretendGateway, name: str = "answer") -> int:
+    return gateway.paths("PUT").count(f"/v1/functions/{name}")
+
+
+def restart_kernel() -> None:
+    session.deployed.clear()
+
+
+def test_unchanged_code_is_deployed_once(gateway: PretendGateway) -> None:
+    answer = make(1)
+    assert [answer.remote() for _ in range(3)] == [1, 1, 1]
+    assert deploys(gateway) == 1
+    assert make(1).remote() == 1
+    restart_kernel()
+    assert make(1).remote() == 1
+    assert deploys(gateway) == 1
+
+
+def test_changed_code_is_a_new_revision_and_old_code_is_live_again(
+    gateway: PretendGateway,
+) -> None:
+    assert make(1).remote() == 1
+    assert make(2).remote() == 2
+    assert gateway.functions["answer"].latest == 2
+    assert make(1).remote() == 1
+    assert gateway.functions["answer"].latest == 1
+    assert sorted(gateway.revisions["answer"]) == [1, 2]
+
+
+def test_a_rebound_global_is_noticed(gateway: PretendGateway) -> None:
+    scope: dict[str, Any] = {"serverless": faas.serverless, "k": 1}
+    exec("@serverless\ndef answer():\n    return k", scope)
+    assert scope["answer"].remote() == 1
+    scope["k"] = 2
+    assert scope["answer"].remote() == 2
+    assert deploys(gateway) == 2
+
+
+def test_only_calls_of_a_pending_revision_name_it(gateway: PretendGateway) -> None:
+    answer = make(1)
+    request: list[DeployRequest] = []
+    settle = gateway._settle
+
+    def settle_later(name: str, revision: Any) -> None:
+        request.append(revision)
+
+    gateway._settle = settle_later  # type: ignore[method-assign]
+    assert answer.remote() == 1
+    settle("answer", request[0])
+    assert answer.remote() == 1
+    first, second = gateway.calls("answer")
+    assert first.headers["faas-revision"] == "1"
+    assert "faas-revision" not in second.headers
+
+
+def test_another_revision_that_answers_is_said_once(
+    gateway: PretendGateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(1).remote()
+    answer = make(2)
+    assert answer.remote() == 2
+    answer.rollback()
+    assert [answer.remote(), answer.remote()] == [1, 1]
+    said = capsys.readouterr().err
+    assert said.count("revision 1 answered, not revision 2") == 1
+
+
+def test_a_revision_that_cannot_start_raises_its_own_error(gateway: PretendGateway) -> None:
+    gateway.fails["answer"] = faas.MissingPackages("the runner has no module `sklearn`")
+    answer = make(1)
+    with pytest.raises(faas.MissingPackages, match="sklearn"):
+        answer.remote()
+    with pytest.raises(faas.MissingPackages, match="sklearn"):
+        answer.deploy()
+    del gateway.fails["answer"]
+    assert answer.remote() == 1
+
+
+def test_the_name_of_another_notebook_is_not_taken_silently(
+    gateway: PretendGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JPY_SESSION_NAME", "one.ipynb")
+    ours = make(1)
+    assert ours.remote() == 1
+    with monkeypatch.context() as other:
+        other.setenv("JPY_SESSION_NAME", "other.ipynb")
+        other.setattr(session, "deployed", {})
+        stranger = make(2)
+        with pytest.raises(faas.NameTaken):
+            stranger.remote()
+        assert stranger.deploy(take_over=True).number == 2
+        assert stranger.remote() == 2
+    with pytest.raises(faas.NameTaken, match=r"other\.ipynb"):
+        make(3).remote()
+
+
+def test_a_deleted_function_is_deployed_again(gateway: PretendGateway) -> None:
+    answer = make(1)
+    answer.remote()
+    faas.function("answer").delete()
+    assert answer.remote() == 1
+
+
+def test_settings_go_along_and_live_changes_stay(gateway: PretendGateway) -> None:
+    answer = make(1, max_containers=3)
+    answer.remote()
+    assert answer.update_autoscaler(min_containers=2).max_containers == 3
+    restart_kernel()
+    make(1, max_containers=3).remote()
+    assert gateway.functions["answer"].settings.scaling.min_containers == 2
+    make(1, max_containers=7).remote()
+    assert gateway.functions["answer"].settings.scaling.max_containers == 7
+    assert gateway.functions["answer"].latest == 1
+
+
+def test_what_the_runner_lacks_is_found_before_anything_is_sent(gateway: PretendGateway) -> None:
+    with pytest.raises(faas.MissingPackages, match="polars>=1 is not installed"):
+        make(1, packages=["polars>=1"]).remote()
+    with pytest.raises(faas.MissingPackages, match=r"numpy<2 is wanted and 2\.4\.0"):
+        make(1, packages=["numpy<2"]).remote()
+    with pytest.raises(faas.InvalidSpec, match="no requirement"):
+        make(1, packages=["numpy two"]).remote()
+    assert gateway.blobs == {}
+    gateway.modules["polars"] = "1.2"
+    assert make(1, packages=["polars>=1"]).remote() == 1
+
+
+def test_what_cannot_be_pickled_is_named_before_anything_is_sent(gateway: PretendGateway) -> None:
+    scope: dict[str, Any] = {"serverless": faas.serverless, "client": {"lock": threading.Lock()}}
+    exec("@serverless\ndef answer():\n    return client", scope)
+    with pytest.raises(faas.NotSerializable, match="client"):
+        scope["answer"].remote()
+    assert gateway.blobs == {}
+    assert not scope["answer"].capture().is_sendable
+
+
+def test_a_function_that_uses_another_deploys_it_first(gateway: PretendGateway) -> None:
+    scope: dict[str, Any] = {"serverless": faas.serverless}
+    exec("@serverless\ndef inner(x):\n    return x + 1", scope)
+    exec("@serverless\ndef outer(x):\n    return inner(x) * 10", scope)
+    assert scope["outer"].remote(1) == 20
+    assert list(gateway.functions) == ["inner", "outer"]
+
+
+def test_a_handle_by_name_calls_without_deploying(gateway: PretendGateway) -> None:
+    make(1).remote()
+    make(2).remote()
+    handle = faas.function("answer")
+    assert handle.remote() == 2
+    assert faas.function("answer", revision=1).remote() == 1
+    assert [f.name for f in faas.functions()] == ["answer"]
+    with pytest.raises(faas.FunctionNotFound):
+        faas.function("nobody")
+    with pytest.raises(faas.RevisionNotFound, match="1"):
+        faas.function("answer", revision=9)
+    with pytest.raises(faas.UsageError, match="remote"):
+        handle()
+
+
+def test_traffic_is_divided_and_rolled_back(gateway: PretendGateway) -> None:
+    make(1).remote()
+    answer = make(2)
+    answer.remote()
+    assert answer.traffic({1: 90, "2": 10}) == {1: 90, 2: 10}
+    assert answer.traffic() == {1: 90, 2: 10}
+    assert answer.rollback(to=1).number == 1
+    with pytest.raises(faas.InvalidSpec, match="traffic="):
+        answer.traffic({"one": 3})
+
+
+def test_origin_says_who_deploys_and_from_where(
+    gateway: PretendGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JPY_SESSION_NAME", "work/score.ipynb")
+    make(1).remote()
+    (put,) = [hit for hit in gateway.hits if hit.path == "/v1/functions/answer" and hit.body]
+    origin = msgspec.json.decode(put.body, type=DeployRequest).origin
+    assert origin.notebook == "work/score.ipynb"
+    assert origin.owner
+    assert origin.session == ""
+
+
+def test_no_gateway_is_told_with_advice_within_the_connect_time_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(session, "gateway", None)
+    faas.connect("http://127.0.0.1:9", "t")
+    with pytest.raises(faas.GatewayUnavailable):
+        make(1).remote()
+
+
+def test_a_token_is_in_no_repr(gateway: PretendGateway) -> None:
+    client = faas.gateway()
+    assert client.token == "a token for tests"
+    assert client.token not in repr(client) + client._repr_html_() + repr(client.location)
