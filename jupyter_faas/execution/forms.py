@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,14 +55,20 @@ class JsonForm:
 
     Args:
         content_type: Of the body of the request.
+        signatures: Of the targets seen so far; making one costs more than a call.
     """
 
-    def __init__(self, content_type: str) -> None:
+    def __init__(
+        self, content_type: str, signatures: dict[Target, inspect.Signature | None]
+    ) -> None:
         self._content_type = content_type
+        self._signatures = signatures
 
     def bind(self, payload: Buffer, target: Target) -> tuple[Sequence[Any], dict[str, Any]]:
         """Return the arguments the target's signature makes of the body."""
-        return json_payload.bind(payload, self._content_type, json_payload.signature_of(target))
+        if target not in self._signatures:
+            self._signatures[target] = json_payload.signature_of(target)
+        return json_payload.bind(payload, self._content_type, self._signatures[target])
 
     def encode(self, value: Any) -> tuple[list[Buffer], int]:
         """Return bytes and text as they are, anything else as JSON."""

@@ -1,4 +1,4 @@
-"""`python -m jupyter_faas.runner`: `zygote --control-fd N`, or in a pod `serve --listen ADDRESS`."""
+"""`python -m jupyter_faas.runner`: `zygote --control-fd N`; in a pod `serve --listen ADDRESS`."""
 
 from __future__ import annotations
 

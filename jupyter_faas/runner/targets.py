@@ -29,6 +29,7 @@ class Targets:
     def __init__(self, loaded: Loaded) -> None:
         self._loaded = loaded
         self._known: dict[str | None, Known] = {}
+        self._signatures: dict[Target, inspect.Signature | None] = {}
         self._framed = FramedForm(loaded.classes)
 
     def find(self, method: str | None) -> Known:
@@ -45,7 +46,7 @@ class Targets:
 
     def form(self, head: CallHead) -> Form:
         """Return how the arguments of this call are read and its values written."""
-        return self._framed if head.is_framed else JsonForm(head.content_type)
+        return self._framed if head.is_framed else JsonForm(head.content_type, self._signatures)
 
 
 def _is_async(target: Any) -> bool:

@@ -70,6 +70,7 @@ class WorkerLink:
         self._pipes = {out_fd: STDOUT, err_fd: STDERR}
         self._pipe_poll = select.poll()
         self._is_reading = True
+        self._has_ended = False
         self.is_open = True
         loop.add_reader(channel_fd, self._read)
         for fd, stream in self._pipes.items():
@@ -98,7 +99,8 @@ class WorkerLink:
         """Read on."""
         if not self._is_reading and self.is_open:
             self._is_reading = True
-            self._loop.add_reader(self._sock.fileno(), self._read)
+            if not self._has_ended:
+                self._loop.add_reader(self._sock.fileno(), self._read)
             for fd, stream in self._pipes.items():
                 self._loop.add_reader(fd, self._on_pipe, fd, stream)
 
@@ -119,8 +121,8 @@ class WorkerLink:
     def drain(self) -> None:
         """Take what an ended worker has left in its channel and pipes."""
         self.resume()
-        if self.is_open:
-            self._read()
+        while self._read():
+            pass
         self._read_pipes()
 
     def close(self) -> None:
@@ -164,18 +166,21 @@ class WorkerLink:
             _close(fds)
         self._unsent.clear()
 
-    def _read(self) -> None:
+    def _read(self) -> bool:
         """Take what the channel has now, in one gulp, and hand its frames over."""
+        if self._has_ended or not self.is_open:
+            return False
         try:
             data = self._sock.recv(_READ_BYTES)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             data = b""
         if not data:
+            self._has_ended = True
             self._loop.remove_reader(self._sock.fileno())
             self._owner.on_hang_up()
-            return
+            return False
         is_drained = False
         for frame in self._reader.feed(data):
             if not is_drained and frame.kind in _ANSWERS:
@@ -183,6 +188,7 @@ class WorkerLink:
                 self._read_pipes()
             self._owner.on_frame(frame)
         self._owner.on_batch_end()
+        return True
 
     def _on_pipe(self, fd: int, stream: int) -> None:
         self._read()  # what Python printed before comes first

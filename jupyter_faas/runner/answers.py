@@ -1,0 +1,248 @@
+"""The answer to a call as HTTP: frames for Python clients, JSON for everybody else.
+
+An `Answer` is told what the worker says and decides what goes over the wire, and when. What fits
+into one write goes out in one, with its length; anything printed or yielded before makes it a
+stream. A stream that cannot be ended well is cut, so that it never looks complete.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from jupyter_faas.core.errors import FaasError, from_problem
+from jupyter_faas.core.specialisation import CallEnd
+from jupyter_faas.execution.failure import Fault
+from jupyter_faas.execution.forms import BYTES, TEXT
+from jupyter_faas.runner.channel import BEGINS, CONTINUES, TOTAL
+from jupyter_faas.wire.frames import CONTENT_TYPE, Frame, FrameKind, encode_header
+from jupyter_faas.wire.problems import problem_answer
+from jupyter_faas.wire.server import Exchange
+
+_OK_FRAMED = f"HTTP/1.1 200 OK\r\nContent-Type: {CONTENT_TYPE}\r\n".encode()
+_OK_JSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+_TYPES = {BYTES: b"application/octet-stream", TEXT: b"text/plain; charset=utf-8"}
+_LINES, _EVENTS = b"application/x-ndjson", b"text/event-stream"
+
+_pack = msgspec.msgpack.Encoder().encode
+_dump = msgspec.json.Encoder(enc_hook=str).encode
+
+
+class Answer(Protocol):
+    """What a call says to its caller."""
+
+    @property
+    def has_values(self) -> bool:
+        """Whether an item or a result, or a part of one, is here: it cannot be run again."""
+
+    def log(self, stream: int, text: bytes) -> None:
+        """Something was printed."""
+
+    def value(self, frame: Frame) -> None:
+        """ITEM or RESULT, whole or a piece."""
+
+    def flush(self) -> None:
+        """Nothing more comes in this turn: send what is held."""
+
+    def finish(self, end: CallEnd) -> None:
+        """The code has ended well."""
+
+    def fail(self, fault: Fault, end: CallEnd) -> None:
+        """The call has failed; the answer is complete with this."""
+
+
+class FramedAnswer:
+    """LOG* (ITEM* | RESULT | ERROR) END."""
+
+    __slots__ = ("_exchange", "_has_values", "_held", "_is_streaming", "_left_bytes")
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._held: list[bytes] = []
+        self._has_values = False
+        self._is_streaming = False
+        self._left_bytes = 0  # of a value that comes in pieces
+
+    @property
+    def has_values(self) -> bool:
+        """Whether an item or a result is here; output alone does not count."""
+        return self._has_values
+
+    def log(self, stream: int, text: bytes) -> None:
+        """Pass output on."""
+        self._held.append(encode_header(FrameKind.LOG, len(text), stream=stream))
+        self._held.append(text)
+
+    def value(self, frame: Frame) -> None:
+        """Pass a payload on; the frame's head says the length of the whole."""
+        self._has_values = True
+        body = bytes(frame.body)
+        if frame.flags & BEGINS:
+            self._left_bytes = TOTAL.unpack_from(body)[0]
+            self._held.append(encode_header(frame.kind, self._left_bytes))
+            body = body[TOTAL.size :]
+        elif not frame.flags & CONTINUES:
+            self._left_bytes = len(body)
+            self._held.append(encode_header(frame.kind, len(body)))
+        self._left_bytes -= len(body)
+        self._held.append(body)
+
+    def flush(self) -> None:
+        """Send what is held, as a stream from now on."""
+        if not self._held:
+            return
+        data = b"".join(self._held) if len(self._held) > 1 else self._held[0]
+        self._held = []
+        if not self._is_streaming:
+            self._is_streaming = True
+            self._exchange.raw_start(_OK_FRAMED)
+        self._exchange.write(data)
+
+    def finish(self, end: CallEnd) -> None:
+        """Send END, and all of it in one write if nothing has gone out yet."""
+        body = _pack(end)
+        self._held.append(encode_header(FrameKind.END, len(body)))
+        self._held.append(body)
+        if self._is_streaming:
+            self.flush()
+            self._exchange.finish()
+        else:
+            head = b"%bFaas-Run-Ms: %.3f\r\n" % (_OK_FRAMED, end.run_ms)
+            if end.problem is not None:
+                fault = from_problem(end.problem).fault.encode()
+                head = b"%bFaas-Fault: %b\r\n" % (head, fault)
+            if end.is_running:
+                head += b"Faas-Running: 1\r\n"
+            self._exchange.respond_raw(head, b"".join(self._held))
+            self._held = []
+
+    def fail(self, fault: Fault, end: CallEnd) -> None:
+        """Send ERROR and END; in the middle of a value nothing can be said any more."""
+        if self._left_bytes:
+            self._exchange.abort()
+            return
+        body = _pack(fault)
+        self._held.append(encode_header(FrameKind.ERROR, len(body)))
+        self._held.append(body)
+        self.finish(end)
+
+
+class JsonAnswer:
+    """One JSON document (or bytes, or text), or a stream of JSON lines or server-sent events."""
+
+    __slots__ = ("_exchange", "_held", "_is_events", "_is_fixed", "_is_streaming", "_left_bytes",
+                 "_whole")  # fmt: skip
+
+    def __init__(self, exchange: Exchange, accept: str) -> None:
+        self._exchange = exchange
+        self._is_events = "text/event-stream" in accept
+        self._held: list[bytes] = []
+        self._whole: Frame | None = None
+        self._is_streaming = False
+        self._is_fixed = False
+        self._left_bytes = 0
+
+    @property
+    def has_values(self) -> bool:
+        """Whether an item or a result is here."""
+        return self._is_streaming or bool(self._held) or self._whole is not None
+
+    def log(self, stream: int, text: bytes) -> None:
+        """Output is not part of a JSON answer; the watch stream has it."""
+
+    def value(self, frame: Frame) -> None:
+        """Keep a whole result; stream everything else."""
+        if frame.kind == FrameKind.ITEM:
+            self._item(frame)
+        elif frame.flags & BEGINS:
+            total = TOTAL.unpack_from(frame.body)[0]
+            self._is_streaming = self._is_fixed = True
+            self._exchange.start(200, [(b"Content-Type", _type(frame.stream))], total)
+            self._exchange.write(frame.body[TOTAL.size :])
+        elif frame.flags & CONTINUES:
+            self._exchange.write(frame.body)
+        else:
+            self._whole = frame
+
+    def flush(self) -> None:
+        """Send the items of this turn."""
+        if self._held:
+            self._start_stream()
+            self._exchange.write(b"".join(self._held))
+            self._held = []
+
+    def finish(self, end: CallEnd) -> None:
+        """Send the document, or end the stream."""
+        if self._whole is not None:
+            self._exchange.respond_raw(
+                b"%bFaas-Run-Ms: %.3f\r\n" % (_head(self._whole.stream), end.run_ms),
+                self._whole.body,
+            )
+            return
+        if not self._is_fixed:
+            self._start_stream()
+        self.flush()
+        self._exchange.finish()
+
+    def fail(self, fault: Fault, end: CallEnd) -> None:
+        """Send a problem document, or end the stream with one."""
+        problem = dict(fault.problem)
+        if fault.traceback:
+            problem["traceback"] = fault.traceback
+        if self._is_fixed or self._left_bytes:
+            self._exchange.abort()
+        elif self._is_streaming or self._held:
+            self._held.append(self._last_line(problem))
+            self.flush()
+            self._exchange.finish()
+        else:
+            self._refuse(problem, end)
+
+    def _refuse(self, problem: dict[str, Any], end: CallEnd) -> None:
+        status, headers, body = problem_answer(from_problem(problem))
+        headers.append((b"Faas-Run-Ms", b"%.3f" % end.run_ms))
+        if end.is_running:
+            headers.append((b"Faas-Running", b"1"))
+        self._exchange.respond(status, headers, body)
+
+    def _item(self, frame: Frame) -> None:
+        body = bytes(frame.body)
+        if frame.flags & BEGINS:
+            self._left_bytes = TOTAL.unpack_from(body)[0]
+            body = body[TOTAL.size :]
+        elif not frame.flags & CONTINUES:
+            self._left_bytes = len(body)
+        if self._is_events and not frame.flags & CONTINUES:
+            self._held.append(b"data: ")
+        self._left_bytes -= len(body)
+        self._held.append(body)
+        if not self._left_bytes:
+            self._held.append(b"\n\n" if self._is_events else b"\n")
+
+    def _last_line(self, problem: dict[str, Any]) -> bytes:
+        if self._is_events:
+            return b"event: error\ndata: %b\n\n" % _dump(problem)
+        return b"%b\n" % _dump({"error": problem})
+
+    def _start_stream(self) -> None:
+        if not self._is_streaming:
+            self._is_streaming = True
+            kind = _EVENTS if self._is_events else _LINES
+            self._exchange.start(200, [(b"Content-Type", kind), (b"Cache-Control", b"no-store")])
+
+
+def refuse(exchange: Exchange, error: FaasError, *more: tuple[bytes, bytes]) -> None:
+    """Answer with a problem document, before anything has run."""
+    status, headers, body = problem_answer(error)
+    exchange.respond(status, [*headers, *more], body)
+
+
+def _type(kind: int) -> bytes:
+    return _TYPES.get(kind, b"application/json")
+
+
+def _head(kind: int) -> bytes:
+    if kind not in _TYPES:
+        return _OK_JSON
+    return b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\n" % _TYPES[kind]
