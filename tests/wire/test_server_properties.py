@@ -1,6 +1,7 @@
 """However the bytes of a connection are cut into packets, the app sees the same exchanges."""
 
 import asyncio
+import itertools
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -61,7 +62,7 @@ async def play(packets, answers_at_once: bool):
 def test_any_cut_gives_the_same_exchanges(sent, ending, cuts, answers_at_once):
     raw = b"".join(encode(*request) for request in sent) + ending
     places = sorted({0, len(raw), *(cut % (len(raw) + 1) for cut in cuts)})
-    packets = [raw[a:b] for a, b in zip(places, places[1:], strict=False)]
+    packets = [raw[a:b] for a, b in itertools.pairwise(places)]
     events, written = asyncio.run(play(packets, answers_at_once))
     assert events == expected(sent)
     whole_events, whole_written = asyncio.run(play([raw] if raw else [], answers_at_once=True))
