@@ -91,6 +91,7 @@ def ensure(target: Target, gateway: Gateway, wish: Wish) -> Deployed:
         EnvironmentMismatch: No runner has this Python.
         NameTaken: Another notebook has deployed the name since.
     """
+    __tracebackhide__ = True
     progress = Progress(target.name, session.monotonic_s)
     try:
         deployed = _ensure(target, gateway, wish, progress)
@@ -119,6 +120,7 @@ def wait_ready(deployed: Deployed, gateway: Gateway, timeout_s: float) -> Revisi
 
 
 def _ensure(target: Target, gateway: Gateway, wish: Wish, progress: Progress) -> Deployed:
+    __tracebackhide__ = True
     progress.begin("capture")
     code = captured(target)
     code.raise_for_problems()
@@ -140,6 +142,7 @@ def _ensure(target: Target, gateway: Gateway, wish: Wish, progress: Progress) ->
 
 def _check_environment(target: Target, code: Capture, gateway: Gateway) -> None:
     """Compare what the code needs with what runners have, before anything is sent."""
+    __tracebackhide__ = True
     if not target.options.revision["packages"] and not code.code.modules:
         return
     try:
@@ -151,10 +154,12 @@ def _check_environment(target: Target, code: Capture, gateway: Gateway) -> None:
 
 
 def _compare(target: Target, code: Capture, stock: control.Inventory) -> None:
-    if stock.python != code.code.python:
+    __tracebackhide__ = True
+    minor = ".".join(stock.python.split(".")[:2])
+    if minor != code.code.python:
         raise errors.EnvironmentMismatch(
-            f"{target.name} was written with Python {code.code.python}; the runner has "
-            f"{stock.python}. Use a kernel with Python {stock.python}."
+            f"{target.name} was written with Python {code.code.python}; the runner has {minor}. "
+            f"Use a kernel with Python {minor}."
         )
     requirements.check_packages(target.options.revision["packages"], stock.modules, "The runner")
     available = {*stock.top_level, *sys.stdlib_module_names}

@@ -142,8 +142,7 @@ class Status:
             ("url", self.url),
         ]
         if self._scaled is not None:
-            said = f"{self._scaled['before']} → {self._scaled['after']}: {self._scaled['reason']}"
-            fields.append(("scaled", said))
+            fields.append(("scaled", self._scaled["reason"]))
         return [*fields, ("reason", self.reason)] if self.reason else fields
 
 
@@ -209,8 +208,7 @@ def event_table(view: FunctionView, now_s: float) -> Table[tuple[float, str, str
         for r in view.replicas
     ]
     if view.scaled is not None:
-        said = f"{view.scaled['before']} → {view.scaled['after']} replicas"
-        events.append((view.scaled["at"], said, view.scaled["reason"]))
+        events.append((view.scaled["at"], "scaled", view.scaled["reason"]))
     events.sort(reverse=True)
     rows = [(markup.ago(at, now_s), what, why) for at, what, why in events]
     return Table(events, ("when", "what", "why"), rows, f"Events of {view.name}")

@@ -19,6 +19,7 @@ class Kernel:
 
     Attributes:
         outputs: iopub messages by the id of the cell they belong to.
+        interrupted_s: Wall clock of the last interrupt.
     """
 
     def __init__(self, manager: KernelManager) -> None:
@@ -27,6 +28,7 @@ class Kernel:
         self.client.start_channels()
         self.client.wait_for_ready(timeout=60)
         self.outputs: dict[str, list[Message]] = defaultdict(list)
+        self.interrupted_s = 0.0
 
     def start(self, code: str, cell_id: str = "") -> str:
         """Begin to run a cell; return its message id."""
@@ -100,9 +102,14 @@ class Kernel:
         kinds = ("display_data", "update_display_data")
         return [message for message in self.outputs[cell] if message["msg_type"] in kinds]
 
-    def interrupt(self) -> None:
-        """Interrupt the running cell."""
+    def run_interrupt(self, cell: str) -> None:
+        """Interrupt a running cell and wait for its end."""
+        self.interrupted_s = time.time()
         self._manager.interrupt_kernel()
+        with contextlib.suppress(AssertionError):
+            self.finish(cell)
+        errors = [m["content"] for m in self.outputs[cell] if m["msg_type"] == "error"]
+        assert [error["ename"] for error in errors] == ["KeyboardInterrupt"]
 
     def restart(self) -> None:
         """Restart it as a front end does."""
