@@ -142,13 +142,14 @@ class Autoscaler(Generic[R]):
 
     def on_change(self, change: RegistryChange) -> None:
         """Subscriber of the registry: what was deployed, moved, changed or deleted."""
-        first = change.revision
-        if change.kind in ("deployed", "live") and first is not None:
-            self._wanted_first.add(first.key)
-            if change.strategy == "recreate":
-                self._after_others.add(first.key)
-        if change.kind == "removed" and first is not None:
-            self.poke(first)
+        about = change.revision
+        if about is not None and change.kind == "deployed" and change.strategy == "recreate":
+            self._after_others.add(about.key)
+        if about is not None and change.kind == "removed":
+            self.poke(about)
+        if change.kind == "live":
+            asleep = (one for one in change.function.live() if not self._counted(one))
+            self._wanted_first.update(one.key for one in asleep)
         for entry in change.function.revisions.values():
             self.poke(entry)
 
@@ -198,10 +199,12 @@ class Autoscaler(Generic[R]):
             self._look_at(entry, now_s)
         self._arm()
 
-    def _on_tick(self) -> None:
-        self._tick = None
-        for entry in tuple(self._active.values()):
-            self._dirty[entry.key] = entry
+    def tick(self) -> None:
+        """Look at every revision that has replicas or work; called by a timer while one has."""
+        if self._tick is not None:
+            self._tick.cancel()
+            self._tick = None
+        self._dirty.update(self._active)
         self._run()
 
     def _arm(self) -> None:
@@ -211,7 +214,7 @@ class Autoscaler(Generic[R]):
                 for one in self._active.values()
             )
             delay_s = min(TICK_S, max(_FINEST_TICK_S, shortest / 4))
-            self._tick = asyncio.get_running_loop().call_later(delay_s, self._on_tick)
+            self._tick = asyncio.get_running_loop().call_later(delay_s, self.tick)
 
     def _look_at(self, entry: RevisionEntry, now_s: float) -> None:
         """Bring one revision to the count it should have, as far as there is room."""
@@ -257,7 +260,10 @@ class Autoscaler(Generic[R]):
         if len(entry.function.traffic.numbers) > 1 and entry.is_live:
             others = sum(len(self._counted(o)) for o in entry.function.live() if o is not entry)
             room = max(1, spec.max_containers - others)
-            spec = spec._replace(max_containers=room, min_containers=min(room, spec.min_containers))
+            weights = entry.function.function.traffic
+            is_main = weights[entry.number] == max(weights.values())
+            floor = min(room, spec.min_containers) if is_main else 0
+            spec = spec._replace(max_containers=room, min_containers=floor)
         return spec
 
     def _start(self, entry: RevisionEntry, wanted: int, now_s: float) -> int:
