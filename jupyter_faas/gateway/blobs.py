@@ -55,7 +55,7 @@ class Blobs:
             path = self.path(digest)
             os.utime(path)
             return path.stat().st_size
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     async def put(self, digest: str, chunks: AsyncIterator[bytes]) -> bool:

@@ -57,6 +57,3 @@ def control_app(parts: Any) -> ASGIApp:
     from jupyter_faas.gateway.control.app import make_app  # noqa: PLC0415 — Starlette: 120 ms
 
     return make_app(parts)
-
-
-control_api = control_app
