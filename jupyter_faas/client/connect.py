@@ -6,10 +6,15 @@ which is started when it is first needed.
 
 from __future__ import annotations
 
-from jupyter_faas.client.gateway import Gateway, Location
+from typing import TYPE_CHECKING
+
 from jupyter_faas.client.session import session
 from jupyter_faas.core.errors import InvalidSpec
-from jupyter_faas.core.settings import Settings
+from jupyter_faas.core.names import DEFAULT_NAMESPACE
+
+if TYPE_CHECKING:
+    from jupyter_faas.client.gateway import Gateway
+    from jupyter_faas.core.settings import Settings
 
 
 def connect(
@@ -29,7 +34,7 @@ def connect(
     """
     settings = _settings()
     url = url or settings.gateway_url
-    space = namespace or (settings.namespace if settings.namespace != Settings().namespace else "")
+    space = namespace or (settings.namespace if settings.namespace != DEFAULT_NAMESPACE else "")
     if url:
         chosen = _configured(url, token or settings.gateway_token, space, settings)
     else:
@@ -53,6 +58,9 @@ def gateway() -> Gateway:
 
 
 def _configured(url: str, token: str, namespace: str, settings: Settings) -> Gateway:
+    # Sockets are for who connects: decorating loads none of this.
+    from jupyter_faas.client.gateway import Gateway, Location  # noqa: PLC0415
+
     if not url.startswith(("http://", "https://", "unix:")):
         raise InvalidSpec(
             f"url={url!r}: allowed is http://host:port, https://host:port or unix:/path."
@@ -64,8 +72,8 @@ def _configured(url: str, token: str, namespace: str, settings: Settings) -> Gat
 
 
 def _embedded(namespace: str, settings: Settings) -> Gateway:
-    # Starting a process is for those who need it: not at import.
-    from jupyter_faas.client.embedded import ensure_gateway  # noqa: PLC0415
+    from jupyter_faas.client.embedded import ensure_gateway  # noqa: PLC0415 - see above
+    from jupyter_faas.client.gateway import Gateway, Location  # noqa: PLC0415 - see above
 
     def locate() -> Location:
         found = ensure_gateway(settings)

@@ -7,7 +7,6 @@ is the code here; that test takes microseconds when nothing has changed.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -61,20 +60,19 @@ class Deployable:
             GatewayUnavailable: No gateway could be reached.
         """
         __tracebackhide__ = True
-        route, deployed = self._route, self._deployed
-        if route is not None and route.gateway is session.gateway and _is_current(deployed):
+        route = self.route_now()
+        if route is not None:
             return route
         with self._lock:
-            if self._route is not route:
-                return self._route or self.route()
-            return self._prepare()
+            return self.route_now() or self._prepare()
 
-    async def route_async(self) -> Route:
-        """Do what `route` does without holding up the event loop while it deploys."""
-        route, deployed = self._route, self._deployed
-        if route is not None and route.gateway is session.gateway and _is_current(deployed):
-            return route
-        return await asyncio.to_thread(self.route)
+    def route_now(self) -> Route | None:
+        """Return the way of a call made now, or None if `route` has to deploy or ask first."""
+        route = self._route
+        if route is None or route.gateway is not session.gateway:
+            return None
+        deployed = self._deployed
+        return route if deployed is None or deployed.capture.is_current() else None
 
     def deploy(self, strategy: str = "rolling", *, take_over: bool = False) -> views.Revision:
         """Capture anew, deploy, and wait until the revision is ready.
@@ -265,10 +263,6 @@ class _Listener:
 
     def on_lost(self, route: Route) -> Route | None:
         return self._handle._recover(route)
-
-
-def _is_current(deployed: Deployed | None) -> bool:
-    return deployed is None or deployed.capture.is_current()
 
 
 def _checked_weights(weights: Mapping[int | str, int]) -> dict[int, int]:

@@ -5,7 +5,7 @@ Cancelling the awaiting task closes the connection, which cancels the call at th
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from jupyter_faas.client import answers
@@ -15,21 +15,19 @@ from jupyter_faas.client.session import session
 from jupyter_faas.wire.frames import FrameReader
 
 if TYPE_CHECKING:
+    from jupyter_faas.client.deployable import Deployable
     from jupyter_faas.client.gateway import Parts
     from jupyter_faas.client.route import Route
     from jupyter_faas.wire.aio import AsyncConnection, AsyncResponse
 
-RouteSource = Callable[[], Awaitable["Route"]]
-"""Returns the route of a handle, deploying it first if need be."""
-
 
 async def call(
-    find: RouteSource, method: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    handle: Deployable, method: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Call a function and return its result. Raises what `invoke.call` raises."""
     __tracebackhide__ = True
     output = session.output.bind()
-    route = await find()
+    route = await _route(handle)
     parts = pickled(args, kwargs, route.name)
     route, connection, response = await _send(route, method, parts)
     answer = answers.Answer(output)
@@ -46,7 +44,7 @@ async def call(
 
 
 def stream(
-    find: RouteSource, method: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    handle: Deployable, method: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> RemoteAsyncIterator[Any]:
     """Return an async iterator over what a generator function yields; the call is made at once
     when iteration begins. Raises, then, what `invoke.stream` raises.
@@ -55,12 +53,18 @@ def stream(
 
     async def begin() -> AsyncStream:
         __tracebackhide__ = True
-        route = await find()
+        route = await _route(handle)
         parts = pickled(args, kwargs, route.name)
         route, connection, response = await _send(route, method, parts)
         return AsyncStream(route, connection, response, answers.Answer(output))
 
     return RemoteAsyncIterator(begin)
+
+
+async def _route(handle: Deployable) -> Route:
+    """Return the way of a call; the loop goes on while its code is deployed."""
+    route = handle.route_now()
+    return route if route is not None else await asyncio.to_thread(handle.route)
 
 
 async def _send(

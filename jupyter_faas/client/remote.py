@@ -52,7 +52,7 @@ class Remote(Generic[P, S, A]):
         from jupyter_faas.client import invoke_aio  # noqa: PLC0415
 
         run: Any = invoke_aio.stream if self._is_stream else invoke_aio.call
-        return cast(A, run(self._handle.route_async, self._method, args, kwargs))
+        return cast(A, run(self._handle, self._method, args, kwargs))
 
     def __repr__(self) -> str:
         method = f".{self._method}" if self._method else ""

@@ -1,0 +1,160 @@
+"""What handles show: plain text and HTML, escaped."""
+
+from __future__ import annotations
+
+import pytest
+
+from jupyter_faas.client import markup
+from jupyter_faas.client.control import FunctionView
+from jupyter_faas.client.progress import Progress, TerminalDisplay
+from jupyter_faas.client.views import (
+    LogLines,
+    Replica,
+    Revision,
+    Scaling,
+    Status,
+    event_table,
+    function_table,
+    replica_table,
+    revision_table,
+)
+from jupyter_faas.core import model
+
+NASTY = "<script>alert('x')</script>"
+
+
+def revision(number: int, **more: object) -> Revision:
+    code = model.Code(digest="d", size_bytes=1234, entry="score", python="3.11", signature="(x)")
+    return Revision(
+        function="score",
+        number=number,
+        id="a" * 64,
+        spec=model.RevisionSpec(code=code),
+        created_at=100.0,
+        state=model.RevisionState.READY,
+        origin=model.Origin(notebook="work/score.ipynb", cell_id="3f2a-1"),
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def view(**more: object) -> FunctionView:
+    replica = Replica(
+        id="r-1", function="score", revision=2, state=model.ReplicaState.BUSY, in_flight=1
+    )
+    fields: dict[str, object] = {
+        "name": "score",
+        "latest": 2,
+        "traffic": {1: 10, 2: 90},
+        "state": "ready",
+        "revisions": (revision(2), revision(1)),
+        "replicas": (replica,),
+        "scaled": {"at": 90.0, "reason": "2 → 5: 14 in flight over target 3", "before": 2},
+    }
+    return FunctionView(**(fields | more))  # type: ignore[arg-type]
+
+
+def test_status_says_what_is() -> None:
+    status = Status(view(), "http://here/function/score")
+    text = repr(status)
+    assert "score  ·  revision 2 · 90%, revision 1 · 10%" in text
+    assert "●   1 of 0–10" in text
+    assert "2 → 5: 14 in flight over target 3" in text
+    assert status.is_ready
+    asleep = Status(view(replicas=(), state="failed", reason=NASTY, traffic={}), "u")
+    assert "asleep" in repr(asleep)
+    assert NASTY in repr(asleep)
+    assert NASTY not in asleep._repr_html_()
+    assert not asleep.is_ready
+
+
+def test_tables_have_text_and_html() -> None:
+    shown = view()
+    tables = [
+        revision_table(shown.revisions, shown, 160.0),
+        replica_table(shown.replicas, "score", 160.0),
+        function_table([shown]),
+        event_table(shown, 160.0),
+    ]
+    for table in tables:
+        assert "score" in repr(table)
+        assert "<table" in table._repr_html_()
+    assert "1 min ago" in repr(tables[0])
+    assert "score.ipynb, cell 3f2a-1" in repr(tables[0])
+    assert list(tables[0]) == list(shown.revisions)
+    assert repr(function_table([])) == "Functions: none"
+    assert "none" in function_table([])._repr_html_()
+
+
+def test_values_have_one_line() -> None:
+    assert repr(revision(4)) == "Revision 4 of score, ready"
+    assert repr(revision(4, reason="no module `x`")).endswith("ready: no module `x`")
+    assert repr(Scaling()) == "min 0, max 10, buffer 0, idle 60 s"
+    assert repr(LogLines(["a", "b"])) == "a\nb"
+    assert repr(LogLines()) == "(nothing printed yet)"
+    assert NASTY not in revision(4, reason=NASTY)._repr_html_()
+
+
+def test_the_card_tells_steps_and_what_to_do() -> None:
+    clock = iter([1.0, 1.002, 1.030])
+    progress = Progress("score", lambda: next(clock))
+    progress.begin("capture")
+    progress.begin("start")
+    progress.revision, progress.fields = 4, [("captured", "code"), ("call it", "score.remote(x)")]
+    assert "start …" in repr(progress)
+    progress.end("ready")
+    lines = repr(progress).splitlines()
+    assert lines[0].endswith("ready in 30 ms")
+    assert "capture 2 ms → start 28 ms" in repr(progress)
+    assert lines[-1].strip() == "call it   score.remote(x)"
+
+
+def test_a_failed_card_ends_with_the_reason() -> None:
+    progress = Progress("score", lambda: 0.0)
+    progress.begin("start")
+    progress.fields = [("call it", "score.remote(x)")]
+    progress.fail(f"the runner has no module {NASTY}")
+    assert "✕ not ready" in repr(progress)
+    assert "call it" not in repr(progress)
+    assert NASTY not in progress._repr_html_()
+
+
+def test_a_script_is_not_told_about_deployments(capsys: pytest.CaptureFixture[str]) -> None:
+    display = TerminalDisplay()
+    progress = Progress("score", lambda: 0.0)
+    display.update(progress)
+    display.finish(progress)
+    assert capsys.readouterr() == ("", "")
+    display.warn("revision 1 answered")
+    assert capsys.readouterr() == ("", "revision 1 answered\n")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0381, "38 ms"), (2.44, "2.4 s"), (180, "3 min"), (7200, "2.0 h")],
+)
+def test_durations_have_a_unit(seconds: float, text: str) -> None:
+    assert markup.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("then_s", "text"),
+    [
+        (0, "–"),
+        (999_999.5, "now"),
+        (999_950, "50 s ago"),
+        (999_000, "17 min ago"),
+        (900_000, "yesterday"),
+        (500_000, "6 days ago"),
+    ],
+)
+def test_times_are_relative(then_s: float, text: str) -> None:
+    assert markup.ago(then_s, 1_000_000) == text
+
+
+def test_sizes_have_a_unit() -> None:
+    assert [markup.size(n) for n in (812, 1234, 3_400_000, 5e9)] == [
+        "812 B",
+        "1.2 kB",
+        "3.4 MB",
+        "5.0 GB",
+    ]
