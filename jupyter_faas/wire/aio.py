@@ -334,9 +334,10 @@ class _Stream(asyncio.Protocol):
         return data
 
     def cut(self) -> None:
-        # A kernel may have closed its loop before its connections.
-        with contextlib.suppress(RuntimeError):
-            self.transport.abort()
+        if not self._is_lost:
+            # A kernel may have closed its loop before its connections.
+            with contextlib.suppress(RuntimeError):
+                self.transport.abort()
 
 
 def _wake(waiter: asyncio.Future[None] | None) -> None:

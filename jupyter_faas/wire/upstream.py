@@ -71,6 +71,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_is_head_request",
         "_is_in_head",
         "_is_kept",
+        "_is_lost",
         "_is_reading",
         "_left_bytes",
         "_on_closed",
@@ -90,6 +91,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._is_in_head = True
         self._is_complete = False
         self._is_kept = True
+        self._is_lost = False
         self._is_head_request = False
         self._is_chunked = False
         self._is_reading = True
@@ -167,7 +169,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Cut the connection; a receiver that waits for an answer is not told."""
         self._receiver = None
         self._is_kept = False
-        self.transport.abort()
+        self._abort()
 
     # -- the transport's calls
 
@@ -197,7 +199,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the receiver of an answer that is not complete."""
-        self._is_kept = False
+        self._is_lost = True
         self._lose(exc)
         self._parser = cast(httptools.HttpResponseParser, None)  # it holds this connection
         if self._on_closed is not None:
@@ -297,9 +299,13 @@ class UpstreamConnection(asyncio.Protocol):
     def _lose(self, error: BaseException | None) -> None:
         receiver, self._receiver = self._receiver, None
         self._is_kept = False
-        self.transport.abort()
+        self._abort()
         if receiver is not None:
             receiver.on_answer_lost(error if isinstance(error, Exception) else None)
+
+    def _abort(self) -> None:
+        if not self._is_lost:  # asyncio fails on a transport that is gone
+            self.transport.abort()
 
 
 class Upstream:
