@@ -117,7 +117,7 @@ class Replica:
         finally:
             connection.close()
 
-    def specialise(self, target: Any, **fields: Any) -> Answer:
+    def specialise(self, target: Any, *, expect: int = 200, **fields: Any) -> Answer:
         if isinstance(target, bytes):
             blob, kind, digest = target, fields.pop("kind", Kind.FUNCTION), fields.pop("digest")
         else:
@@ -134,7 +134,9 @@ class Replica:
         if spec.package_path is None:
             body += blob
         self.spec = spec
-        return self.request("POST", "/v1/specialise", body=body)
+        answer = self.request("POST", "/v1/specialise", body=body)
+        assert answer.status == expect, answer
+        return answer
 
     def hello(self) -> dict[str, Any]:
         return msgspec.json.decode(self.request("GET", "/v1/runner").body)
