@@ -24,8 +24,8 @@ from jupyter_faas.providers.local.zygote import Zygote
 MAX_DEATHS = 3
 """Zygotes in a row that may die without making a replica before their callers are told."""
 
-REFILL_DELAY_S = 0.05
-"""A spare is forked when nothing has been asked for so long: never in a burst's way."""
+REFILL_DELAY_S = 0.005
+"""A spare is forked when nothing has been asked for so long: not in the way of a burst."""
 
 _STOP_WATCH_S = 5.0
 _MAX_DOUBLINGS = 8
