@@ -177,7 +177,7 @@ def exits() -> None:
     sys.exit("enough")
 
 
-@serverless
+@serverless(max_containers=1)
 def marks_its_end(path: str, seconds: float) -> None:
     """Writes `started`, then `ended: …` when its code really stops."""
     with open(path, "w") as file:

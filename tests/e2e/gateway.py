@@ -40,10 +40,13 @@ class Gateway:
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
         self._seen: set[int] = set()
+        self._client: Any = None
 
     def start(self) -> None:
         """Start it (or find it running) and make it the one this process calls."""
-        faas.connect()
+        if self._client is not None:
+            self._client.close()
+        self._client = faas.connect()
         faas.gateway().state()
 
     @property
@@ -85,6 +88,8 @@ class Gateway:
 
     def stop(self) -> list[int]:
         """End the gateway politely; return what it left behind (ended here, by pid)."""
+        if self._client is not None:
+            self._client.close()
         self.processes()
         with contextlib.suppress(ProcessLookupError, FileNotFoundError):
             os.kill(self.pid, signal.SIGTERM)

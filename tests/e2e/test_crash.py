@@ -140,8 +140,8 @@ def test_a_call_in_flight_when_the_gateway_dies_says_that_it_may_have_run(
 def test_a_client_that_leaves_cancels_its_call_and_the_slot_comes_back(
     gateway: Gateway, tmp_path: Path
 ) -> None:
-    name = "leaves"
-    serverless(name=name, max_containers=1)(functions.marks_its_end.local).deploy()
+    name = "marks-its-end"
+    functions.marks_its_end.deploy()
     mark = tmp_path / "mark"
     body = json.dumps({"path": str(mark), "seconds": 30}).encode()
     link = socket.create_connection(gateway.address)
@@ -192,19 +192,28 @@ def test_a_replica_that_is_killed_is_replaced_and_no_later_call_fails(gateway: G
     assert answer.json()[1] != pid
 
 
-def test_a_front_that_is_killed_is_replaced(gateway: Gateway) -> None:
+def test_fronts_that_are_killed_are_replaced(gateway: Gateway) -> None:
     make("fronted", 1, min_containers=1).deploy()
-    gateway.call("fronted", {})
-    row = wait_until(lambda: next((r for r in gateway.replicas("fronted") if r.get("pid")), None))
-    os.kill(row["pid"], signal.SIGKILL)
+    assert gateway.call("fronted", {}).status == 200
+    before = gateway.replicas("fronted")[0]["id"]
+    for pid in fronts(gateway):
+        os.kill(pid, signal.SIGKILL)
     wait_until(
-        lambda: any(
-            other["id"] != row["id"] and other["state"] == "ready"
-            for other in gateway.replicas("fronted")
-        ),
+        lambda: [row["id"] for row in gateway.replicas("fronted") if row["state"] == "ready"]
+        not in ([], [before]),
         what="another replica is ready",
+        seen=lambda: gateway.replicas("fronted"),
     )
     assert gateway.call("fronted", {}).status == 200
+
+
+def fronts(gateway: Gateway) -> list[int]:
+    """Return the processes that stand between the gateway and the workers."""
+    return [
+        pid
+        for pid in gateway.processes()
+        if Path(f"/proc/{pid}/comm").read_text().strip() == "faas-front"
+    ]
 
 
 def test_stopping_the_gateway_ends_everything_it_started(gateway: Gateway) -> None:

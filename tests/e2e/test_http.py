@@ -364,9 +364,10 @@ def test_too_long_a_head_is_431(gateway: Gateway) -> None:
 @pytest.mark.parametrize(
     "data", [b"hello\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\r\n\r\n"]
 )
-def test_what_is_not_http_is_400_and_closed(gateway: Gateway, data: bytes) -> None:
+def test_what_is_not_http_is_refused_and_closed(gateway: Gateway, data: bytes) -> None:
     seen = exchange(gateway, data)
-    assert seen.startswith(b"HTTP/1.1 400")
+    assert seen.startswith((b"HTTP/1.1 400", b"HTTP/1.1 501"))
+    assert b'"bad_request"' in seen
 
 
 def test_a_hop_by_hop_header_of_the_caller_goes_no_further(gateway: Gateway) -> None:

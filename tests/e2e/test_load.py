@@ -17,20 +17,16 @@ from tests.e2e.load import Load, run
 pytestmark = pytest.mark.timeout(120)
 
 SOURCE = """
-import os, threading, time
+import os, time
 
-_lock = threading.Lock()
-_now = 0
+_running = []  # append and pop are atomic; a lock would not travel
 
 def f(n):
-    global _now
-    with _lock:
-        _now += 1
-        seen = _now
+    _running.append(n)
+    together = len(_running)
     time.sleep({seconds})
-    with _lock:
-        _now -= 1
-    return {{"n": n, "made_by": "{made_by}", "pid": os.getpid(), "together": seen}}
+    _running.pop()
+    return {{"n": n, "made_by": "{made_by}", "pid": os.getpid(), "together": together}}
 """
 
 

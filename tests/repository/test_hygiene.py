@@ -17,7 +17,7 @@ REGISTRY_HOSTS = re.compile(
     re.IGNORECASE,
 )
 MACHINE_PATHS = re.compile(
-    r"(?<![\w.~$}])/(?:root|work|Users/\w+|home/(?!you\b|ada\b|bob\b|jovyan\b)\w+)/"
+    r"(?<![\w.~$}])/(?:root|work|Users/\w+|home/(?!you\b|ada\b|bob\b|me\b|jovyan\b)\w+)/"
 )
 SECRETS = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}\b|"
