@@ -123,6 +123,7 @@ class Autoscaler(Generic[R]):
         self._windows = windows
         self._active: dict[str, RevisionEntry] = {}
         self._dirty: dict[str, RevisionEntry] = {}
+        self._full: set[str] = set()
         self._wanted_first: set[str] = set()
         self._after_others: set[str] = set()
         self._failures: dict[str, tuple[int, float]] = {}
@@ -132,9 +133,13 @@ class Autoscaler(Generic[R]):
         self._is_closed = False
 
     def poke(self, entry: RevisionEntry) -> None:
-        """Look at a revision soon: something of it queues. Cheap; may be called per invocation."""
+        """Look at a revision soon: something of it queues. Cheap; may be called per invocation.
+
+        Of a revision that has all the replicas it may have nothing is to be decided before the
+        next tick.
+        """
         key = entry.key
-        if key in self._dirty or self._is_closed:
+        if key in self._dirty or key in self._full or self._is_closed:
             return
         self._dirty[key] = entry
         if self._run_soon is None:
@@ -146,18 +151,18 @@ class Autoscaler(Generic[R]):
         if about is not None and change.kind == "deployed" and change.strategy == "recreate":
             self._after_others.add(about.key)
         if about is not None and change.kind == "removed":
-            self.poke(about)
+            self._look_again(about)
         if change.kind == "live":
             asleep = (one for one in change.function.live() if not self._counted(one))
             self._wanted_first.update(one.key for one in asleep)
         for entry in change.function.revisions.values():
-            self.poke(entry)
+            self._look_again(entry)
 
     def on_ready(self, entry: RevisionEntry) -> None:
         """Note that a replica got ready: starts work (again)."""
         self._failures.pop(entry.key, None)
         self._wanted_first.discard(entry.key)
-        self.poke(entry)
+        self._look_again(entry)
 
     def on_gone(self, entry: RevisionEntry, *, has_been_ready: bool) -> None:
         """Note that a replica has ended, wanted or not; failing starts are made more slowly."""
@@ -165,8 +170,8 @@ class Autoscaler(Generic[R]):
             failures = self._failures.get(entry.key, (0, 0.0))[0] + 1
             self._failures[entry.key] = (failures, self._clock() + start_delay_s(failures))
         for other in entry.function.revisions.values():
-            self.poke(other)
-        self.poke(entry)
+            self._look_again(other)
+        self._look_again(entry)
 
     def last(self, entry: RevisionEntry) -> Scaled | None:
         """Return the last decision that changed a revision's count."""
@@ -199,11 +204,17 @@ class Autoscaler(Generic[R]):
             self._look_at(entry, now_s)
         self._arm()
 
+    def _look_again(self, entry: RevisionEntry) -> None:
+        """Look at a revision soon whose limits or replicas may have changed."""
+        self._full.discard(entry.key)
+        self.poke(entry)
+
     def tick(self) -> None:
         """Look at every revision that has replicas or work; called by a timer while one has."""
         if self._tick is not None:
             self._tick.cancel()
             self._tick = None
+        self._full.clear()
         self._dirty.update(self._active)
         self._run()
 
@@ -232,6 +243,8 @@ class Autoscaler(Generic[R]):
             self._note(entry, len(counted), len(counted) + missing, decision.reason)
         if not decision.count:
             self._sleep_if_done(entry)
+        elif len(counted) >= entry.function.function.settings.scaling.max_containers:
+            self._full.add(entry.key)
 
     def _decide(self, entry: RevisionEntry, counted: Sequence[R], now_s: float) -> Decision:
         if entry.is_removed:
@@ -326,6 +339,7 @@ class Autoscaler(Generic[R]):
         if self._fleet.replicas(entry) or not _is_at_rest(entry):
             return
         self._active.pop(entry.key, None)
+        self._full.discard(entry.key)
         if entry.is_removed:
             self._wanted_first.discard(entry.key)
             self._after_others.discard(entry.key)

@@ -268,9 +268,14 @@ class Registry:
             )
         return entry.revision
 
+    async def written(self) -> None:
+        """Wait for the changes that are being written now: whoever looks then sees them."""
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks))
+
     async def close(self) -> None:
-        """Wait for changes that are being written."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Let changes that are being written end."""
+        await self.written()
 
     async def _exclusively(
         self, namespace: str, name: str, change: Callable[[], Awaitable[T]]

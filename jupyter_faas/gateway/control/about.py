@@ -43,7 +43,9 @@ class About:
 
     async def state(self, request: Request) -> Response:
         """Everything now, with the number from which `/v1/events` goes on."""
-        return json_answer(self._snapshot(namespace_of(request, self._parts)))
+        namespace = namespace_of(request, self._parts)
+        await self._parts.registry.written()
+        return json_answer(self._snapshot(namespace))
 
     async def events(self, request: Request) -> Response:
         """What happens from a number on, as Server-Sent Events."""

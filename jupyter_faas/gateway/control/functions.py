@@ -71,6 +71,7 @@ class Functions:
     async def list(self, request: Request) -> Response:
         """All functions of the namespace."""
         namespace = namespace_of(request, self._parts)
+        await self._parts.registry.written()
         entries = self._parts.registry.functions(namespace)
         return json_answer({"functions": [self._parts.views.function(entry) for entry in entries]})
 
@@ -84,6 +85,7 @@ class Functions:
 
     async def show(self, request: Request) -> Response:
         """One function with its revisions and replicas."""
+        await self._parts.registry.written()
         return json_answer(self._parts.views.function_in_full(self._entry(request)))
 
     async def delete(self, request: Request) -> Response:
@@ -93,6 +95,7 @@ class Functions:
 
     async def revisions(self, request: Request) -> Response:
         """The revisions of a function, newest first."""
+        await self._parts.registry.written()
         return json_answer({"revisions": self._parts.views.revisions(self._entry(request))})
 
     async def revision(self, request: Request) -> Response:
