@@ -396,6 +396,16 @@ def test_an_unused_gateway_leaves_by_itself_and_leaves_nothing(state, monkeypatc
 
 
 @pytest.mark.e2e
+def test_a_gateway_whose_state_directory_was_deleted_leaves(state):
+    ensure_gateway(load_settings())
+    pid = gateway_pid(state)
+    shutil.rmtree(state)
+    wait_until(lambda: not is_alive(pid), 20.0, what="it has left")
+    assert marked_processes(state / "run") == []
+    state.mkdir()
+
+
+@pytest.mark.e2e
 def test_killed_with_9_it_leaves_nothing_and_comes_back_where_it_was(state):
     before = ensure_gateway(load_settings())
     wait_until(lambda: list((state / "run").glob("*.sock")), 20.0, what="a spare replica")

@@ -1,7 +1,7 @@
 """The life of one gateway process once it may import what it likes.
 
 Composes provider, store and service, tells clients where they are, and waits for the end: a
-signal, or nobody needing it any more. Called by `serve.py` only.
+signal, nobody needing it any more, or nobody finding it any more. Called by `serve.py` only.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import os
 import signal
 import time
 from collections.abc import Callable, Coroutine
+from typing import Any
 
 import uvloop
 
-from jupyter_faas.client.state_file import GatewayState, mark_ended, write_state
+from jupyter_faas.client.state_file import GatewayState, mark_ended, read_state, write_state
 from jupyter_faas.core.model import PROTOCOL_VERSION
 from jupyter_faas.core.settings import Settings, StatePaths
 from jupyter_faas.core.version import VERSION
@@ -24,6 +25,9 @@ from jupyter_faas.gateway.service import GatewayService
 from jupyter_faas.gateway.store.sqlite import SqliteStore
 from jupyter_faas.providers.local.process import ZygoteProcess
 from jupyter_faas.providers.local.provider import LocalProvider
+
+_LOOK_S = 1.0
+_MISSES = 2
 
 
 def run(
@@ -54,7 +58,9 @@ async def _live(
     try:
         write_state(paths, _state(service, settings, paths))
         tell(service.url)
-        await _until(told, unused(idle_exit_s, service.use, time.monotonic))
+        await _first_of(
+            told.wait(), unused(idle_exit_s, service.use, time.monotonic), _displaced(paths)
+        )
     finally:
         # First: who comes now must not find this one.
         mark_ended(paths, os.getpid())
@@ -94,8 +100,17 @@ def _told_to_end() -> asyncio.Event:
     return told
 
 
-async def _until(told: asyncio.Event, unused: Coroutine[None, None, None]) -> None:
-    waits = [asyncio.ensure_future(told.wait()), asyncio.ensure_future(unused)]
+async def _displaced(paths: StatePaths) -> None:
+    """Return once the state file is gone or another's: no client can find this gateway."""
+    misses = 0
+    while misses < _MISSES:
+        await asyncio.sleep(_LOOK_S)
+        state = read_state(paths)
+        misses = 0 if state is not None and state.pid == os.getpid() else misses + 1
+
+
+async def _first_of(*reasons: Coroutine[Any, Any, object]) -> None:
+    waits = [asyncio.ensure_future(reason) for reason in reasons]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     finally:
