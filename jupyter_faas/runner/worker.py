@@ -13,7 +13,6 @@ import fcntl
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 
@@ -85,7 +84,7 @@ def _become(
     try:
         place.enter(wanted.place, wanted.env)
         place.limit_memory(wanted.memory_mib, threads=_threads(wanted))
-        loaded = load(package, wanted, main=sys.modules["__main__"])
+        loaded = load(package, wanted)
     except BaseException as error:
         surface.fallback.flush()
         _answer_load(channel, LoadAnswer(_ms_since(began_s), _load_fault(error).problem))

@@ -230,8 +230,8 @@ class Watch:
         try:
             while data := self._response.read1(65536):
                 self.frames.extend(reader.feed(data))
-        except (OSError, ValueError, http.client.HTTPException):
-            pass
+        except (OSError, ValueError, AttributeError, http.client.HTTPException):
+            return  # closed by `close`, or the replica has ended
 
     def states(self) -> list[str]:
         return [

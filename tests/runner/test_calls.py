@@ -83,8 +83,7 @@ def test_a_memory_error_is_told_as_out_of_memory_and_the_worker_lives(replica: R
 
 def test_items_of_a_generator_arrive_while_it_runs(replica: Replica) -> None:
     def count(n):
-        for i in range(n):
-            yield i
+        yield from range(n)
 
     replica.specialise(count)
     assert replica.call(5).items == [0, 1, 2, 3, 4]

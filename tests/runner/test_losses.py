@@ -1,0 +1,319 @@
+"""Workers that die, and what is left behind whoever is killed: nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.runner.harness import Replica, Zygote
+from tests.support import descendants, is_alive, wait_until
+
+
+def mark(path: str, text: str) -> None:
+    Path(path).write_text(text)
+
+
+def test_a_worker_that_exits_is_told_and_replaced(replica: Replica) -> None:
+    def leave(code):
+        import os
+
+        if code:
+            os._exit(code)
+        return "here"
+
+    replica.specialise(leave)
+    with closing(replica.watch()) as watch:
+        answer = replica.call(7)
+        assert answer.problem["code"] == "replica_lost"
+        assert answer.problem["reason"] == "crashed"
+        assert "exited with code 7" in answer.problem["detail"]
+        assert answer.end.outcome == "lost"
+        replica.becomes("ready")
+        assert replica.call(0).value == "here"
+        wait_until(lambda: watch.states()[-1] == "ready" and "loading" in watch.states())
+
+
+@pytest.mark.parametrize(
+    ("signum", "name"), [(signal.SIGSEGV, "SIGSEGV"), (signal.SIGKILL, "SIGKILL")]
+)
+def test_a_signal_is_named(replica: Replica, signum: int, name: str) -> None:
+    def die(signum):
+        import os
+
+        os.kill(os.getpid(), signum)
+
+    replica.specialise(die)
+    answer = replica.call(int(signum))
+    assert name in answer.problem["detail"]
+
+
+def test_a_json_caller_gets_502(replica: Replica) -> None:
+    def leave():
+        import os
+
+        os._exit(1)
+
+    replica.specialise(leave)
+    answer = replica.post_json(b"")
+    assert answer.status == 502
+    assert answer.problem["code"] == "replica_lost"
+
+
+def test_a_stream_whose_worker_dies_never_looks_complete(replica: Replica) -> None:
+    def half():
+        import os
+
+        yield 1
+        os._exit(1)
+
+    replica.specialise(half)
+    answer = replica.call()
+    assert answer.items == [1]
+    assert answer.problem["code"] == "replica_lost"
+    replica.becomes("ready")
+    lines = replica.post_json(b"").body.splitlines()
+    assert b'"error"' in lines[-1]
+
+
+def test_an_idempotent_call_is_run_again(replica: Replica) -> None:
+    def once(path):
+        import os
+
+        if not os.path.exists(path):
+            mark(path, "")
+            os._exit(1)
+        return "second"
+
+    replica.specialise(once, idempotent=True)
+    assert replica.call(replica.path + ".mark").value == "second"
+
+
+def test_memory_that_makes_the_worker_die_is_out_of_memory(replica: Replica) -> None:
+    def die():
+        import os
+        import sys
+
+        sys.stderr.write("")
+        os.write(2, b"terminate called after throwing an instance of 'std::bad_alloc'\n")
+        os.abort()
+
+    replica.specialise(die)
+    assert replica.call().problem["reason"] == "out_of_memory"
+
+
+def test_a_forked_child_that_comes_back_does_not_answer(replica: Replica) -> None:
+    def fork():
+        import os
+
+        pid = os.fork()
+        if pid == 0:
+            return "child"
+        _, status = os.waitpid(pid, 0)
+        return "parent", status
+
+    replica.specialise(fork)
+    for _ in range(3):
+        assert replica.call().value == ("parent", 0)
+
+
+def test_a_forked_child_keeps_its_exit_code(replica: Replica) -> None:
+    def fork():
+        import os
+        import sys
+
+        pid = os.fork()
+        if pid == 0:
+            sys.exit(5)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    replica.specialise(fork, max_inputs=2)
+    assert replica.call().value == 5
+
+
+def test_multiprocessing_works_in_a_function(replica: Replica) -> None:
+    def total():
+        import multiprocessing
+
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            return sum(pool.map(abs, range(-10, 0)))
+
+    replica.specialise(total)
+    assert replica.call().value == 55
+
+
+def test_exec_is_a_lost_worker(replica: Replica) -> None:
+    def become():
+        import os
+
+        os.execv("/bin/sleep", ["sleep", "60"])
+
+    replica.specialise(become)
+    pid = replica.worker_pid
+    assert replica.call().problem["code"] == "replica_lost"
+    wait_until(lambda: not is_alive(pid))
+
+
+def spawn_daemon():
+    """Leave a process behind that has a session of its own and whose parent is gone."""
+    import os
+    import subprocess
+
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        child = subprocess.Popen(["/bin/sleep", "300"], start_new_session=True)
+        os.write(write, str(child.pid).encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    plain = subprocess.Popen(["/bin/sleep", "300"])
+    return [int(os.read(read, 20)), plain.pid]
+
+
+def test_what_a_worker_leaves_behind_ends_with_it(replica: Replica) -> None:
+    replica.specialise(spawn_daemon)
+    left = replica.call().value
+    other = replica.zygote.replica()
+    other.specialise(spawn_daemon)
+    theirs = other.call().value
+    assert all(map(is_alive, left))
+    os.kill(replica.worker_pid, signal.SIGKILL)
+    wait_until(lambda: not any(map(is_alive, left)))
+    assert all(map(is_alive, theirs)), "another worker's processes were ended"
+    other.zygote.send(op="stop", id=other.name, grace_s=0)
+    wait_until(lambda: not any(map(is_alive, theirs)))
+
+
+@pytest.mark.parametrize("victim", ["front", "zygote", "control"])
+def test_nothing_is_left_behind_whoever_is_killed(own_zygote: Zygote, victim: str) -> None:
+    replica = own_zygote.replica()
+    replica.specialise(spawn_daemon)
+    left = replica.call().value
+    worker, front = replica.worker_pid, own_zygote.front_pid(replica)
+    family = [worker, front, *left, *descendants(own_zygote.pid)]
+    assert all(map(is_alive, family))
+    if victim == "control":
+        own_zygote.control.close()
+        own_zygote.process.wait(5.0)
+    else:
+        os.kill({"front": front, "zygote": own_zygote.pid}[victim], signal.SIGKILL)
+    wait_until(lambda: not any(map(is_alive, family)), 5.0)
+    if victim == "front":
+        gone = own_zygote.wait_event("gone", id=replica.name)
+        assert gone["reason"] == "crashed"
+        assert "SIGKILL" in gone["detail"]
+        assert own_zygote.replica().hello()["state"] == "generic"
+
+
+def test_zygote_and_front_killed_together_leave_nothing(own_zygote: Zygote) -> None:
+    def spin(path):
+        import re
+
+        mark(path, "")
+        re.match("(a+)+$", "a" * 64 + "b")  # holds the GIL for ages
+
+    replica = own_zygote.replica()
+    replica.specialise(spin)
+    path = Path(replica.path + ".mark")
+    with closing(replica.begin(str(path))):
+        wait_until(path.exists)
+        worker, front = replica.worker_pid, own_zygote.front_pid(replica)
+        os.kill(own_zygote.pid, signal.SIGSTOP)
+        os.kill(front, signal.SIGKILL)
+        os.kill(own_zygote.pid, signal.SIGKILL)
+        wait_until(lambda: not is_alive(worker) and not is_alive(front))
+
+
+def test_a_crash_while_loading_is_told_to_the_gateway(replica: Replica) -> None:
+    class Broken:
+        def __init__(self):
+            import os
+
+            os._exit(3)
+
+        def call(self):
+            return 1
+
+    answer = replica.specialise(Broken, expect=502)
+    assert "exited with code 3" in answer.problem["detail"]
+    assert "loading" in answer.problem["detail"]
+
+
+def test_a_worker_that_cannot_be_loaded_again_ends_the_replica(own_zygote: Zygote) -> None:
+    class Once:
+        def __init__(self):
+            import os
+
+            path = "/tmp/once-" + str(os.getppid())
+            if os.path.exists(path):
+                os._exit(4)
+            mark(path, "")
+
+        def die(self):
+            import os
+
+            os._exit(1)
+
+    replica = own_zygote.replica()
+    mark = Path(f"/tmp/once-{own_zygote.pid}")
+    try:
+        replica.specialise(Once)
+        replica.call(headers={"Faas-Method": "die"})
+        gone = own_zygote.wait_event("gone", id=replica.name)
+    finally:
+        mark.unlink(missing_ok=True)
+    assert gone["reason"] == "crashed"
+    assert "exited with code 4" in gone["detail"]
+
+
+def test_a_stopped_replica_says_so_once(own_zygote: Zygote) -> None:
+    replica = own_zygote.replica()
+    own_zygote.send(op="stop", id=replica.name, grace_s=5)
+    own_zygote.send(op="stop", id="unknown", grace_s=5)
+    gone = own_zygote.wait_event("gone", id=replica.name)
+    assert gone["reason"] == "stopped"
+    assert not Path(replica.path).exists()
+    assert len([event for event in own_zygote.events if event["ev"] == "gone"]) == 1
+
+
+def test_a_drain_waits_for_the_call_and_takes_nothing_new(replica: Replica) -> None:
+    def wait(path):
+        import os
+        import time
+
+        while not os.path.exists(path):
+            time.sleep(0.005)
+        return "done"
+
+    replica.specialise(wait)
+    path = Path(replica.path + ".go")
+    running = replica.in_background(str(path))
+    wait_until(lambda: replica.hello().get("inFlight") == 1)
+    replica.zygote.send(op="stop", id=replica.name, grace_s=30)
+    replica.becomes("draining")
+    refused = replica.call(str(path))
+    assert refused.status == 503
+    assert refused.headers["faas-busy"] == "1"
+    path.touch()
+    assert running.answer().value == "done"
+    assert replica.zygote.wait_event("gone", id=replica.name)["reason"] == "stopped"
+
+
+def test_a_drain_longer_than_its_grace_is_cut(replica: Replica) -> None:
+    def wait():
+        import time
+
+        time.sleep(60)
+
+    replica.specialise(wait)
+    began_s = time.monotonic()
+    with closing(replica.begin()):
+        wait_until(lambda: replica.hello().get("inFlight") == 1)
+        replica.zygote.send(op="stop", id=replica.name, grace_s=0.2)
+        replica.zygote.wait_event("gone", id=replica.name)
+    assert time.monotonic() - began_s < 3.0
