@@ -23,7 +23,7 @@ from jupyter_faas.core.model import Outcome, RevisionState
 from jupyter_faas.core.slots import Replica as SlotsReplica
 from jupyter_faas.gateway import heads, lineage, problems
 from jupyter_faas.gateway.auth import Authority, Grant
-from jupyter_faas.gateway.invocation import FOREVER, Invocation, too_large
+from jupyter_faas.gateway.invocation import BUFFER_BYTES, FOREVER, Invocation, too_large
 from jupyter_faas.gateway.replica import Replica
 from jupyter_faas.wire.exchange import Exchange
 
@@ -39,6 +39,41 @@ CHECK_S = 0.5
 
 SLACK_S = 15.0
 """What a front may take beyond a function's own time-outs before it is given up."""
+
+
+_PERSONAL = frozenset(
+    (
+        b"idempotency-key",
+        b"faas-deadline-ms",
+        b"faas-invocation-id",
+        b"faas-parent",
+        b"faas-revision",
+    )
+)
+"""Headers that say something of one call, not of a caller's calls."""
+
+
+class Plan:
+    """What a request's head says about a call, for heads that come again.
+
+    Args:
+        namespace: Of the function.
+        name: Of the function.
+        lines: For the front.
+        route_key: Sticky key, if any.
+        is_granted: Its token may call.
+    """
+
+    __slots__ = ("is_granted", "lines", "name", "namespace", "route_key")
+
+    def __init__(
+        self, namespace: str, name: str, lines: bytes, route_key: bytes | None, is_granted: bool
+    ) -> None:
+        self.namespace = namespace
+        self.name = name
+        self.lines = lines
+        self.route_key = route_key
+        self.is_granted = is_granted
 
 
 class Calls:
@@ -119,6 +154,40 @@ class Calls:
         self.active[invocation.id] = invocation
         exchange.receiver = invocation
 
+    def plan(self, exchange: Exchange, namespace: str, name: str) -> Plan | None:
+        """Return what there is to know about calls with this head; None: each is looked at."""
+        told = dict(exchange.headers)
+        if exchange.method != b"POST" or not told.keys().isdisjoint(_PERSONAL):
+            return None
+        if (exchange.content_length or 0) > min(BUFFER_BYTES, self.max_body_bytes):
+            return None
+        is_granted = self._authority.grant(told.get(b"authorization")) >= Grant.CALLS
+        route_key = told.get(b"faas-route-key")
+        return Plan(namespace, name, heads.forwarded(told), route_key, is_granted)
+
+    def repeat(self, exchange: Exchange, plan: Plan, body: bytes) -> bool:
+        """Take a call whose head was seen before; False: it has to go the long way.
+
+        What may have changed since is looked up again: the function, its traffic, its state.
+        """
+        function = self._registry.find(plan.namespace, plan.name)
+        if function is None or not (plan.is_granted or function.function.settings.public):
+            return False
+        entry = function.route(plan.route_key)
+        if entry.revision.state is RevisionState.FAILED:
+            return False
+        pool = self.activator.pool(entry)
+        id = self._ids.next()
+        invocation = Invocation(self, exchange, pool, id, self.clock())
+        invocation.lines = plan.lines
+        invocation.body.append(body)
+        invocation.body_bytes = len(body)
+        invocation.is_body_whole = invocation.is_admitted = True
+        self.active[id] = invocation
+        exchange.receiver = invocation
+        self.admit(invocation)
+        return True
+
     def _revision(self, function: FunctionEntry, told: dict[bytes, bytes]) -> RevisionEntry:
         """Return the revision the call goes to: the pinned one, or by traffic."""
         if b"idempotency-key" in told:
@@ -198,7 +267,7 @@ class Calls:
         if invocation.replica is replica and not invocation.is_answered:
             invocation.send(replica, connection)
         else:
-            upstream.give_back(connection)
+            upstream.keep(connection)
 
     def withdraw(self, invocation: Invocation, *, is_cancelled: bool) -> None:
         """Take an invocation out of the queue."""

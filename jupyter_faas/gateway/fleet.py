@@ -31,6 +31,7 @@ from jupyter_faas.core.specialisation import CallEnd, Hello
 from jupyter_faas.gateway.activator import Activator
 from jupyter_faas.gateway.entries import RevisionEntry
 from jupyter_faas.gateway.link import Link
+from jupyter_faas.gateway.repeats import RepeatingUpstream
 from jupyter_faas.gateway.replica import Replica
 from jupyter_faas.gateway.specialise import Surroundings, specialisation, specialise
 from jupyter_faas.providers.base import (
@@ -40,7 +41,6 @@ from jupyter_faas.providers.base import (
     ReplicaPending,
     ReplicaStarted,
 )
-from jupyter_faas.wire.upstream import Upstream
 
 REASON_S = 0.05
 """How long a cut link waits for the provider's word on why."""
@@ -236,7 +236,7 @@ class Fleet:
         if replica.state is not ReplicaState.STARTING:
             return
         replica.address, replica.node, replica.pid = event.address, event.node, event.pid
-        replica.upstream = Upstream(event.address)
+        replica.upstream = RepeatingUpstream(event.address)
         replica.task = self._run(self._bring_up(replica))
 
     # -- up -------------------------------------------------------------------------------------
@@ -381,7 +381,7 @@ class Fleet:
 
     def on_usage(self, replica: Replica, usage: dict[str, Any]) -> None:
         """What the replica uses."""
-        memory = usage.get("memory_mib")
+        memory = usage.get("rss_mib")
         if isinstance(memory, (int, float)):
             replica.memory_mib = float(memory)
 

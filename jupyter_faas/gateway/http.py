@@ -18,6 +18,7 @@ from jupyter_faas.core.errors import (
 from jupyter_faas.gateway import problems
 from jupyter_faas.gateway.auth import Authority, Grant
 from jupyter_faas.gateway.calls import Calls
+from jupyter_faas.gateway.repeats import KnownHead, RepeatedExchange
 from jupyter_faas.wire.exchange import Exchange
 
 CALL_PREFIX = b"/function/"
@@ -75,6 +76,15 @@ class Door:
             self._other(exchange, path)
         except FaasError as error:
             exchange.respond(*problems.answer(error))
+
+    def repeated(self, exchange: RepeatedExchange, known: KnownHead, body: bytes) -> bool:
+        """Take a request whose head was seen before; False: it has to go the long way."""
+        plan = known.memo
+        if plan is None:
+            target = None if self._domain else self._targets.get(exchange.path)
+            found = None if target is None else self._calls.plan(exchange, *target)
+            plan = known.memo = found or False
+        return plan is not False and self._calls.repeat(exchange, plan, body)
 
     def _other(self, exchange: Exchange, path: bytes) -> None:
         if path.startswith(CALL_PREFIX):

@@ -40,8 +40,8 @@ from jupyter_faas.wire.heads import STATUS_LINES
 if TYPE_CHECKING:
     from jupyter_faas.gateway.activator import Pool
     from jupyter_faas.gateway.calls import Calls
+    from jupyter_faas.gateway.repeats import RepeatingConnection
     from jupyter_faas.wire.server import Exchange
-    from jupyter_faas.wire.upstream import UpstreamConnection
 
 BUFFER_BYTES = 64 * 1024
 """Held of a body while its call waits; also the largest answer that is written in one piece."""
@@ -53,6 +53,8 @@ BODY_PAUSE_S = 30.0
 """A sender that gives nothing for so long, while it is asked to, is sent away."""
 
 FOREVER = float("inf")
+
+_WHOLE_CALL = b"%b%b%b\r\n%bContent-Length: %d\r\n\r\n%b"
 
 _HEAD = (
     b"%b\r\n%bFaas-Invocation-Id: %b\r\nFaas-Revision: %d\r\n"
@@ -125,7 +127,7 @@ class Invocation(Waiter):
         self.body: list[bytes] = []
         self.body_bytes = 0
         self.attempts = 0
-        self.connection: UpstreamConnection | None = None
+        self.connection: RepeatingConnection | None = None
         self.answer: Answer | None = None
         self.parts: list[bytes] = []
         self.status = 0
@@ -214,7 +216,7 @@ class Invocation(Waiter):
         else:
             self.send(replica, connection)
 
-    def send(self, replica: Replica, connection: UpstreamConnection) -> None:
+    def send(self, replica: Replica, connection: RepeatingConnection) -> None:
         """Write what there is of the call to the front."""
         deadline = b""
         if self.limit_s < FOREVER:
@@ -227,14 +229,15 @@ class Invocation(Waiter):
             deadline += b"\r\nFaas-Depth: %d" % self.depth
         self.connection = connection
         self.is_sent = True
-        head = (replica.call_head, self.id, deadline, b"\r\n", self.lines)
         if self.is_body_whole:
-            framing = b"Content-Length: %d\r\n\r\n" % self.body_bytes
-            connection.send(b"".join((*head, framing, *self.body)), self)
+            body = self.body[0] if len(self.body) == 1 else b"".join(self.body)
+            said = (replica.call_head, self.id, deadline, self.lines, self.body_bytes, body)
+            connection.call(_WHOLE_CALL % said, self)
         else:
-            self._send_partly(b"".join(head), connection)
+            head = b"%b%b%b\r\n%b" % (replica.call_head, self.id, deadline, self.lines)
+            self._send_partly(head, connection)
 
-    def _send_partly(self, head: bytes, connection: UpstreamConnection) -> None:
+    def _send_partly(self, head: bytes, connection: RepeatingConnection) -> None:
         """Send what is buffered; the rest follows as it comes."""
         length = self.exchange.content_length
         if length is None:
@@ -337,6 +340,26 @@ class Invocation(Waiter):
         else:
             self.calls.release(self)
 
+    def on_whole_answer(self, status: int, answer: Answer, run_ms: float, body: bytes) -> None:
+        """The front's answer, all at once: `answer` is shared and says nothing of the run time."""
+        connection, self.connection = self.connection, None
+        replica = self.replica
+        if connection is None:
+            return
+        if replica is None:
+            connection.close()
+        else:
+            replica.upstream.keep(connection)  # type: ignore[attr-defined]
+        self.status = status
+        self.run_ms = run_ms
+        if answer.fault or status >= 400:
+            self._note_failure(status, answer)
+        self.is_answered = True
+        head = self._head(answer) + b"Faas-Run-Ms: %.3f\r\n" % run_ms
+        self.exchange.respond_raw(head, body, status=status)
+        self.body = []
+        self.calls.release(self)
+
     def on_answer_lost(self, _error: Exception | None) -> None:
         """The connection to the front was cut."""
         if self.connection is None or self.is_answered:
@@ -391,7 +414,7 @@ class Invocation(Waiter):
         if not self.is_answered and self.connection is None and self.is_sent:
             self._end(ReplicaLost("The connection to the replica broke.", reason="cut"))
 
-    def _give_back(self, connection: UpstreamConnection) -> None:
+    def _give_back(self, connection: RepeatingConnection) -> None:
         self.connection = None
         replica = self.replica
         upstream = replica.upstream if isinstance(replica, Replica) else None

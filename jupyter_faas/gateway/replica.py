@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_faas.core.model import ReplicaState, ReplicaStatus
 from jupyter_faas.core.slots import Replica as SlotsReplica
-from jupyter_faas.wire.upstream import Upstream
+from jupyter_faas.gateway.repeats import RepeatingUpstream
 
 if TYPE_CHECKING:
     import asyncio
@@ -57,7 +57,7 @@ class Replica(SlotsReplica):
         self.address = ""
         self.node = ""
         self.pid: int | None = None
-        self.upstream: Upstream | None = None
+        self.upstream: RepeatingUpstream | None = None
         self.started_at = started_at
         self.ready_at_s = self.last_used_s = float("-inf")
         self.load_ms = 0.0

@@ -35,6 +35,7 @@ from jupyter_faas.gateway.logs import Logs
 from jupyter_faas.gateway.metering import Metering
 from jupyter_faas.gateway.metrics import Metrics
 from jupyter_faas.gateway.registry import Registry, RegistryChange
+from jupyter_faas.gateway.repeats import RepeatingServer
 from jupyter_faas.gateway.replica import Replica
 from jupyter_faas.gateway.retention import Housekeeper
 from jupyter_faas.gateway.specialise import Surroundings
@@ -239,7 +240,7 @@ class GatewayService:
         self._servers.append(local)
 
     def _protocol(self) -> HttpServerProtocol:
-        return HttpServerProtocol(self.door, connections=self._connections)
+        return RepeatingServer(self.door, self.door.repeated, connections=self._connections)
 
     def _load_control(self) -> None:
         if self.door.control is None:
