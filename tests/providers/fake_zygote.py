@@ -22,6 +22,8 @@ def main() -> None:
     if "dies" in traits:
         print("this zygote cannot live", file=sys.stderr)
         sys.exit(3)
+    if "lacks_the_package" in traits:
+        sys.exit("No module named 'jupyter_faas'")
     children: dict[str, int] = {}
 
     def say(**event: object) -> None:

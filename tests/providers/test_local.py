@@ -186,6 +186,12 @@ async def test_a_zygote_that_always_dies_is_given_up_with_its_last_words(opened,
     assert sys.executable in gone.detail
 
 
+async def test_an_interpreter_without_this_package_is_told_what_to_install(opened):
+    provider, events = await opened("lacks_the_package")
+    await provider.start(revision(), ["a"])
+    assert f"{sys.executable} -m pip install jupyter_faas" in (await events.gone("a")).detail
+
+
 async def test_a_zygote_that_does_not_stop_a_replica_is_killed(opened, monkeypatch):
     monkeypatch.setattr("jupyter_faas.providers.local.environment._STOP_WATCH_S", 0.05)
     provider, events = await opened("deaf")

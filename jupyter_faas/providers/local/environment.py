@@ -228,7 +228,7 @@ class Environment:
             self._fork_waiting()
             return
         self._deaths = 0
-        self._fail_waiting(f"No replica can be made with {self.name}: its zygote {why}")
+        self._fail_waiting(_explain(self.name, why))
 
     # The end of replicas
 
@@ -271,3 +271,11 @@ class Environment:
         self._emit(
             ReplicaStarted(replica=child.replica, address=f"unix:{child.socket}", pid=child.pid)
         )
+
+
+def _explain(name: str, why: str) -> str:
+    """Return why an interpreter gives no replica, for the person who chose it."""
+    text = f"No replica can be made with {name}: its zygote {why}"
+    if "No module named" in why:
+        text += f"\nInstall jupyter_faas there: `{name} -m pip install jupyter_faas`."
+    return text
