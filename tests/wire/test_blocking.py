@@ -295,10 +295,13 @@ def test_an_interrupt_closes_the_connection(connection, app):
     waiter = threading.Thread(
         target=lambda: (wait_until(lambda: app.seen), signal.pthread_kill(main, signal.SIGINT))
     )
+    # A test run in the background of a shell ignores SIGINT.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     waiter.start()
     with pytest.raises(KeyboardInterrupt):
         connection.request("GET", "/hang")
     waiter.join()
+    signal.signal(signal.SIGINT, before)
     wait_until(lambda: "gone" in app.events)
     assert connection.request("GET", "/").read() == b"0"
 
