@@ -33,8 +33,9 @@ class RemoteClass(Deployable, Generic[T]):
         target: Target | None = None,
         local: type[T] | None = None,
         revision: int | None = None,
+        wait_s: float | None = None,
     ) -> None:
-        super().__init__(name, target=target, revision=revision)
+        super().__init__(name, target=target, revision=revision, wait_s=wait_s)
         self._methods = dict(methods)
         self._local = local
         self._instance: T | None = None

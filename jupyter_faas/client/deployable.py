@@ -31,10 +31,19 @@ class Deployable:
         name: Its name there.
         target: Its code here; None: only the name is known.
         revision: Calls go to this revision only; None: traffic decides.
+        wait_s: Longest time a call may take; None: the gateway's limits alone.
     """
 
-    def __init__(self, name: str, *, target: Target | None, revision: int | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        target: Target | None,
+        revision: int | None = None,
+        wait_s: float | None = None,
+    ) -> None:
         self._name = name
+        self._wait_s = target.wait_s if target is not None else wait_s
         self._target = target
         self._revision = revision
         self._deployed: Deployed | None = None
@@ -208,21 +217,22 @@ class Deployable:
         return self._settle(gateway, deployed)
 
     def _settle(self, gateway: Gateway, deployed: Deployed) -> Route:
-        assert self._target is not None
         self._deployed = deployed
         self._route = Route(
             gateway,
             self._name,
             own=deployed.number,
             is_pinned=deployed.is_pending,
-            wait_s=self._target.wait_s,
+            wait_s=self._wait_s,
             listener=_Listener(self, deployed),
         )
         return self._route
 
     def _route_by_name(self, gateway: Gateway) -> Route:
         number = self._revision
-        return Route(gateway, self._name, own=number, is_pinned=number is not None)
+        return Route(
+            gateway, self._name, own=number, is_pinned=number is not None, wait_s=self._wait_s
+        )
 
     def _recover(self, lost: Route) -> Route:
         """Deploy again after somebody has deleted the function."""

@@ -123,6 +123,8 @@ def _ensure(target: Target, gateway: Gateway, wish: Wish, progress: Progress) ->
     __tracebackhide__ = True
     progress.begin("capture")
     code = captured(target)
+    if not code.report.is_sendable:
+        session.display.report(code.report)
     code.raise_for_problems()
     for handle in code.handles:
         handle.ensure_deployed()
@@ -132,6 +134,8 @@ def _ensure(target: Target, gateway: Gateway, wish: Wish, progress: Progress) ->
         if revision is not None:
             is_pending = revision.state is model.RevisionState.PENDING
             return Deployed(target.name, revision.number, is_pending, code)
+    if code.report.needs_attention:
+        session.display.report(code.report)
     _check_environment(target, code, gateway)
     progress.begin("upload")
     control.upload(gateway, code.package.digest, code.package.parts(), code.package.size_bytes)

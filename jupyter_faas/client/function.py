@@ -45,8 +45,9 @@ class RemoteFunction(Deployable, NotYet, Generic[P, L, S, A]):
         target: Target | None = None,
         local: Callable[P, L] | None = None,
         revision: int | None = None,
+        wait_s: float | None = None,
     ) -> None:
-        super().__init__(name, target=target, revision=revision)
+        super().__init__(name, target=target, revision=revision, wait_s=wait_s)
         self.kind = kind
         self._local = local
         if local is not None:

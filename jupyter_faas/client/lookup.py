@@ -7,6 +7,7 @@ from typing import Any
 from jupyter_faas.client import connect, control, views
 from jupyter_faas.client.classes import RemoteClass
 from jupyter_faas.client.function import RemoteFunction
+from jupyter_faas.client.target import longest_wait_s
 from jupyter_faas.core import model
 from jupyter_faas.core.errors import FunctionNotFound, RevisionNotFound
 from jupyter_faas.core.names import check_name
@@ -33,10 +34,16 @@ def function(name: str, revision: int | None = None) -> Any:
     if found is None:
         there = ", ".join(str(one.number) for one in known.revisions)
         raise RevisionNotFound(f"{name} has no revision {number}; it has {there}.")
-    code = found.spec.code
+    code, spec = found.spec.code, found.spec
+    wait_s = longest_wait_s(
+        known.function.settings.queue_timeout_s,
+        spec.startup_timeout_s,
+        spec.timeout_s,
+        spec.retries,
+    )
     if code.kind is model.Kind.CLASS:
-        return RemoteClass[Any](name, code.methods, revision=revision)
-    return RemoteFunction[..., Any, Any, Any](name, code.kind, revision=revision)
+        return RemoteClass[Any](name, code.methods, revision=revision, wait_s=wait_s)
+    return RemoteFunction[..., Any, Any, Any](name, code.kind, revision=revision, wait_s=wait_s)
 
 
 def functions() -> views.Table[control.FunctionView]:

@@ -10,9 +10,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from jupyter_faas.client import markup
+
+if TYPE_CHECKING:
+    from jupyter_faas.core.report import Report
 
 
 @dataclass
@@ -98,6 +101,9 @@ class DeployDisplay(Protocol):
     def finish(self, progress: Progress) -> None:
         """Show how it ended."""
 
+    def report(self, report: Report) -> None:
+        """Show a capture report that needs attention, before anything is sent."""
+
     def warn(self, sentence: str) -> None:
         """Say one sentence to the person, under the cell that made the call."""
 
@@ -112,6 +118,11 @@ class TerminalDisplay:
         """Print the card."""
         if sys.stderr is not None and sys.stderr.isatty():
             print(repr(progress), file=sys.stderr)
+
+    def report(self, report: Report) -> None:
+        """Print the tree."""
+        if sys.stderr is not None and sys.stderr.isatty():
+            print(report.text(), file=sys.stderr)
 
     def warn(self, sentence: str) -> None:
         """Print the sentence on stderr."""

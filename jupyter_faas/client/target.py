@@ -10,7 +10,7 @@ from typing import Any
 
 from jupyter_faas.client.options import Options, parse_options
 from jupyter_faas.core.errors import InvalidSpec
-from jupyter_faas.core.model import Kind
+from jupyter_faas.core.model import Kind, Retries
 from jupyter_faas.core.names import function_name
 
 _SLACK_S = 30.0
@@ -39,13 +39,21 @@ class Target:
     def wait_s(self) -> float:
         """Longest time a call may go without a byte from the gateway."""
         spec = self.options.revision
-        retries = spec["retries"]
-        runs = 1 + retries.max_retries
-        pauses_s = retries.max_retries * retries.max_delay_s
-        queue_s = self.options.settings.queue_timeout_s
-        return float(
-            queue_s + spec["startup_timeout_s"] + spec["timeout_s"] * runs + pauses_s + _SLACK_S
+        return longest_wait_s(
+            self.options.settings.queue_timeout_s,
+            spec["startup_timeout_s"],
+            spec["timeout_s"],
+            spec["retries"],
         )
+
+
+def longest_wait_s(
+    queue_timeout_s: float, startup_timeout_s: float, timeout_s: float, retries: Retries
+) -> float:
+    """Return how long a caller waits at most, in seconds: all limits of a function together."""
+    runs_s = timeout_s * (1 + retries.max_retries)
+    pauses_s = retries.max_retries * retries.max_delay_s
+    return queue_timeout_s + startup_timeout_s + runs_s + pauses_s + _SLACK_S
 
 
 def make_target(code: Any, arguments: Mapping[str, Any]) -> Target:

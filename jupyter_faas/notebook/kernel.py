@@ -7,7 +7,7 @@ ipykernel are loaded there already.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_faas.client.origin import Cell
 from jupyter_faas.client.output import ProcessOutput
@@ -15,6 +15,10 @@ from jupyter_faas.client.progress import Progress, TerminalDisplay
 from jupyter_faas.client.session import session
 from jupyter_faas.notebook.cells import CellMemory
 from jupyter_faas.notebook.output import CellOutput
+from jupyter_faas.wire.frames import STDERR
+
+if TYPE_CHECKING:
+    from jupyter_faas.core.report import Report
 
 
 def install() -> CellMemory | None:
@@ -79,10 +83,13 @@ class CellDisplay:
         elif progress.state == "failed":
             self._output.bind().display(_bundle(progress, "", update=False))
 
+    def report(self, report: Report) -> None:
+        """Show the tree."""
+        shown = {"text/plain": report.text(), "text/html": report.html()}
+        self._output.bind().display({"data": shown})
+
     def warn(self, sentence: str) -> None:
         """Write the sentence to the cell's stderr."""
-        from jupyter_faas.wire.frames import STDERR  # noqa: PLC0415 - rare
-
         self._output.bind().write(STDERR, sentence + "\n")
 
 
