@@ -16,6 +16,8 @@ from typing import Any
 
 from tests.e2e.gateway import Gateway
 
+Link = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -38,7 +40,7 @@ class Load:
     seen: list[Seen] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self._idle: list[Link] = []
         self._address = self.gateway.address
         self._head = (
             f"POST /function/{self.name} HTTP/1.1\r\nHost: x\r\n"
@@ -87,14 +89,24 @@ class Load:
 
     async def _exchange(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
         link = self._idle.pop() if self._idle else await asyncio.open_connection(*self._address)
+        try:
+            status, headers, answer = await self._ask(link, body)
+        except BaseException:  # also a caller that leaves: closing is how the gateway hears of it
+            link[1].close()
+            raise
+        if headers.get("connection", "").lower() == "close":
+            link[1].close()
+        else:
+            self._idle.append(link)
+        return status, headers, answer
+
+    async def _ask(self, link: Link, body: bytes) -> tuple[int, dict[str, str], bytes]:
         reader, writer = link
         writer.write(self._head + str(len(body)).encode() + b"\r\n\r\n" + body)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         pairs = (line.split(":", 1) for line in head[1:] if ":" in line)
         headers = {name.lower(): value.strip() for name, value in pairs}
         answer = await reader.readexactly(int(headers["content-length"]))
-        if headers.get("connection", "").lower() != "close":
-            self._idle.append(link)
         return int(head[0].split()[1]), headers, answer
 
 

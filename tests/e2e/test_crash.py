@@ -199,8 +199,10 @@ def test_fronts_that_are_killed_are_replaced(gateway: Gateway) -> None:
     for pid in fronts(gateway):
         os.kill(pid, signal.SIGKILL)
     wait_until(
-        lambda: [row["id"] for row in gateway.replicas("fronted") if row["state"] == "ready"]
-        not in ([], [before]),
+        lambda: (
+            [row["id"] for row in gateway.replicas("fronted") if row["state"] == "ready"]
+            not in ([], [before])
+        ),
         what="another replica is ready",
         seen=lambda: gateway.replicas("fronted"),
     )

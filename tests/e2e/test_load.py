@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import re
+import threading
 import time
 from typing import Any
 
@@ -37,23 +39,39 @@ def make(name: str, *, made_by: str = "a", seconds: float = 0.0, **settings: Any
     return serverless(name=name, **settings)(space["f"])
 
 
-def started_replicas(gateway: Gateway, name: str) -> int:
-    """Return how many replicas of a function were ever started, by the gateway's own count."""
+class ReplicaIds:
+    """Collects the ids of all replicas a function has while the block runs."""
+
+    def __init__(self, gateway: Gateway, name: str) -> None:
+        self._gateway, self._name = gateway, name
+        self.seen: set[str] = set()
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> ReplicaIds:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._is_over.wait(0.05):
+            self.seen |= {row["id"] for row in self._gateway.replicas(self._name)}
+        self.seen |= {row["id"] for row in self._gateway.replicas(self._name)}
+
+
+def ledger(gateway: Gateway, name: str) -> dict[str, int]:
+    """Return how many calls of a function were accepted, and where they are now."""
     page = gateway.request("GET", "/metrics").body.decode()
-    rows = re.findall(r"^faas_replicas_started_total\{([^}]*)\} ([0-9.]+)", page, re.MULTILINE)
-    return int(sum(float(value) for labels, value in rows if f'function="{name}"' in labels))
-
-
-def outcomes(gateway: Gateway, name: str) -> tuple[float, float]:
-    """Return (accepted, sum of all outcomes, queued and running) of a function from /metrics."""
-    page = gateway.request("GET", "/metrics").body.decode()
-
-    def total(metric: str) -> float:
-        rows = re.findall(rf"^{metric}\{{([^}}]*)\}} ([0-9.e+]+)", page, re.MULTILINE)
-        return sum(float(value) for labels, value in rows if f'function="{name}"' in labels)
-
-    ended = total("faas_invocations_total")
-    return total("faas_accepted_total"), ended + total("faas_queued") + total("faas_in_flight")
+    found = {}
+    for word in ("accepted", "done", "dead", "cancelled", "queued", "running", "rejected"):
+        rows = re.findall(
+            rf"^faas_invocations_{word}(?:_total)?\{{(.*?)\}} (\S+)$", page, re.MULTILINE
+        )
+        found[word] = sum(int(float(n)) for labels, n in rows if f'function="{name}"' in labels)
+    return found
 
 
 @pytest.mark.parametrize(("calls", "k", "most"), [(10, 1, 10), (24, 5, 10), (30, 4, 3)])
@@ -63,21 +81,22 @@ def test_a_herd_of_first_calls_starts_exactly_what_it_needs(
     name = f"herd-{calls}-{k}"
     make(name, seconds=0.4, max_inputs=k, max_containers=most).deploy()
     load = Load(gateway, name)
-    run(lambda: load.at_once(list(range(calls))))
+    with ReplicaIds(gateway, name) as replicas:
+        run(lambda: load.at_once(list(range(calls))))
     assert load.statuses() == {200: calls}
     assert sorted(one.value["n"] for one in load.seen) == list(range(calls))
     assert max(one.value["together"] for one in load.seen) <= k
-    assert started_replicas(gateway, name) == min(math.ceil(calls / k), most)
+    assert len(replicas.seen) == min(math.ceil(calls / k), most)
 
 
 def test_a_herd_that_finds_nothing_running_starts_exactly_what_it_needs(gateway: Gateway) -> None:
     make("asleep", seconds=0.3, max_inputs=3, scaledown_window=0.3).deploy()
     wait_until(lambda: not gateway.replicas("asleep"), 15.0, what="to zero")
-    before = started_replicas(gateway, "asleep")
     load = Load(gateway, "asleep")
-    run(lambda: load.at_once(list(range(12))))
+    with ReplicaIds(gateway, "asleep") as replicas:
+        run(lambda: load.at_once(list(range(12))))
     assert load.statuses() == {200: 12}
-    assert started_replicas(gateway, "asleep") - before == 4
+    assert len(replicas.seen) == 4
 
 
 def test_max_inputs_is_never_exceeded_under_steady_load(gateway: Gateway) -> None:
@@ -94,11 +113,40 @@ def test_accepted_is_the_sum_of_outcomes(gateway: Gateway) -> None:
     load = Load(gateway, "counted")
     run(lambda: load.at_rate(100, 1.0))
     assert load.statuses() == {200: 100}
-    accepted, accounted = wait_until(
-        lambda: (pair := outcomes(gateway, "counted")) and pair[0] == pair[1] and pair,
-        what="accepted = outcomes",
-    )
-    assert accepted == accounted == 100
+    wait_until(lambda: ledger(gateway, "counted")["running"] == 0, what="nothing runs")
+    count = ledger(gateway, "counted")
+    assert (count["accepted"], count["done"]) == (100, 100), count
+
+
+def test_accepted_is_the_sum_of_outcomes_in_the_middle_of_everything(gateway: Gateway) -> None:
+    make("mixture", seconds=0.15, max_containers=2, queue_timeout=0.5).deploy()
+    load = Load(gateway, "mixture")
+
+    async def impatient(n: int) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await load.call(n)
+
+    async def work() -> None:
+        calls = [asyncio.create_task(load.call(n)) for n in range(30)]
+        leaving = [asyncio.create_task(impatient(n)) for n in range(10)]
+        for _ in range(5):
+            await asyncio.sleep(0.1)
+            books.append(await asyncio.to_thread(ledger, gateway, "mixture"))
+        await asyncio.gather(*calls, *leaving)
+        load.close()
+
+    books: list[dict[str, int]] = []
+    run(work)
+    wait_until(lambda: ledger(gateway, "mixture")["running"] == 0, what="nothing runs")
+    books.append(ledger(gateway, "mixture"))
+    for book in books:
+        parts = ("done", "dead", "cancelled", "queued", "running")
+        assert book["accepted"] == sum(book[part] for part in parts), books
+    assert books[-1]["accepted"] == 40
+    assert books[-1]["cancelled"] >= 8
+    assert books[-1]["dead"] >= 10
+    assert set(load.statuses()) == {200, 503}
 
 
 def test_a_long_call_survives_every_scale_down(gateway: Gateway) -> None:
