@@ -342,7 +342,10 @@ class TestWithARealGateway:
         called = command("invoke", "greet", "--data", '{"name": "ada"}', state=running)
         assert json.loads(called.stdout) == {"ada": 1}, called.stderr
         piped = command("invoke", "greet", "-d", "-", "--json", state=running, stdin='["bob", 2]')
-        assert json.loads(piped.stdout)["result"] == {"bob": 2}
+        document = json.loads(piped.stdout)
+        assert document["result"] == {"bob": 2}
+        assert document["revision"] == 1
+        assert document["coldStart"] is False
         assert "hello" in command("logs", "greet", state=running).stdout
         source.write_text("def greet(name):\n    return name\n")
         assert command("deploy", f"{source}:greet", state=running).returncode == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,12 @@ from jupyter_faas.cli.output import json_option, to_json
 if TYPE_CHECKING:
     from jupyter_faas.wire.blocking import Response
 
-_FIGURES = {
-    "invocationId": "faas-invocation-id",
-    "revision": "faas-revision",
-    "coldStart": "faas-cold-start",
-    "queueMilliseconds": "faas-queue-ms",
-    "runMilliseconds": "faas-run-ms",
+_FIGURES: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "invocationId": ("faas-invocation-id", str),
+    "revision": ("faas-revision", int),
+    "coldStart": ("faas-cold-start", lambda text: text == "1"),
+    "queueMilliseconds": ("faas-queue-ms", float),
+    "runMilliseconds": ("faas-run-ms", float),
 }
 
 
@@ -97,7 +97,7 @@ def _print(response: Response, as_json: bool) -> None:
 
 def _document(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     found: dict[str, Any] = {
-        key: headers[name] for key, name in _FIGURES.items() if name in headers
+        key: read(headers[name]) for key, (name, read) in _FIGURES.items() if name in headers
     }
     kind = headers.get("content-type", "")
     if kind.startswith("application/json"):

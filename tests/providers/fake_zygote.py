@@ -1,7 +1,8 @@
 """A zygote on the real control wire whose replicas only listen; it misbehaves when told to.
 
 `python fake_zygote.py CONTROL_FD [trait …]`: `dies` before it is ready, `dies_at_birth` when the
-first replica is asked for, `deaf` to stop. Preloaded modules are ignored.
+first replica is asked for, `deaf` to stop, `lacks_the_package`. It can import every module but
+`unloadable`.
 """
 
 from __future__ import annotations
@@ -16,38 +17,42 @@ import time
 import msgspec
 
 
-def main() -> None:
-    control = socket.socket(fileno=int(sys.argv[1]))
-    traits = set(sys.argv[2:])
-    if "dies" in traits:
-        print("this zygote cannot live", file=sys.stderr)
-        sys.exit(3)
-    if "lacks_the_package" in traits:
-        sys.exit("No module named 'jupyter_faas'")
-    children: dict[str, int] = {}
+class FakeZygote:
+    def __init__(self, control: socket.socket, traits: set[str]) -> None:
+        self.control = control
+        self.traits = traits
+        self.children: dict[str, int] = {}
 
-    def say(**event: object) -> None:
-        control.send(msgspec.msgpack.encode(event))
-
-    say(ev="ready", pid=os.getpid(), python=platform.python_version())
-    while message := control.recv(1 << 20):
-        order = msgspec.msgpack.decode(message)
-        if order["op"] == "replica":
-            if "dies_at_birth" in traits:
-                print("died at a birth", file=sys.stderr)
-                os._exit(4)
-            children[order["id"]] = pid = give_birth(control, order["socket"])
-            say(ev="started", id=order["id"], pid=pid)
-        elif order["op"] == "stop" and "deaf" not in traits:
-            pid = children.pop(order["id"])
+    def run(self) -> None:
+        self.say(ev="ready", pid=os.getpid(), python=platform.python_version())
+        while message := self.control.recv(1 << 20):
+            order = msgspec.msgpack.decode(message)
+            getattr(self, f"on_{order.pop('op')}")(**order)
+        for pid in self.children.values():
             os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            say(ev="gone", id=order["id"], reason="stopped", detail="")
-        elif order["op"] == "preload":
-            for module in order["modules"]:
-                say(ev="preload", module=module, ok=module != "unloadable", detail="", ms=1.0)
-    for pid in children.values():
+
+    def say(self, **event: object) -> None:
+        self.control.send(msgspec.msgpack.encode(event))
+
+    def on_replica(self, id: str, socket: str) -> None:
+        if "dies_at_birth" in self.traits:
+            print("died at a birth", file=sys.stderr)
+            os._exit(4)
+        self.children[id] = pid = give_birth(self.control, socket)
+        self.say(ev="started", id=id, pid=pid)
+
+    def on_stop(self, id: str, grace_s: float) -> None:
+        if "deaf" in self.traits:
+            return
+        pid = self.children.pop(id)
         os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        self.say(ev="gone", id=id, reason="stopped", detail="")
+
+    def on_preload(self, modules: list[str]) -> None:
+        for module in modules:
+            is_good = module != "unloadable"
+            self.say(ev="preload", module=module, ok=is_good, detail="", ms=1.0)
 
 
 def give_birth(control: socket.socket, path: str) -> int:
@@ -62,6 +67,15 @@ def give_birth(control: socket.socket, path: str) -> int:
         os._exit(0)
     listener.close()
     return pid
+
+
+def main() -> None:
+    traits = set(sys.argv[2:])
+    if "dies" in traits:
+        sys.exit("this zygote cannot live")
+    if "lacks_the_package" in traits:
+        sys.exit("No module named 'jupyter_faas'")
+    FakeZygote(socket.socket(fileno=int(sys.argv[1])), traits).run()
 
 
 main()
