@@ -29,7 +29,9 @@ from jupyter_faas.core.references import (
     stored_attributes,
 )
 
-ATOMS = frozenset((int, float, str, bytes, bool, type(None), complex, type(Ellipsis)))
+ATOMS: frozenset[type] = frozenset(
+    (int, float, str, bytes, bool, type(None), complex, type(Ellipsis))
+)
 _FLAT = frozenset((int, float, str, bytes, bool, type(None)))
 _BULK = 64
 """Containers with more elements than this are tried as plain data first."""
@@ -349,7 +351,7 @@ def _add_builtin(walk: Walk, function: Any) -> None:
 
 
 _WRITERS: dict[type, Callable[[Walk, Any], None]] = {
-    **dict.fromkeys(ATOMS - {bytes}, Walk._add_atom),
+    **{kind: Walk._add_atom for kind in ATOMS if kind is not bytes},
     bytes: Walk._add_bytes,
     bytearray: Walk._add_bytearray,
     memoryview: Walk._add_buffer,

@@ -15,11 +15,12 @@ from jupyter_faas.core.classes import ClassTable
 from jupyter_faas.core.culprit import Step, find_path, not_serializable
 from jupyter_faas.core.errors import NotSerializable
 from jupyter_faas.core.fingerprint import code_fingerprint
+from jupyter_faas.core.functions import captured_globals, used_submodules
 from jupyter_faas.core.model import Kind
 from jupyter_faas.core.modules import Modules, collect
 from jupyter_faas.core.package import Manifest, Package
 from jupyter_faas.core.pickling import ByValuePickler, Chunks
-from jupyter_faas.core.references import attribute_names, is_by_value, lookup
+from jupyter_faas.core.references import attribute_names, home_module, is_by_value, lookup
 from jupyter_faas.core.signature import kind_of, methods_of
 from jupyter_faas.core.watch import Watch
 
@@ -51,7 +52,7 @@ class Collection:
         self.watch = Watch()
         self.plain: dict[str, dict[str, Any]] = {}
         self.modules = Modules({}, (), (), ())
-        self._ids: set[int] = set()
+        self._watched: dict[str, tuple[str, ...]] = {}
         self._buffers: list[memoryview] = []
         self._chunks = Chunks()
 
@@ -62,16 +63,17 @@ class Collection:
         self.modules = collect(self.used.values(), self.codes, self.name)
         names = plain.used_names(self.modules.local.values())
         names = names.union(*(attribute_names(code) for code in self.codes))
-        self.plain = plain.changed_globals(self.modules.local.values(), names)
+        data = plain.module_data(self.modules.local.values(), names)
+        self.plain = {name: one.values for name, one in data.items() if one.values}
+        self._watched = {name: one.names for name, one in data.items()}
         if self.problem is None:
             self.package = self._pack(module)
 
     def watch_all(self) -> None:
         """Make the probes that tell when this capture is out of date."""
         self.watch.add(self.target)
-        for name in self.modules.local:
-            if name in sys.modules:
-                self.watch.add_module(sys.modules[name], tuple(self.plain.get(name, ())))
+        for name, names in self._watched.items():
+            self.watch.add_module(sys.modules[name], names)
 
     def fingerprint(self) -> str:
         """Return the digest of code and captured values."""
@@ -93,9 +95,16 @@ class Collection:
             self._see_module(getattr(value, "__module__", None))
 
     def _see_function(self, function: FunctionType) -> None:
-        if is_by_value(function):
-            self.codes[function.__code__] = None
         self._see_module(function.__module__)
+        if not is_by_value(function):
+            return
+        self.codes[function.__code__] = None
+        home = home_module(function)
+        if home is not None:
+            self.used.setdefault(home.__name__, home)
+        values = captured_globals(function).values()
+        for name in used_submodules(function.__code__, values):
+            self.used.setdefault(name, sys.modules[name])
 
     def _see_module(self, name: Any) -> None:
         module = sys.modules.get(name) if isinstance(name, str) else None

@@ -49,7 +49,7 @@ def parts_of(cls: type) -> ClassParts:
         seed["__orig_bases__"] = vars(cls)["__orig_bases__"]
     members = None
     if isinstance(cls, enum.EnumMeta):
-        members = {name: member._value_ for name, member in cls.__members__.items()}
+        members = {name: one._value_ for name, one in _members(cls)}
     return ClassParts(type(cls), cls.__name__, _bases(cls), seed, members, _state(cls))
 
 
@@ -83,6 +83,10 @@ def fill(cls: type, state: dict[str, Any]) -> None:
         else:
             # Not setattr: metaclasses (Enum, pydantic) guard it with rules for users.
             type.__setattr__(cls, name, value)
+
+
+def _members(cls: Any) -> list[tuple[str, enum.Enum]]:
+    return list(cls.__members__.items())
 
 
 def _bases(cls: type) -> tuple[Any, ...]:
@@ -167,5 +171,5 @@ def _quiet_subclassing(bases: tuple[Any, ...]) -> Iterator[None]:
             type.__setattr__(cls, "__init_subclass__", original)
 
 
-def _say_nothing(cls: type, **_kwargs: Any) -> None:
+def _say_nothing(cls: type, /, **_kwargs: Any) -> None:
     """Stand in for `__init_subclass__`."""

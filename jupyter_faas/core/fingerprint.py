@@ -16,7 +16,8 @@ import msgspec
 
 from jupyter_faas.core.canonical import Walk
 from jupyter_faas.core.model import Code, Place, RevisionSpec
-from jupyter_faas.core.modules import ModuleSource, parse
+from jupyter_faas.core.modules import ModuleSource
+from jupyter_faas.core.source import parse
 
 
 def code_fingerprint(

@@ -71,6 +71,19 @@ def make(
     return FunctionType(code, scope, None, None, closure)
 
 
+def make_in(
+    notebook: dict[str, Any],
+    code: CodeType,
+    scope: dict[str, Any] | str,
+    closure: tuple[CellType, ...] | None,
+) -> FunctionType:
+    """Do what `make` does; a notebook's functions get `notebook` as their globals."""
+    if isinstance(scope, dict):
+        notebook.update(scope)
+        scope = notebook
+    return make(code, scope, closure)
+
+
 def fill(function: FunctionType, state: FunctionState) -> None:
     """Set what defines a bare function."""
     for name in state.submodules:

@@ -12,7 +12,7 @@ from jupyter_faas.core.culprit import Step, type_name
 from jupyter_faas.core.functions import captured_globals
 from jupyter_faas.core.modules import Modules, installed_version
 from jupyter_faas.core.references import environment_reads, is_by_value
-from jupyter_faas.core.report import Node
+from jupyter_faas.core.report import Level, Node
 
 _SECRET_NAME = re.compile(
     r"(?i)(pass(word|wd|phrase)|secret|token|api_?key|private_?key|credential|auth)"
@@ -52,12 +52,14 @@ def value_nodes(values: Mapping[str, Any], size_of: Callable[[Any], int | None])
     for name, value in values.items():
         if isinstance(value, ModuleType):
             continue
-        note = ""
+        note, kind = "", type_name(value)
         if isinstance(value, FunctionType | type):
             note = "by value" if is_by_value(value) else f"from {value.__module__}"
+            kind = "class" if isinstance(value, type) else "function"
         elif hasattr(type(value), "__faas_handle__"):
-            note = "handle"
-        yield Node(label=name, type=type_name(value), note=note, size_bytes=size_of(value))
+            note = "remote function"
+        size = None if note else size_of(value)
+        yield Node(label=name, type=kind, note=note, size_bytes=size)
 
 
 def module_nodes(modules: Modules) -> Iterator[Node]:
@@ -66,11 +68,15 @@ def module_nodes(modules: Modules) -> Iterator[Node]:
         note = "cannot be found" if not importer else f"cannot be found, imported by {importer}"
         yield Node(label=module, type="module", note=note, level="error")
     for name in modules.opaque:
-        note = "compiled: it has no source to send, the runner must have it"
+        note = "has no source that can be sent: the runner must have it"
         yield Node(label=name, type="module", note=note, level="note")
     for name, source in modules.local.items():
         size = len(source.source.encode("utf-8", "replace"))
-        yield Node(label=name, type="module", note="by value", size_bytes=size)
+        note = "by value"
+        if source.is_edited:
+            note = "was edited and not reloaded: what is sent is not what runs here"
+        level: Level = "note" if source.is_edited else "ok"
+        yield Node(label=name, type="module", note=note, level=level, size_bytes=size)
     for name in modules.installed:
         version = installed_version(name)
         yield Node(label=name, type="module", note=f"in runner {version}".rstrip())

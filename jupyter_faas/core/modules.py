@@ -8,7 +8,6 @@ not matter, so that the answer is the same in every kernel.
 
 from __future__ import annotations
 
-import ast
 import importlib.machinery
 import importlib.util
 import sys
@@ -21,10 +20,10 @@ from typing import Any, NamedTuple
 
 from jupyter_faas.core.model import Value
 from jupyter_faas.core.references import Import, imports, nested_codes, own_imports
+from jupyter_faas.core.source import Source, parse, read_source
 
 PLATFORM = frozenset(("jupyter_faas", "cloudpickle"))
 """What every runner has by itself."""
-MAX_SOURCE_BYTES = 4 << 20
 
 
 class ModuleSource(Value, kw_only=True):
@@ -35,6 +34,8 @@ class ModuleSource(Value, kw_only=True):
     is_package: bool
     origin: str
     """Path of the file where it was captured; empty for a namespace package."""
+    is_edited: bool = False
+    """The file has changed since it was imported; what is sent is not what runs here."""
     is_loaded: bool
     """It was imported in the notebook, so the runner imports it before the first call."""
 
@@ -66,14 +67,6 @@ class Modules(NamedTuple):
     """Local modules without source (compiled extensions): they cannot travel."""
 
 
-class ParsedSource(NamedTuple):
-    """What is read from the source of a module."""
-
-    code: CodeType
-    literals: dict[str, Any]
-    """Names bound once at top level to a plain literal, with its value."""
-
-
 def collect(used: Iterable[ModuleType], codes: Iterable[CodeType], owner: str) -> Modules:
     """Find what functions need.
 
@@ -94,22 +87,6 @@ def collect(used: Iterable[ModuleType], codes: Iterable[CodeType], owner: str) -
 def is_local(name: str) -> bool:
     """Return whether a module's source must travel."""
     return _kind(name) == "local"
-
-
-@lru_cache(maxsize=512)
-def parse(source: str) -> ParsedSource:
-    """Return a module's code and its literal assignments."""
-    tree = ast.parse(source)
-    bound: dict[str, list[Any]] = {}
-    for node in tree.body:
-        for name, value in _assignments(node):
-            bound.setdefault(name, []).append(value)
-    literals = {
-        name: values[0]
-        for name, values in bound.items()
-        if len(values) == 1 and values[0] is not ast
-    }
-    return ParsedSource(compile(tree, "<module>", "exec", dont_inherit=True), literals)
 
 
 def installed_version(name: str) -> str:
@@ -156,8 +133,17 @@ class _Collector:
             tuple(sorted(self.opaque)),
         )
 
-    def require(self, name: str, importer: str, *, is_guarded: bool) -> bool:
-        """Take note of a module and of what it needs; return whether it can be found."""
+    def require(
+        self, name: str, importer: str, *, is_guarded: bool, is_optional: bool = False
+    ) -> bool:
+        """Take note of a module and of what it needs; return whether it can be found.
+
+        Args:
+            name: Of the module.
+            importer: What imports it.
+            is_guarded: Its absence is nothing to report.
+            is_optional: Nor need a runner have it.
+        """
         if name in self._done:
             return name not in self.missing
         kind = _kind(name)
@@ -165,15 +151,16 @@ class _Collector:
             self.missing[name] = Missing(name, importer)
         if kind in ("missing", "standard"):
             return kind == "standard"
-        self._done.add(name)
         if kind == "installed":
-            self.installed.add(name.partition(".")[0])
-        else:
-            self._take(name)
+            if not is_optional:
+                self.installed.add(name.partition(".")[0])
+            return True
+        self._done.add(name)
+        self._take(name)
         return True
 
-    def follow(self, one: Import, package: str, importer: str) -> None:
-        """Take note of what an import statement names."""
+    def follow(self, one: Import, package: str, importer: str, *, is_run: bool = False) -> None:
+        """Take note of what an import statement names; `is_run`: it has worked here already."""
         base = _absolute(one, package)
         if not base:
             return
@@ -181,7 +168,10 @@ class _Collector:
         parts = base.split(".")
         for count in range(1, len(parts) + 1):
             found = found and self.require(
-                ".".join(parts[:count]), importer, is_guarded=one.is_guarded
+                ".".join(parts[:count]),
+                importer,
+                is_guarded=one.is_guarded or is_run,
+                is_optional=one.is_guarded,
             )
         if found and _kind(base) == "local":
             for name in one.names:
@@ -193,19 +183,20 @@ class _Collector:
         parent = name.rpartition(".")[0]
         if parent:
             self.require(parent, name, is_guarded=True)
-        source = "" if located.origin is None else _read(name, located.origin)
-        if source is None:
+        read = Source("", False) if located.origin is None else read_source(name, located.origin)
+        if read is None:
             self.opaque.add(name)
             return
         is_package = located.search is not None
         self.local[name] = ModuleSource(
             name=name,
-            source=source,
+            source=read.text,
             is_package=is_package,
             origin=located.origin or "",
+            is_edited=read.is_edited,
             is_loaded=name in sys.modules,
         )
-        self._follow_source(name, source, is_package)
+        self._follow_source(name, read.text, is_package)
 
     def _follow_source(self, name: str, source: str, is_package: bool) -> None:
         package = name if is_package else name.rpartition(".")[0]
@@ -214,8 +205,7 @@ class _Collector:
             # What stands at the top level of a loaded module was found when that was imported.
             is_run = one is code and name in sys.modules
             for statement in own_imports(one):
-                guarded = statement._replace(is_guarded=statement.is_guarded or is_run)
-                self.follow(guarded, package, name)
+                self.follow(statement, package, name, is_run=is_run)
 
 
 def _kind(name: str) -> str:
@@ -279,60 +269,9 @@ def _absolute(one: Import, package: str) -> str:
     return ".".join([*above, *([one.module] if one.module else [])]) if package else ""
 
 
-def _read(name: str, origin: str) -> str | None:
-    """Return the source of a module as this process has loaded it.
-
-    A file that was edited and not reloaded since the first capture keeps the source that runs
-    here: what runs there is what runs here.
-    """
-    spec = getattr(sys.modules.get(name), "__spec__", None)
-    known = _SOURCES.get(name)
-    if known is not None and spec is not None and known[0] is spec:
-        return known[1]
-    if not origin.endswith((".py", ".pyw")):
-        return None
-    try:
-        content = Path(origin).read_bytes()
-    except OSError:
-        return None
-    if len(content) > MAX_SOURCE_BYTES:
-        return None
-    source = importlib.util.decode_source(content)
-    if spec is not None:
-        _SOURCES[name] = (spec, source)
-    return source
-
-
-_SOURCES: dict[str, tuple[Any, str]] = {}
-"""Source by module, valid for the spec object of one (re)load."""
-
-
-def _assignments(node: ast.stmt) -> Iterable[tuple[str, Any]]:
-    targets: list[ast.expr] = []
-    value: ast.expr | None = None
-    if isinstance(node, ast.Assign):
-        targets, value = node.targets, node.value
-    elif isinstance(node, ast.AnnAssign | ast.AugAssign):
-        targets = [node.target]
-        value = node.value if isinstance(node, ast.AnnAssign) else None
-    for target in targets:
-        if isinstance(target, ast.Name):
-            yield target.id, _literal(value)
-
-
-def _literal(value: ast.expr | None) -> Any:
-    """Return the value of a literal; the module `ast` itself stands for "not one"."""
-    if value is None:
-        return ast
-    try:
-        return ast.literal_eval(value)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return ast
-
-
 @lru_cache(maxsize=1)
 def _distribution_versions() -> dict[str, str]:
-    versions = {}
+    versions: dict[str, str] = {}
     for folder in sys.path:
         if "site-packages" in folder or "dist-packages" in folder:
             for entry in Path(folder).glob("*.dist-info"):

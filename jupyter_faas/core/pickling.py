@@ -98,18 +98,34 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
 
 
 class TableUnpickler(pickle.Unpickler):
-    """Loads what `ByValuePickler` wrote; classes come from a `ClassTable`."""
+    """Loads what `ByValuePickler` wrote; classes come from a `ClassTable`.
+
+    Args:
+        source: A file of the pickle.
+        table: Resolves classes of notebooks.
+        buffers: Out-of-band buffers.
+        scope: Becomes the globals of the notebook's functions; None: a dict of their own.
+    """
 
     def __init__(
-        self, source: Any, table: ClassTable, buffers: Iterable[Any] | None = None
+        self,
+        source: Any,
+        table: ClassTable,
+        buffers: Iterable[Any] | None = None,
+        scope: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(source, buffers=buffers)
         self._table = table
+        self._scope = scope
 
     def find_class(self, module: str, name: str) -> Any:
         """Return a global; what `core.classdata` defines works on the table of this unpickler."""
         found = super().find_class(module, name)
-        return functools.partial(found, self._table) if module == CLASS_MODULE else found
+        if module == CLASS_MODULE:
+            return functools.partial(found, self._table)
+        if found is functions.make and self._scope is not None:
+            return functools.partial(functions.make_in, self._scope)
+        return found
 
 
 CLASS_MODULE = "jupyter_faas.core.classdata"

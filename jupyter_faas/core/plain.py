@@ -10,10 +10,11 @@ from __future__ import annotations
 import pickle
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from jupyter_faas.core.modules import ModuleSource, parse
+from jupyter_faas.core.modules import ModuleSource
 from jupyter_faas.core.references import nested_codes
+from jupyter_faas.core.source import parse
 
 MAX_BYTES = 64 * 1024
 _ATOMS = frozenset((int, float, str, bool, type(None), bytes, complex))
@@ -22,10 +23,20 @@ _MAX_ITEMS = 20_000
 _MAX_DEPTH = 50
 
 
-def changed_globals(
-    modules: Iterable[ModuleSource], used: frozenset[str]
-) -> dict[str, dict[str, Any]]:
-    """Return module → name → value of what must be set after the modules are imported.
+class ModuleData(NamedTuple):
+    """Plain data of one module.
+
+    Attributes:
+        values: What must be set after the import, by name.
+        names: Every name to watch: whose change would change `values`.
+    """
+
+    values: dict[str, Any]
+    names: tuple[str, ...]
+
+
+def module_data(modules: Iterable[ModuleSource], used: frozenset[str]) -> dict[str, ModuleData]:
+    """Return the plain data of loaded modules, by module.
 
     Args:
         modules: Local modules that travel.
@@ -34,8 +45,8 @@ def changed_globals(
     found = {}
     for source in modules:
         module = sys.modules.get(source.name)
-        if module is not None and (values := _changed(vars(module), source, used)):
-            found[source.name] = values
+        if module is not None:
+            found[source.name] = _data_of(vars(module), source, used)
     return found
 
 
@@ -57,7 +68,7 @@ def is_plain(value: Any) -> bool:
 def set_globals(module_globals: dict[str, Any], values: Mapping[str, Any]) -> None:
     """Set plain data; a container is changed in place, since others may hold it already."""
     for name, value in values.items():
-        now = module_globals.get(name)
+        now: Any = module_globals.get(name)
         if type(now) is type(value) and isinstance(now, dict | set):
             now.clear()
             now.update(value)
@@ -67,16 +78,19 @@ def set_globals(module_globals: dict[str, Any], values: Mapping[str, Any]) -> No
             module_globals[name] = value
 
 
-def _changed(own: dict[str, Any], source: ModuleSource, used: frozenset[str]) -> dict[str, Any]:
+def _data_of(own: dict[str, Any], source: ModuleSource, used: frozenset[str]) -> ModuleData:
     literals = parse(source.source).literals
-    return {
-        name: value
-        for name, value in sorted(own.items())
-        if name in used
-        and not (name.startswith("__") and name.endswith("__"))
-        and not (name in literals and _is_same(value, literals[name]))
-        and is_plain(value)
+    names = [
+        name
+        for name in sorted(used.intersection(own))
+        if not (name.startswith("__") and name.endswith("__")) and is_plain(own[name])
+    ]
+    values = {
+        name: own[name]
+        for name in names
+        if not (name in literals and _is_same(own[name], literals[name]))
     }
+    return ModuleData(values, tuple(names))
 
 
 def _is_same(value: Any, literal: Any) -> bool:

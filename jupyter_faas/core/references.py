@@ -129,6 +129,20 @@ def environment_reads(code: CodeType) -> tuple[tuple[str, bool], ...]:
     return tuple(sorted(found.items()))
 
 
+def is_same_code(one: CodeType, other: CodeType) -> bool:
+    """Return whether two code objects do the same; where they come from does not count."""
+    if one.co_code != other.co_code or one.co_names != other.co_names:
+        return False
+    if len(one.co_consts) != len(other.co_consts):
+        return False
+    return all(
+        is_same_code(a, b)
+        if isinstance(a, CodeType) and isinstance(b, CodeType)
+        else (type(a) is type(b) and a == b)
+        for a, b in zip(one.co_consts, other.co_consts, strict=True)
+    )
+
+
 def stored_attributes(code: CodeType) -> frozenset[str]:
     """Return the attribute names that code assigns to."""
     return frozenset(

@@ -14,6 +14,7 @@ from jupyter_faas.core.model import Value
 
 Level = Literal["ok", "note", "error"]
 
+_LABEL_WIDTH, _TYPE_WIDTH = 19, 17
 _MARKS = {"ok": "", "note": "!", "error": "✕"}
 
 
@@ -69,8 +70,8 @@ class Report(Value, kw_only=True):
     def text(self) -> str:
         """Return the tree as plain text."""
         rows = [(prefix + node.label, node) for prefix, node in _rows(self.nodes, "")]
-        label_width = max((len(label) for label, _ in rows), default=0)
-        type_width = max((len(node.type) for _, node in rows), default=0)
+        label_width = max(_LABEL_WIDTH, *(len(label) for label, _ in rows), 0)
+        type_width = max(_TYPE_WIDTH, *(len(node.type) for _, node in rows), 0)
         lines = [f" {self.title}"]
         for label, node in rows:
             columns = f" {label:<{label_width}}  {node.type:<{type_width}}  {note_text(node)}"

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
 from typing import Any
 
 from jupyter_faas.core.model import Kind
 
 
 def kind_of(target: Any) -> Kind:
-    """Return what calling `target` gives; decorated, partial and bound functions are seen through."""
+    """Return what calling `target` gives; partial and bound functions are seen through."""
     if isinstance(target, type):
         return Kind.CLASS
     function = _innermost(target)
@@ -25,7 +24,7 @@ def kind_of(target: Any) -> Kind:
 
 
 def methods_of(cls: type) -> dict[str, Kind]:
-    """Return the remote methods of a class: public functions, its own and inherited, not `close`."""
+    """Return the remote methods of a class: public functions, inherited ones too, not `close`."""
     found = {}
     for name, attribute in inspect.getmembers(cls, inspect.isroutine):
         if not name.startswith("_") and name != "close" and not _is_builtin(attribute):
@@ -60,7 +59,7 @@ def _described(parameter: inspect.Parameter) -> dict[str, Any]:
     return described
 
 
-def _innermost(target: Any) -> Callable[..., Any]:
+def _innermost(target: Any) -> Any:
     while isinstance(target, functools.partial):
         target = target.func
     if inspect.isroutine(target) or isinstance(target, type):

@@ -17,8 +17,11 @@ from typing import Any
 from jupyter_faas.core.canonical import ATOMS
 from jupyter_faas.core.pickling import DISPATCH
 from jupyter_faas.core.references import global_names, home_module, is_by_value
+from jupyter_faas.core.source import stamp_of
 
 SMALL_BYTES = 64 * 1024
+_PATCHER = "IPython.extensions.deduperreload.deduperreload"
+"""Changes functions of edited modules in place: their files must be looked at then."""
 
 _MISSING: Any = type("Missing", (), {"__repr__": lambda self: "<missing>"})()
 _EMPTY: Any = type("Empty", (), {})()
@@ -39,6 +42,7 @@ class Watch:
         self._contents: list[tuple[Any, bytes]] = []
         self._seen: dict[int, Any] = {}
         self._large: dict[int, Any] = {}
+        self._files: list[tuple[str, tuple[int, int]]] = []
         self._modules: list[tuple[str, ModuleType, Any]] = []
 
     def is_current(self) -> bool:
@@ -57,6 +61,8 @@ class Watch:
                 return False
             if function.__kwdefaults__ is not kwdefaults:
                 return False
+        if self._files and not self._are_files_current():
+            return False
         return self._are_closures_current() and self._are_contents_current()
 
     def _are_closures_current(self) -> bool:
@@ -66,12 +72,18 @@ class Watch:
                 return False
         for cls, count, attributes in self._classes:
             own = vars(cls)
-            if len(own) != count:
+            if len(own) - ("__slotnames__" in own) != count:
                 return False
             for name, value in attributes:
                 if own.get(name, _MISSING) is not value:
                     return False
         return True
+
+    def _are_files_current(self) -> bool:
+        try:
+            return all(stamp_of(path) == stamp for path, stamp in self._files)
+        except OSError:
+            return False
 
     def _are_contents_current(self) -> bool:
         for value, content in self._contents:
@@ -113,6 +125,8 @@ class Watch:
     def add_module(self, module: ModuleType, names: tuple[str, ...]) -> None:
         """Watch whether a local module is reloaded, and the plain data at `names`."""
         self._modules.append((module.__name__, module, module.__spec__))
+        if _PATCHER in sys.modules and module.__file__ is not None:
+            self._files.append((module.__file__, stamp_of(module.__file__)))
         self.add_names(vars(module), names)
 
     def add_names(self, scope: dict[str, Any], names: tuple[str, ...]) -> None:
@@ -147,7 +161,9 @@ class Watch:
         own = dict(vars(cls))
         own.pop("__dict__", None)
         own.pop("__weakref__", None)
-        self._classes.append((cls, len(vars(cls)), tuple(own.items())))
+        own.pop("__slotnames__", None)  # pickle puts it there
+        count = len(vars(cls)) - ("__slotnames__" in vars(cls))
+        self._classes.append((cls, count, tuple(own.items())))
         for value in own.values():
             inner = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
             if isinstance(inner, FunctionType | type | list | dict | set):
@@ -191,11 +207,19 @@ class _ContentPickler(pickle.Pickler):
 
     def reducer_override(self, value: Any) -> Any:
         """Reduce definitions to their id."""
-        if not isinstance(value, FunctionType | type | ModuleType):
+        if isinstance(value, FunctionType | type):
+            if not is_by_value(value):
+                return NotImplemented
+        elif not isinstance(value, ModuleType):
             return NotImplemented
         if self._met is not None:
             self._met(value)
-        return int, (id(value),)
+        return _token, (id(value),)
+
+
+def _token(identity: int) -> int:
+    """Stand for a definition in the content of a value."""
+    return identity
 
 
 def approximate_bytes(value: Any) -> int:
@@ -203,25 +227,29 @@ def approximate_bytes(value: Any) -> int:
     size = getattr(value, "nbytes", None)
     if isinstance(size, int):
         return size
-    usage = getattr(value, "memory_usage", None)
-    if callable(usage):
-        total = usage(deep=False)
-        return int(total if isinstance(total, int) else total.sum())
-    if isinstance(value, str | bytes | bytearray):
-        return len(value)
-    if isinstance(value, list | tuple | set | frozenset | dict) and value:
-        items = list(value.items() if isinstance(value, dict) else value)
-        sample = items[:: max(1, len(items) // 50)]
-        return len(pickle.dumps(sample, 5)) * len(items) // len(sample)
-    return sys.getsizeof(value)
+    try:
+        if isinstance(value, list | tuple | set | frozenset | dict) and value:
+            return _sampled_bytes(list(value.items() if isinstance(value, dict) else value))
+        return int(value.memory_usage(deep=False).sum())
+    except Exception:
+        return sys.getsizeof(value)
+
+
+def _sampled_bytes(items: list[Any]) -> int:
+    sample = items[:: max(1, len(items) // 50)]
+    return len(pickle.dumps(sample, 5)) * len(items) // len(sample)
 
 
 def _content_of(value: Any, met: Callable[[Any], None] | None = None) -> bytes:
-    if type(value) is dict and len(value) < 32 and ATOMS.issuperset(map(type, value.values())):
-        return repr(value).encode("utf-8", "surrogatepass")
+    if type(value) is dict and len(value) < 32 and _is_flat(value):
+        return repr(value).encode("utf-8", "surrogatepass")  # three times as fast
     sink = _Limited()
     _ContentPickler(sink, met).dump(value)
     return b"".join(sink.chunks)
+
+
+def _is_flat(value: dict[Any, Any]) -> bool:
+    return ATOMS.issuperset(map(type, value.values())) and ATOMS.issuperset(map(type, value))
 
 
 def _content(cell: CellType) -> Any:

@@ -71,20 +71,39 @@ def encode_result(value: Any) -> bytes:
     Raises:
         ResultNotJson: Something in it has no JSON form; names the path to it.
     """
-    return msgspec.json.encode(_plain(value, "result", 0))
+    try:
+        return msgspec.json.encode(value, enc_hook=_hook)
+    except (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError):
+        # Slower, but it knows some more types, and the path to what has no form.
+        return msgspec.json.encode(_plain(value, "result", 0))
+
+
+def _hook(value: Any) -> Any:
+    library = _of_library(value)
+    if library is not None:
+        return library(value)
+    if isinstance(value, PurePath):
+        return str(value)
+    return _refuse(value)
 
 
 def _raw_parameter(signature: inspect.Signature | None) -> inspect.Parameter | None:
     if signature is None or len(signature.parameters) != 1:
         return None
     (parameter,) = signature.parameters.values()
-    is_bytes = parameter.annotation in (bytes, "bytes", bytearray, "bytearray")
+    is_bytes = _annotation(parameter) in (bytes, "bytes", bytearray, "bytearray")
     is_single = parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     return parameter if is_bytes and is_single else None
 
 
+def _annotation(parameter: inspect.Parameter) -> Any:
+    """Return an annotation; a quoted one under `from __future__ import annotations` unquoted."""
+    found = parameter.annotation
+    return found.strip("'\"") if isinstance(found, str) else found
+
+
 def _as_bytes(parameter: inspect.Parameter, body: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    value = bytearray(body) if parameter.annotation in (bytearray, "bytearray") else body
+    value = bytearray(body) if _annotation(parameter) in (bytearray, "bytearray") else body
     if parameter.kind is parameter.KEYWORD_ONLY:
         return (), {parameter.name: value}
     return (value,), {}
@@ -143,11 +162,7 @@ def _special(value: Any, path: str, depth: int) -> Any:
     if isinstance(value, enum.Enum):
         return _plain(value.value, path, depth + 1)
     if hasattr(type(value), "__dataclass_fields__"):
-        return {
-            name: _plain(getattr(value, name), f"{path}.{name}", depth + 1)
-            for name in type(value).__dataclass_fields__
-            if hasattr(value, name)
-        }
+        return _fields(value, path, depth)
     library = _of_library(value)
     if library is not None:
         return _plain(library(value), path, depth + 1)
@@ -164,6 +179,14 @@ def _special(value: Any, path: str, depth: int) -> Any:
         ) from None
 
 
+def _fields(value: Any, path: str, depth: int) -> dict[str, Any]:
+    return {
+        name: _plain(getattr(value, name), f"{path}.{name}", depth + 1)
+        for name in type(value).__dataclass_fields__
+        if hasattr(value, name)
+    }
+
+
 def _base_value(value: str | bool | int | float) -> Any:
     for base in (str, int, float):
         if isinstance(value, base):
@@ -177,7 +200,7 @@ def _refuse(value: Any) -> Any:
 
 def _key(key: Any, path: str) -> str:
     if type(key) is str:
-        return key  # type: ignore[no-any-return]
+        return key
     plain = _plain(key, f"a key of {path}", 0)
     if isinstance(plain, str):
         return plain
@@ -188,24 +211,31 @@ def _key(key: Any, path: str) -> str:
 
 def _of_library(value: Any) -> Callable[[Any], Any] | None:
     """Return what makes plain values of a numpy or pandas object."""
-    numpy, pandas = sys.modules.get("numpy"), sys.modules.get("pandas")
-    if pandas is not None:
-        if isinstance(value, pandas.DataFrame):
-            return _records
-        if isinstance(value, pandas.Series | pandas.Index):
-            return _values
-        if value is pandas.NaT or value is pandas.NA:
-            return _none
-        if isinstance(value, pandas.Timestamp | pandas.Timedelta):
-            return _isoformat
-    if numpy is not None:
-        if isinstance(value, numpy.datetime64 | numpy.timedelta64):
-            return _numpy_time
-        if isinstance(value, numpy.ndarray):
-            return _array
-        if isinstance(value, numpy.generic):
-            return _scalar
-    return None
+    found = None
+    if "pandas" in sys.modules:
+        found = _of_pandas(value, sys.modules["pandas"])
+    if found is None and "numpy" in sys.modules:
+        found = _of_numpy(value, sys.modules["numpy"])
+    return found
+
+
+def _of_pandas(value: Any, pandas: Any) -> Callable[[Any], Any] | None:
+    if isinstance(value, pandas.DataFrame):
+        return _records
+    if isinstance(value, pandas.Series | pandas.Index):
+        return _values
+    if value is pandas.NaT or value is pandas.NA:
+        return _none
+    is_time = isinstance(value, pandas.Timestamp | pandas.Timedelta)
+    return _isoformat if is_time else None
+
+
+def _of_numpy(value: Any, numpy: Any) -> Callable[[Any], Any] | None:
+    if isinstance(value, numpy.datetime64 | numpy.timedelta64):
+        return _numpy_time
+    if isinstance(value, numpy.ndarray):
+        return _array
+    return _scalar if isinstance(value, numpy.generic) else None
 
 
 def _records(frame: Any) -> list[dict[str, Any]]:

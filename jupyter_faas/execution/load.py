@@ -7,13 +7,11 @@ traceback.
 
 from __future__ import annotations
 
-import functools
 import importlib
-import inspect
 import pickle
 import sys
 from collections.abc import Callable
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any
 
 from jupyter_faas.core.classes import ClassTable
@@ -26,6 +24,7 @@ from jupyter_faas.core.sections import Buffer
 from jupyter_faas.core.specialisation import Specialisation
 from jupyter_faas.execution.modules import ShippedModules, remember_lines
 
+_FRESH_NAMES = frozenset(vars(ModuleType("fresh")))
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -83,16 +82,15 @@ class Loaded:
             self._modules.close()
 
 
-def load(
-    blob: Buffer, specialisation: Specialisation | None = None, *, main: ModuleType | None = None
-) -> Loaded:
+def load(blob: Buffer, specialisation: Specialisation | None = None) -> Loaded:
     """Unpickle a package and make it callable; a class is instantiated once.
+
+    The notebook's functions get `__main__` as their globals if that is still empty, as it is in a
+    worker: then user code can pickle its classes and functions by name (multiprocessing does).
 
     Args:
         blob: The package, digest checked. It must stay unchanged: captured arrays lie in it.
-        specialisation: What the runner was told to become; only named in errors.
-        main: Gets what the notebook's functions see as their globals, so that user code can pickle
-            classes and functions by name (multiprocessing does).
+        specialisation: What the runner was told to become.
 
     Raises:
         EnvironmentMismatch: The package was made by another Python minor version.
@@ -105,23 +103,34 @@ def load(
     classes = ClassTable(None)
     modules = ShippedModules(manifest.sources, pickle.loads(plain))  # noqa: S301
     modules.open()
+    scope = _notebook_scope()
+    modules.mark(scope)
     try:
-        target = _entry(manifest, entry, buffers, classes)
-        if main is not None:
-            _publish(target, main)
+        target = _entry(manifest, entry, buffers, classes, scope)
         return Loaded(manifest, target, classes, modules)
     except BaseException:
         modules.close()
         raise
 
 
+def _notebook_scope() -> dict[str, Any]:
+    main = sys.modules.get("__main__")
+    is_empty = main is not None and _FRESH_NAMES.issuperset(vars(main))
+    return vars(main) if main is not None and is_empty else {"__name__": "__main__"}
+
+
 def _entry(
-    manifest: Manifest, entry: memoryview, buffers: list[memoryview], classes: ClassTable
+    manifest: Manifest,
+    entry: memoryview,
+    buffers: list[memoryview],
+    classes: ClassTable,
+    scope: dict[str, Any],
 ) -> Any:
     if buffers and buffers[0].readonly:
         buffers = [memoryview(bytearray(buffer)) for buffer in buffers]
-    unpickled = TableUnpickler(reader(entry), classes, buffers).load()
+    unpickled = TableUnpickler(reader(entry), classes, buffers, scope).load()
     if manifest.module is None:
+        _publish(unpickled, scope)
         return unpickled
     found = lookup(importlib.import_module(manifest.module), manifest.qualname)
     if hasattr(type(found), "__faas_handle__"):
@@ -129,19 +138,8 @@ def _entry(
     return found
 
 
-def _publish(target: Any, main: ModuleType) -> None:
-    function = target
-    while isinstance(function, functools.partial):
-        function = function.func
-    function = inspect.unwrap(function) if callable(function) else function
-    scopes = [getattr(function, "__globals__", {})]
-    if isinstance(target, type):
-        members = (getattr(value, "__func__", value) for value in vars(target).values())
-        scopes = [m.__globals__ for m in members if isinstance(m, FunctionType)]
-    for scope in scopes:
-        if scope.get("__name__") == "__main__":
-            vars(main).update(
-                (name, value) for name, value in scope.items() if not name.startswith("__")
-            )
-    if getattr(target, "__module__", None) == "__main__":
-        setattr(main, getattr(target, "__name__", "entry"), target)
+def _publish(target: Any, scope: dict[str, Any]) -> None:
+    """Give the entry its name among the globals, unless something else has it."""
+    name = getattr(target, "__qualname__", "")
+    if getattr(target, "__module__", None) == "__main__" and name.isidentifier():
+        scope.setdefault(name, target)

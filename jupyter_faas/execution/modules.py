@@ -19,10 +19,12 @@ from typing import Any
 
 from jupyter_faas.core.modules import ModuleSource
 from jupyter_faas.core.plain import set_globals
+from jupyter_faas.execution import separation
+from jupyter_faas.execution.separation import take_names
 
 
 class ShippedModules(importlib.abc.MetaPathFinder):
-    """The modules of one package; installed by `open`, taken out by `close`.
+    """The modules of one package; put in by `open`, taken out by `close`.
 
     Args:
         sources: In the order in which the notebook has imported them.
@@ -34,7 +36,9 @@ class ShippedModules(importlib.abc.MetaPathFinder):
     ) -> None:
         self._sources = {source.name: source for source in sources}
         self._plain = plain
-        self._replaced: dict[str, ModuleType] = {}
+        self.tops = frozenset(name.partition(".")[0] for name in self._sources)
+        self.is_in = False
+        self._own: dict[str, ModuleType] = {}
 
     def open(self) -> None:
         """Import what the notebook had imported, with the plain data it had.
@@ -44,9 +48,7 @@ class ShippedModules(importlib.abc.MetaPathFinder):
         """
         if not self._sources:
             return
-        self._take_names()
-        sys.meta_path.insert(0, self)
-        importlib.invalidate_caches()
+        separation.opened(self)
         try:
             for name, source in self._sources.items():
                 if source.is_loaded:
@@ -58,14 +60,26 @@ class ShippedModules(importlib.abc.MetaPathFinder):
             set_globals(vars(sys.modules[name]), values)
 
     def close(self) -> None:
-        """Put things back: names that were taken get their former modules."""
-        if self not in sys.meta_path:
-            return
+        """Take the modules out; names that were taken get their former modules."""
+        if self._sources:
+            separation.closed(self)
+
+    def put_in(self) -> None:
+        """Make this package's modules the ones that are imported."""
+        sys.modules.update(self._own)
+        sys.meta_path.insert(0, self)
+        self.is_in = True
+
+    def take_out(self) -> None:
+        """Leave the names to others."""
+        self._own = take_names(self.tops)
         sys.meta_path.remove(self)
-        for name in self._names():
-            sys.modules.pop(name, None)
-        sys.modules.update(self._replaced)
-        self._replaced = {}
+        self.is_in = False
+
+    def mark(self, scope: dict[str, Any]) -> None:
+        """Make imports by code with these globals find this package's modules."""
+        if self._sources:
+            scope[separation.OWNER] = self
 
     def find_spec(
         self,
@@ -80,7 +94,7 @@ class ShippedModules(importlib.abc.MetaPathFinder):
             return None
         spec = importlib.machinery.ModuleSpec(
             fullname,
-            ShippedLoader(source),
+            ShippedLoader(source, self),
             origin=source.origin or None,
             is_package=source.is_package,
         )
@@ -90,33 +104,26 @@ class ShippedModules(importlib.abc.MetaPathFinder):
             spec.submodule_search_locations = [os.path.dirname(source.origin)]
         return spec
 
-    def _take_names(self) -> None:
-        for name in self._names():
-            self._replaced[name] = sys.modules.pop(name)
-
-    def _names(self) -> list[str]:
-        """Return the loaded modules that belong to shipped ones, submodules included."""
-        tops = {name.partition(".")[0] for name in self._sources}
-        return [name for name in list(sys.modules) if name.partition(".")[0] in tops]
-
 
 class ShippedLoader(importlib.abc.InspectLoader):
     """Executes shipped source; tracebacks show its lines."""
 
-    def __init__(self, source: ModuleSource) -> None:
+    def __init__(self, source: ModuleSource, owner: ShippedModules) -> None:
         self._source = source
+        self._owner = owner
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
         """Leave it to the import system."""
 
     def exec_module(self, module: ModuleType) -> None:
         """Run the source in the module's globals."""
+        self._owner.mark(vars(module))
         remember_lines(self._file, self._source.source)
         exec(self.get_code(module.__name__), vars(module))  # noqa: S102 - what importing is
 
     def get_code(self, fullname: str) -> CodeType:
         """Return the compiled source."""
-        return self.source_to_code(self._source.source, self._file)  # type: ignore[no-any-return]
+        return self.source_to_code(self._source.source, self._file)
 
     def get_source(self, fullname: str) -> str:
         """Return the source as it was shipped."""

@@ -18,7 +18,7 @@ def elsewhere() -> Iterator[Elsewhere]:
     process.close()
 
 
-@pytest.fixture()
+@pytest.fixture
 def main(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], types.SimpleNamespace]:
     """Run cells in this process's `__main__`, which is a notebook's for the time of the test."""
     module = types.ModuleType("__main__")
@@ -27,7 +27,7 @@ def main(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], types.SimpleNamespa
     def run(source: str, **given: Any) -> Any:
         vars(module).update(given)
         scope = vars(module)
-        exec(compile(source, "/tmp/ipykernel_5/1.py", "exec"), scope)
+        exec(compile(source, "/tmp/ipykernel_5/1.py", "exec", dont_inherit=True), scope)
         return module
 
     return run

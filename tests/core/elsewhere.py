@@ -80,13 +80,15 @@ class Elsewhere:
 
     def close(self) -> None:
         """End the process."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.stdout.close()
         self._process.wait(10)
 
     def _ask(self, kind: bytes, parts: Sequence[Any]) -> Any:
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         body = b"".join(parts)
         self._process.stdin.write(struct.pack("<cQ", kind, len(body)) + body)
         self._process.stdin.flush()

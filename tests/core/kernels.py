@@ -1,4 +1,4 @@
-"""Notebooks for tests: cells run in the `__main__` of fresh interpreters, as ipykernel names them."""
+"""Notebooks for tests: cells run in the `__main__` of fresh interpreters, named like in Jupyter."""
 
 from __future__ import annotations
 
@@ -64,5 +64,5 @@ def notebook(
 ) -> dict[str, Any]:
     """Run a cell here, in a namespace that looks like a notebook's; return the namespace."""
     scope: dict[str, Any] = {"__name__": "__main__", **given}
-    exec(compile(textwrap.dedent(source), filename, "exec"), scope)
+    exec(compile(textwrap.dedent(source), filename, "exec", dont_inherit=True), scope)
     return scope

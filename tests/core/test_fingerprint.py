@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_faas.core.capture import capture
 from jupyter_faas.core.canonical import digest_of
+from jupyter_faas.core.capture import capture
 from jupyter_faas.core.model import Place, Resources
 from tests.core.kernels import in_kernel, notebook
 
@@ -92,10 +92,22 @@ def nested():
     return Inner
 """
 NAMES = (
-    "plain sets arrays frames classes inherit recurse even logs waits yields partial anonymous "
-    "typed nested step Point Square Colour fib"
-).split()
-IDS = "{n: capture(globals()[n]).id for n in %r}" % (NAMES,)
+    *(
+        "plain",
+        "sets",
+        "arrays",
+        "frames",
+        "classes",
+        "inherit",
+        "recurse",
+        "even",
+        "logs",
+        "waits",
+    ),
+    *("yields", "partial", "anonymous", "typed", "nested", "step", "Point", "Square", "Colour"),
+    "fib",
+)
+IDS = f"{{n: capture(globals()[n]).id for n in {NAMES}}}"
 IMPORT = "from jupyter_faas.core.capture import capture"
 
 
