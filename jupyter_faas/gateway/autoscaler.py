@@ -8,8 +8,8 @@ cost a tick nothing. Every decision that changes a count is published with its r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Generic, NamedTuple, Protocol
 
 from jupyter_faas.core.model import ReplicaState, RevisionState
 from jupyter_faas.core.scaling import (
@@ -21,48 +21,12 @@ from jupyter_faas.core.scaling import (
     desired_replicas,
     start_delay_s,
 )
-from jupyter_faas.gateway.entries import FunctionEntry, RevisionEntry
+from jupyter_faas.gateway.capacity import Capacity, Fleet, FleetReplica, R, is_at_rest
+from jupyter_faas.gateway.entries import RevisionEntry
 from jupyter_faas.gateway.registry import RegistryChange
 
 TICK_S = 1.0
 _FINEST_TICK_S = 0.1
-_COUNTED = frozenset({ReplicaState.STARTING, ReplicaState.READY, ReplicaState.BUSY})
-
-
-class FleetReplica(Protocol):
-    """What the autoscaler reads of a replica."""
-
-    @property
-    def id(self) -> str:
-        """Unique name."""
-
-    @property
-    def state(self) -> ReplicaState:
-        """What it is doing."""
-
-    @property
-    def in_flight(self) -> int:
-        """Invocations that hold a lease of it."""
-
-    @property
-    def last_used_s(self) -> float:
-        """Monotonic seconds of its last lease, or of its start."""
-
-
-R = TypeVar("R", bound=FleetReplica)
-
-
-class Fleet(Protocol[R]):
-    """Starts and ends replicas for the autoscaler."""
-
-    def replicas(self, entry: RevisionEntry) -> Sequence[R]:
-        """Return every replica of a revision, also draining ones."""
-
-    def start(self, entry: RevisionEntry, count: int) -> object:
-        """Begin to start `count` replicas; they are among `replicas` at once, as starting."""
-
-    def stop(self, replica: R) -> None:
-        """Drain a replica and end it; it does not count from now on."""
 
 
 class Loads(Protocol):
@@ -116,7 +80,7 @@ class Autoscaler(Generic[R]):
     ) -> None:
         self._fleet = fleet
         self._loads = loads
-        self._max_replicas = max_replicas
+        self._capacity = Capacity(fleet, max_replicas)
         self._clock = clock
         self._wall_clock = wall_clock
         self._publish = publish
@@ -153,7 +117,7 @@ class Autoscaler(Generic[R]):
         if about is not None and change.kind == "removed":
             self._look_again(about)
         if change.kind == "live":
-            asleep = (one for one in change.function.live() if not self._counted(one))
+            asleep = (one for one in change.function.live() if not self._capacity.counted(one))
             self._wanted_first.update(one.key for one in asleep)
         for entry in change.function.revisions.values():
             self._look_again(entry)
@@ -179,15 +143,17 @@ class Autoscaler(Generic[R]):
 
     def room(self) -> int:
         """Return how many replicas may still be started, all functions together."""
-        return self._max_replicas - sum(len(self._counted(one)) for one in self._active.values())
+        return self._capacity.room(self._active.values())
 
     def can_grow(self, entry: RevisionEntry) -> bool:
         """Return whether a revision may get more replicas than it has ready."""
-        counted = self._counted(entry)
+        counted = self._capacity.counted(entry)
         if any(one.state is ReplicaState.STARTING for one in counted):
             return True
         spec = self._spec(entry)
-        return len(counted) < spec.max_containers and (self.room() > 0 or self._can_reclaim(entry))
+        return len(counted) < spec.max_containers and (
+            self.room() > 0 or self._capacity.has_idle(self._active.values(), entry)
+        )
 
     def close(self) -> None:
         """Decide nothing any more."""
@@ -230,7 +196,7 @@ class Autoscaler(Generic[R]):
     def _look_at(self, entry: RevisionEntry, now_s: float) -> None:
         """Bring one revision to the count it should have, as far as there is room."""
         self._active[entry.key] = entry
-        counted = self._counted(entry)
+        counted = self._capacity.counted(entry)
         decision = self._decide(entry, counted, now_s)
         missing = decision.count - len(counted)
         if missing > 0:
@@ -271,7 +237,9 @@ class Autoscaler(Generic[R]):
             scaling, entry.revision.spec.max_inputs, is_retired=is_retired
         )._replace(longest_stable_s=self._windows.stable_s, longest_panic_s=self._windows.panic_s)
         if len(entry.function.traffic.numbers) > 1 and entry.is_live:
-            others = sum(len(self._counted(o)) for o in entry.function.live() if o is not entry)
+            others = sum(
+                len(self._capacity.counted(o)) for o in entry.function.live() if o is not entry
+            )
             room = max(1, spec.max_containers - others)
             weights = entry.function.function.traffic
             is_main = weights[entry.number] == max(weights.values())
@@ -303,30 +271,13 @@ class Autoscaler(Generic[R]):
 
     def _reclaim(self, wanting: RevisionEntry, count: int) -> int:
         """Stop idle replicas of others, least recently used first, that are above their floor."""
-        found = sorted(self._reclaimable(wanting), key=lambda pair: pair[1].last_used_s)[:count]
+        found = self._capacity.idle(self._active.values(), wanting)[:count]
         for entry, replica in found:
-            before = len(self._counted(entry))
+            before = len(self._capacity.counted(entry))
             self._fleet.stop(replica)
             why = f"idle, and `{wanting.function.name}` waits for room"
             self._note(entry, before, before - 1, why)
         return len(found)
-
-    def _can_reclaim(self, wanting: RevisionEntry) -> bool:
-        return next(self._reclaimable(wanting), None) is not None
-
-    def _reclaimable(self, wanting: RevisionEntry) -> Iterator[tuple[RevisionEntry, R]]:
-        for entry in tuple(self._active.values()):
-            if entry is wanting or entry.is_pending or not _is_at_rest(entry):
-                continue
-            counted = self._counted(entry)
-            idle = [one for one in counted if one.state is ReplicaState.READY and not one.in_flight]
-            floor = entry.function.function.settings.scaling.min_containers * entry.is_live
-            idle.sort(key=lambda one: one.last_used_s)
-            yield from ((entry, one) for one in idle[: max(0, len(counted) - floor)])
-
-    def _counted(self, entry: RevisionEntry) -> list[R]:
-        """Return the replicas that are starting or serve."""
-        return [one for one in self._fleet.replicas(entry) if one.state in _COUNTED]
 
     def _note(self, entry: RevisionEntry, before: int, after: int, reason: str) -> None:
         sentence = Decision(after, reason).sentence(before)
@@ -336,7 +287,7 @@ class Autoscaler(Generic[R]):
 
     def _sleep_if_done(self, entry: RevisionEntry) -> None:
         """Look no more at a revision without replicas or work, until it is poked."""
-        if self._fleet.replicas(entry) or not _is_at_rest(entry):
+        if self._fleet.replicas(entry) or not is_at_rest(entry):
             return
         self._active.pop(entry.key, None)
         self._full.discard(entry.key)
@@ -347,11 +298,6 @@ class Autoscaler(Generic[R]):
             self._last.pop(entry.key, None)
 
 
-def _is_at_rest(entry: RevisionEntry) -> bool:
-    pool = entry.pool
-    return pool is None or not (pool.running or pool.queued)
-
-
 def _uses(replicas: Sequence[FleetReplica]) -> list[ReplicaUse]:
     return [
         ReplicaUse(one.id, one.in_flight, one.last_used_s, one.state is ReplicaState.STARTING)
@@ -359,4 +305,4 @@ def _uses(replicas: Sequence[FleetReplica]) -> list[ReplicaUse]:
     ]
 
 
-__all__ = ["Autoscaler", "Fleet", "FleetReplica", "FunctionEntry", "Loads", "Scaled", "Windows"]
+__all__ = ["Autoscaler", "Loads", "Scaled", "Windows"]

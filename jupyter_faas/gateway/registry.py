@@ -35,6 +35,7 @@ from jupyter_faas.gateway.entries import FunctionEntry, RevisionEntry, table_of
 from jupyter_faas.gateway.interning import Interner
 from jupyter_faas.gateway.locks import KeyedLocks
 from jupyter_faas.gateway.store.base import Change, Store
+from jupyter_faas.gateway.waits import RevisionWaits
 
 __all__ = ["FunctionEntry", "Registry", "RegistryChange", "RevisionEntry"]
 
@@ -79,7 +80,7 @@ class Registry:
         self._locks = KeyedLocks()
         self._interner = Interner()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        self._waits = RevisionWaits()
 
     async def load(self) -> None:
         """Take everything from the store; called once, before the gateway listens."""
@@ -223,7 +224,7 @@ class Registry:
             entry.is_deleted = True
             self._tell("deleted", entry)
             for revision in entry.revisions.values():
-                self._wake(revision)
+                self._waits.wake(revision)
 
         await self._exclusively(namespace, name, change)
 
@@ -249,19 +250,7 @@ class Registry:
         Raises:
             RevisionNotFound: It was removed meanwhile.
         """
-        if entry.is_pending and not entry.is_removed and timeout_s > 0:
-            future = asyncio.get_running_loop().create_future()
-            waiting = self._waiting.setdefault(entry.key, [])
-            waiting.append(future)
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await future
-            except TimeoutError:
-                pass
-            finally:
-                waiting.remove(future)
-                if not waiting:
-                    self._waiting.pop(entry.key, None)
+        await self._waits.wait(entry, timeout_s)
         if entry.is_removed:
             raise RevisionNotFound(
                 f"Revision {entry.number} of `{entry.function.name}` has been removed."
@@ -325,7 +314,7 @@ class Registry:
             )
             is_moved = function.traffic != entry.function.function.traffic
             await self._save(entry.function, Change(namespace, name, function, (revision,)))
-            self._wake(entry)
+            self._waits.wake(entry)
             if state is RevisionState.FAILED:
                 self._tell("failed", entry.function, entry)
             if is_moved or state is RevisionState.READY:
@@ -376,11 +365,6 @@ class Registry:
             except Exception:
                 # The change is durable; a defect in one subscriber must not undo the others.
                 _log.exception("a subscriber failed on %s of %s", kind, function)
-
-    def _wake(self, entry: RevisionEntry) -> None:
-        for future in self._waiting.get(entry.key, ()):
-            if not future.done():
-                future.set_result(None)
 
     def _not_found(self, namespace: str, name: str) -> str:
         names = [known for space, known in self._functions if space == namespace]

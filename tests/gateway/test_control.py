@@ -169,6 +169,8 @@ async def test_rollback_traffic_and_scaling_take_effect_at_once(control: Control
     scaled = await control.json("PATCH", "/v1/functions/f/scaling", {"minContainers": 1})
     assert (scaled["minContainers"], scaled["maxContainers"]) == (1, 10)
     assert scaled["settings"]["scaling"]["minContainers"] == 1
+    fleet = control.bench.service.fleet
+    await until(lambda: all(one.is_idle for one in fleet.all()), "what was asked for is there")
 
 
 @pytest.mark.parametrize(

@@ -221,7 +221,7 @@ async def test_waiting_ends_when_the_revision_is_ready_failed_or_gone(registry: 
     await registry.delete("default", "f")
     with pytest.raises(RevisionNotFound):
         await waiting
-    assert registry._waiting == {}
+    assert len(registry._waits) == 0
 
 
 async def test_news_about_a_removed_or_settled_revision_changes_nothing(
