@@ -44,6 +44,7 @@ def state(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with state_dir() as path:
         monkeypatch.setenv("FAAS_STATE_DIR", str(path))
         monkeypatch.setenv("FAAS_CONFIG", str(path / "faas.toml"))
+        monkeypatch.setenv("FAAS_PRELOAD", "none")
         yield path
 
 
@@ -300,9 +301,13 @@ def running() -> Iterator[Path]:
 
 def command(*argv: str, state: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run a command as a person would."""
+    return program([sys.executable, "-m", "jupyter_faas", *argv], environ_of(state), stdin)
+
+
+def environ_of(state: Path) -> dict[str, str]:
     environ = {name: text for name, text in os.environ.items() if not name.startswith("FAAS_")}
-    environ |= {"FAAS_STATE_DIR": str(state), "FAAS_CONFIG": str(state / "faas.toml")}
-    return program([sys.executable, "-m", "jupyter_faas", *argv], environ, stdin)
+    settings = {"STATE_DIR": str(state), "CONFIG": str(state / "faas.toml"), "PRELOAD": "none"}
+    return environ | {f"FAAS_{name}": text for name, text in settings.items()}
 
 
 def program(
@@ -361,6 +366,24 @@ class TestWithARealGateway:
         gone = command("status", "greet", state=running)
         assert gone.returncode == 1
         assert "greet" in gone.stderr
+
+    def test_interrupting_a_call_ends_the_code_and_is_130(self, running, tmp_path):
+        source = tmp_path / "endless.py"
+        source.write_text(
+            "import time\ndef endless():\n    print('running', flush=True)\n"
+            "    try:\n        time.sleep(60)\n    finally:\n        print('ended', flush=True)\n"
+        )
+        assert command("deploy", str(source), state=running).returncode == 0
+        call = subprocess.Popen(
+            [sys.executable, "-m", "jupyter_faas", "invoke", "endless"],
+            env=environ_of(running),
+            stderr=subprocess.PIPE,
+        )
+        wait_until(lambda: "running" in command("logs", "endless", state=running).stdout, 20.0)
+        call.send_signal(signal.SIGINT)
+        assert call.communicate(timeout=20)[1].strip() == b"", "no traceback"
+        assert call.returncode == 130
+        wait_until(lambda: "ended" in command("logs", "endless", state=running).stdout, 20.0)
 
     def test_an_error_of_the_function_is_1_and_its_text(self, running, tmp_path):
         source = tmp_path / "broken.py"

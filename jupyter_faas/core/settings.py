@@ -72,7 +72,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 1
     preload: Annotated[
         tuple[str, ...],
-        _says("Modules each replica is born with, if they are installed; comma-separated."),
+        _says("Modules each replica is born with, if installed; comma-separated, or `none`."),
     ] = ("numpy", "pandas")
     drain_grace_s: Annotated[
         float, _says("A replica that stops may finish its calls for so long.", ge=0)
@@ -229,7 +229,8 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
 def _convert(label: str, name: str, value: object) -> Any:
     kind = _TYPES[name]
     if isinstance(value, str) and name == "preload":
-        value = [part for part in value.replace(" ", "").split(",") if part]
+        # An empty variable means unset, so "nothing" needs a word.
+        value = [part for part in value.replace(" ", "").split(",") if part not in ("", "none")]
     try:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:

@@ -69,6 +69,7 @@ def test_lists_and_the_home_directory_are_understood():
     settings, _ = Settings.load(HOME | {"FAAS_PRELOAD": "numpy, scipy", "FAAS_STATE_DIR": "~/f/"})
     assert settings.preload == ("numpy", "scipy")
     assert settings.state_dir == "/home/ada/f"
+    assert Settings.load(HOME | {"FAAS_PRELOAD": "none"})[0].preload == ()
 
 
 def test_no_token_is_ever_shown():
