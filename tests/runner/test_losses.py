@@ -14,10 +14,6 @@ from tests.runner.harness import Replica, Zygote
 from tests.support import descendants, is_alive, wait_until
 
 
-def mark(path: str, text: str) -> None:
-    Path(path).write_text(text)
-
-
 def test_a_worker_that_exits_is_told_and_replaced(replica: Replica) -> None:
     def leave(code):
         import os
@@ -85,7 +81,7 @@ def test_an_idempotent_call_is_run_again(replica: Replica) -> None:
         import os
 
         if not os.path.exists(path):
-            mark(path, "")
+            Path(path).write_text("")
             os._exit(1)
         return "second"
 
@@ -214,7 +210,7 @@ def test_zygote_and_front_killed_together_leave_nothing(own_zygote: Zygote) -> N
     def spin(path):
         import re
 
-        mark(path, "")
+        Path(path).write_text("")
         re.match("(a+)+$", "a" * 64 + "b")  # holds the GIL for ages
 
     replica = own_zygote.replica()
@@ -252,7 +248,7 @@ def test_a_worker_that_cannot_be_loaded_again_ends_the_replica(own_zygote: Zygot
             path = "/tmp/once-" + str(os.getppid())
             if os.path.exists(path):
                 os._exit(4)
-            mark(path, "")
+            Path(path).write_text("")
 
         def die(self):
             import os
