@@ -148,8 +148,6 @@ class ConcurrencyWindow:
             high_s, high = now_s, area
         else:
             high_s, high = low_s + self._bucket_s, self._edge_area(index + 1)
-        if high_s <= low_s:
-            return low
         share = max(0.0, (then_s - low_s) / (high_s - low_s))
         return low + (high - low) * share
 

@@ -42,10 +42,10 @@ class Housekeeper:
 
     async def close(self) -> None:
         """Stop, after a round that is under way."""
-        if self._timer is not None:
-            self._timer.cancel()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
+        if self._timer is not None:
+            self._timer.cancel()
 
     async def clean(self) -> int:
         """Remove what nothing refers to now; return how many files are gone."""

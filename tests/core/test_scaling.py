@@ -231,6 +231,12 @@ def test_the_mean_is_exact_on_whole_buckets() -> None:
     assert window.mean(1e6, 60.0) == pytest.approx(2.0)
 
 
+def test_the_mean_of_less_than_a_bucket_is_that_of_the_newest() -> None:
+    window = ConcurrencyWindow(0.0, bucket_s=1.0)
+    window.record(5.0, 8)
+    assert window.mean(5.5, 0.5) == pytest.approx(8.0)
+
+
 def test_the_peak_is_forgotten_after_its_window() -> None:
     window = ConcurrencyWindow(0.0, bucket_s=1.0)
     window.record(0.2, 9)

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from jupyter_faas.core.errors import BadRequest, PayloadTooLarge, ProviderError
+from jupyter_faas.core.model import Code, DeployRequest, RevisionSpec
 from jupyter_faas.gateway.blobs import Blobs
+from jupyter_faas.gateway.retention import Housekeeper
+from tests.gateway.conftest import Bench, until
 
 
 async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
@@ -96,3 +99,35 @@ async def test_a_disk_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     root.write_text("no directory")
     with pytest.raises(ProviderError, match="cannot be stored"):
         await Blobs(root).put(digest(b"x"), chunks(b"x"))
+
+
+async def test_the_housekeeper_spares_what_revisions_name(bench: Bench) -> None:
+    service = bench.service
+    for part in (b"named", b"unnamed"):
+        await service.blobs.put(digest(part), chunks(part))
+        os.utime(service.blobs.path(digest(part)), (1.0, 1.0))
+    spec = RevisionSpec(code=Code(digest=digest(b"named"), size_bytes=5, entry="f", python="3.11"))
+    await service.registry.deploy("default", "f", DeployRequest(id="a", revision=spec))
+    housekeeper = Housekeeper(service.blobs, service.registry, time.time)
+    assert housekeeper.referenced() == {digest(b"named")}
+    housekeeper.start()
+    housekeeper._begin()
+    await housekeeper.close()
+    assert service.blobs.size_bytes(digest(b"unnamed")) is None
+    assert service.blobs.size_bytes(digest(b"named")) == 5
+    entry = service.registry.get("default", "f").latest
+    await until(lambda: not entry.is_pending, "the replica is there")
+
+
+async def test_a_failing_round_is_logged_and_another_follows(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def full(*_: object) -> int:
+        raise ProviderError("A package cannot be stored: no.")
+
+    monkeypatch.setattr(bench.service.blobs, "collect", full)
+    housekeeper = Housekeeper(bench.service.blobs, bench.service.registry, time.time)
+    housekeeper._begin()
+    await housekeeper.close()
+    assert "cleaned up" in caplog.text
+    assert housekeeper._timer is not None
