@@ -1,0 +1,167 @@
+"""Where user code finds itself: directory, path, variables, memory, randomness, preloading."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+from jupyter_faas.core.model import Place
+from tests.runner.harness import Zygote, running_zygote
+from tests.support import children, state_dir, wait_until
+
+
+def place(cwd: str, *more_path: str) -> Place:
+    return Place(
+        interpreter=sys.executable,
+        cwd=cwd,
+        sys_path=(*more_path, *sys.path),
+        environ={"PATH": os.environ["PATH"], "HOME": "/tmp"},
+    )
+
+
+def test_directory_path_and_variables_are_the_notebooks(zygote: Zygote) -> None:
+    def look():
+        import os
+
+        import beside
+
+        with open("data.txt") as file:
+            return (
+                file.read(),
+                beside.VALUE,
+                os.environ["MINE"],
+                "FAAS_SECRET_OF_ZYGOTE" in os.environ,
+            )
+
+    with state_dir() as path:
+        (path / "data.txt").write_text("data")
+        (path / "beside.py").write_text("VALUE = 42")
+        replica = zygote.replica()
+        replica.specialise(look, place=place(str(path), str(path)), env={"MINE": "yes", "MODULE": "beside"})
+        assert replica.call().value == ("data", 42, "yes", False)
+
+
+def test_a_missing_directory_is_a_clear_problem(zygote: Zygote) -> None:
+    replica = zygote.replica()
+    answer = replica.specialise(lambda: 1, place=place("/nowhere/at/all"), expect=422)
+    assert answer.problem["code"] == "invalid_spec"
+    assert "/nowhere/at/all" in answer.problem["detail"]
+
+
+def test_ten_replicas_draw_ten_different_numbers(own_zygote: Zygote) -> None:
+    def draw():
+        import random
+
+        import numpy as np
+
+        return random.random(), float(np.random.random())
+
+    own_zygote.send(op="preload", modules=["numpy"])
+    assert own_zygote.wait_event("preload", module="numpy")["ok"]
+    drawn = []
+    for _ in range(10):
+        replica = own_zygote.replica()
+        replica.specialise(draw)
+        drawn.append(replica.call().value)
+    assert len({a for a, _ in drawn}) == 10
+    assert len({b for _, b in drawn}) == 10
+
+
+def test_a_module_that_starts_threads_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = "threading.Thread(target=time.sleep, args=(9,), daemon=True).start()"
+    with state_dir() as path:
+        (path / "threads_at_import.py").write_text(f"import threading, time\n{start}")
+        (path / "breaks_at_import.py").write_text("1 / 0")
+        monkeypatch.setenv("PYTHONPATH", str(path))
+        for zygote in running_zygote(path, "--preload", "threads_at_import,breaks_at_import"):
+            refused = zygote.wait_event("preload", module="threads_at_import")
+            broken = zygote.wait_event("preload", module="breaks_at_import")
+            assert (refused["ok"], broken["ok"]) == (False, False)
+            assert "starts threads" in refused["detail"]
+            assert "ZeroDivisionError" in broken["detail"]
+            assert len(os.listdir(f"/proc/{zygote.pid}/task")) == 1
+
+
+def test_preloading_waits_for_quiet_and_is_told(own_zygote: Zygote) -> None:
+    own_zygote.send(op="preload", modules=["wave", "no_such_module_anywhere"])
+    assert own_zygote.wait_event("preload", module="wave")["ok"]
+    missing = own_zygote.wait_event("preload", module="no_such_module_anywhere")
+    assert "ModuleNotFoundError" in missing["detail"]
+    replica = own_zygote.replica()
+    replica.specialise(lambda: "wave" in __import__("sys").modules)
+    assert replica.call().value is True
+
+
+def test_thread_limits_of_the_zygote_do_not_reach_the_function(zygote: Zygote) -> None:
+    replica = zygote.replica()
+    replica.specialise(lambda: __import__("os").environ.get("OPENBLAS_NUM_THREADS"))
+    assert replica.call().value is None
+
+
+def test_inventory_is_told(own_zygote: Zygote) -> None:
+    own_zygote.send(op="inventory")
+    told = own_zygote.wait_event("inventory")
+    assert "msgspec" in told["modules"]
+    assert "numpy" in told["top_level"]
+    wait_until(lambda: not children(own_zygote.pid))
+
+
+def test_memory_is_limited(zygote: Zygote) -> None:
+    replica = zygote.replica()
+    replica.specialise(lambda n: len(bytes(n << 20)), memory_mib=128)
+    assert replica.call(64).value == 64 << 20
+    assert replica.call(1000).problem["reason"] == "out_of_memory"
+    assert replica.call(64).value == 64 << 20
+
+
+def test_a_pod_serves_one_replica_over_tcp_and_drains_on_sigterm() -> None:
+    import http.client
+    import re
+    import signal
+    import socket
+    import subprocess
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jupyter_faas.runner", "serve", "--listen", f"127.0.0.1:{port}"],
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+
+        def hello() -> bytes:
+            try:
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+                connection.request("GET", "/v1/runner")
+                return connection.getresponse().read()
+            except OSError:
+                return b""
+            finally:
+                connection.close()
+
+        assert re.search(rb'"state":"generic"', wait_until(hello, 15.0))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10.0) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_no_descriptor_is_left_in_the_zygote(own_zygote: Zygote) -> None:
+    def fds() -> int:
+        return len(os.listdir(f"/proc/{own_zygote.pid}/fd"))
+
+    def one() -> None:
+        replica = own_zygote.replica()
+        replica.specialise(lambda: 1)
+        own_zygote.send(op="stop", id=replica.name, grace_s=0)
+        own_zygote.wait_event("gone", id=replica.name)
+
+    one()
+    before = fds()
+    for _ in range(20):
+        one()
+    assert fds() == before
