@@ -23,23 +23,19 @@ def place(cwd: str, *more_path: str) -> Place:
 
 def test_directory_path_and_variables_are_the_notebooks(zygote: Zygote) -> None:
     def look():
+        import importlib
         import os
 
-        import beside
-
+        beside = importlib.import_module(os.environ["MODULE"])
         with open("data.txt") as file:
-            return (
-                file.read(),
-                beside.VALUE,
-                os.environ["MINE"],
-                "FAAS_SECRET_OF_ZYGOTE" in os.environ,
-            )
+            return file.read(), beside.VALUE, os.environ["MINE"], "LANG_OF_ZYGOTE" in os.environ
 
     with state_dir() as path:
         (path / "data.txt").write_text("data")
         (path / "beside.py").write_text("VALUE = 42")
         replica = zygote.replica()
-        replica.specialise(look, place=place(str(path), str(path)), env={"MINE": "yes", "MODULE": "beside"})
+        env = {"MINE": "yes", "MODULE": "beside"}
+        replica.specialise(look, place=place(str(path), str(path)), env=env)
         assert replica.call().value == ("data", 42, "yes", False)
 
 
