@@ -20,8 +20,8 @@ import msgspec
 
 from jupyter_faas.core import definition
 from jupyter_faas.core.functions import captured_globals
-from jupyter_faas.core.pickling import DISPATCH
-from jupyter_faas.core.reducers import reduce_function
+from jupyter_faas.core.pickling import dispatch_table
+from jupyter_faas.core.reducers import stand_in
 from jupyter_faas.core.references import (
     global_names,
     home_module,
@@ -206,9 +206,9 @@ class Walk:
             self.add(const)
 
     def _add_function(self, function: FunctionType) -> None:
-        stand_in = reduce_function(function)
-        if stand_in is not None:
-            self.put("stand-in", function.__name__.encode())
+        reduced = stand_in(function)
+        if reduced is not None:
+            self._add_reduced(reduced)
         elif (found := importable_name(function)) is not None:
             self._add_reference("function", found)
         elif self._is_first(function):
@@ -316,8 +316,7 @@ class Walk:
             return
         if not self._is_first(value):
             return
-        reducer = DISPATCH.get(type(value))
-        reduced = reducer(value) if reducer is not None else value.__reduce_ex__(5)
+        reduced = _reduce(value)
         if isinstance(reduced, str):
             module = getattr(value, "__module__", None) or ""
             self.put("name", f"{module}:{reduced}".encode())
@@ -390,6 +389,14 @@ def _plain_bytes(items: Any) -> bytes | None:
         return inner + msgspec.msgpack.encode(items)
     except (OverflowError, UnicodeError, ValueError):
         return None
+
+
+def _reduce(value: Any) -> str | tuple[Any, ...]:
+    reduced = stand_in(value)
+    if reduced is None:
+        reducer = dispatch_table().get(type(value))
+        return reducer(value) if reducer is not None else value.__reduce_ex__(5)
+    return reduced
 
 
 def _assigned_by(state: dict[str, Any]) -> frozenset[str]:

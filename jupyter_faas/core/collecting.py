@@ -52,6 +52,7 @@ class Collection:
         self.watch = Watch()
         self.plain: dict[str, dict[str, Any]] = {}
         self.modules = Modules({}, (), (), ())
+        self._files: set[str] = set()
         self._watched: dict[str, tuple[str, ...]] = {}
         self._buffers: list[memoryview] = []
         self._chunks = Chunks()
@@ -102,6 +103,8 @@ class Collection:
         home = home_module(function)
         if home is not None:
             self.used.setdefault(home.__name__, home)
+        else:
+            self._files.add(function.__code__.co_filename)
         values = captured_globals(function).values()
         for name in used_submodules(function.__code__, values):
             self.used.setdefault(name, sys.modules[name])
@@ -150,15 +153,15 @@ class Collection:
             module=None if module is None else module.__name__,
             qualname=getattr(self.target, "__qualname__", ""),
             sources=tuple(self.modules.local.values()),
-            files=_files(self.codes),
+            files=_texts(self._files),
         )
         return Package(manifest, pickle.dumps(self.plain, 5), self._chunks, self._buffers)
 
 
-def _files(codes: Iterable[CodeType]) -> dict[str, str]:
+def _texts(names: Iterable[str]) -> dict[str, str]:
     """Return the text of the cells and scripts that code comes from, for tracebacks."""
     found = {}
-    for name in {code.co_filename for code in codes}:
+    for name in names:
         lines = linecache.getlines(name)
         text = "".join(lines)
         if text and len(text) <= _MAX_FILE_BYTES:

@@ -70,7 +70,7 @@ def advice(steps: list[Step]) -> str:
 def type_name(value: Any) -> str:
     """Return a type's name as people know it: `dict`, `_thread.lock`, `Session`."""
     kind = type(value)
-    if kind.__module__ in ("builtins", "__main__"):
+    if kind.__module__.partition(".")[0] in ("builtins", "__main__", "jupyter_faas"):
         return kind.__qualname__
     return f"{kind.__module__}.{kind.__qualname__}"
 

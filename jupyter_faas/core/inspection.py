@@ -11,6 +11,7 @@ from typing import Any
 from jupyter_faas.core.culprit import Step, type_name
 from jupyter_faas.core.functions import captured_globals
 from jupyter_faas.core.modules import Modules, installed_version
+from jupyter_faas.core.reducers import stand_in
 from jupyter_faas.core.references import environment_reads, is_by_value
 from jupyter_faas.core.report import Level, Node
 
@@ -39,7 +40,11 @@ def captured_values(target: Any) -> dict[str, Any]:
             except ValueError:
                 continue
     found.pop("__class__", None)
-    return {name: value for name, value in sorted(found.items()) if value is not target}
+    return {
+        name: value
+        for name, value in sorted(found.items())
+        if value is not target and not _is_handle_of(value, target) and stand_in(value) is None
+    }
 
 
 def value_nodes(values: Mapping[str, Any], size_of: Callable[[Any], int | None]) -> Iterator[Node]:
@@ -115,6 +120,12 @@ def unset_variables(codes: Iterable[CodeType], has: Container[str]) -> list[tupl
             if name not in has and (is_required or name in os.environ):
                 found[name] = found.get(name, False) or is_required
     return sorted(found.items())
+
+
+def _is_handle_of(value: Any, target: Any) -> bool:
+    return hasattr(type(value), "__faas_handle__") and (
+        getattr(value, "__wrapped__", None) is target
+    )
 
 
 def _functions_of(target: Any) -> Iterator[FunctionType]:

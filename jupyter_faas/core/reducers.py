@@ -56,15 +56,20 @@ def find_no_shell() -> Any:
     return no_shell
 
 
-def reduce_function(function: FunctionType) -> Reduced | None:
-    """Return the reduction of a function that IPython puts in a builtin's place, else None."""
-    module = function.__globals__.get("__name__", "")
-    if module == "IPython.core.interactiveshell" and function.__name__ == "open":
-        return getattr, (builtins, "open")
-    if module == "IPython.core.display_functions" and function.__name__ == "display":
-        return find_display, ()
-    if module == "IPython.core.getipython" and function.__name__ == "get_ipython":
-        return find_no_shell, ()
+def stand_in(value: Any) -> tuple[Any, ...] | None:
+    """Return the reduction of what IPython has put in a builtin's place; None for all else.
+
+    `open`, `exit`, `quit`, `display` and `get_ipython` of a notebook become the builtins, the
+    runner's `display`, and a `get_ipython` that gives None, as it does outside of IPython.
+    """
+    kind = type(value)
+    if kind is FunctionType:
+        return _STAND_INS.get((value.__globals__.get("__name__"), value.__name__))
+    if kind is MethodType and value.__name__ == "get_ipython":
+        owner = type(value.__self__).__module__ or ""
+        return (find_no_shell, ()) if owner.startswith(("IPython.", "ipykernel.")) else None
+    if kind.__module__ == "IPython.core.autocall":
+        return getattr, (sys, "exit")
     return None
 
 
@@ -83,18 +88,17 @@ def _reduce_weak(one: Any) -> Reduced:
     return rebuild_weak, (type(one), list(one.items()))
 
 
-def _reduce_method(method: MethodType) -> Reduced:
-    owner = type(method.__self__).__module__ or ""
-    if method.__name__ == "get_ipython" and owner.startswith(("IPython.", "ipykernel.")):
-        return find_no_shell, ()
-    return MethodType, (method.__func__, method.__self__)
-
+_STAND_INS: dict[tuple[Any, str], tuple[Any, ...]] = {
+    ("IPython.core.interactiveshell", "_modified_open"): (getattr, (builtins, "open")),
+    ("IPython.core.interactiveshell", "open"): (getattr, (builtins, "open")),
+    ("IPython.core.display_functions", "display"): (find_display, ()),
+    ("IPython.core.getipython", "get_ipython"): (find_no_shell, ()),
+}
 
 REDUCERS: dict[type, Callable[[Any], Reduced]] = {
     type(functools.lru_cache(len)): _reduce_cache,
     functools.cached_property: _reduce_cached_property,
     weakref.WeakKeyDictionary: _reduce_weak,
     weakref.WeakValueDictionary: _reduce_weak,
-    MethodType: _reduce_method,
 }
 """Exact types only; `functools.partial` and the like pickle by themselves."""

@@ -15,7 +15,8 @@ from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleT
 from typing import Any
 
 from jupyter_faas.core.canonical import ATOMS
-from jupyter_faas.core.pickling import DISPATCH
+from jupyter_faas.core.pickling import dispatch_table
+from jupyter_faas.core.reducers import stand_in
 from jupyter_faas.core.references import global_names, home_module, is_by_value
 from jupyter_faas.core.source import stamp_of
 
@@ -102,6 +103,8 @@ class Watch:
         if id(value) in self._seen:
             return
         self._seen[id(value)] = value
+        if stand_in(value) is not None:
+            return
         if kind is FunctionType:
             self._add_function(value)
         elif isinstance(value, type):
@@ -164,7 +167,9 @@ class Watch:
         own.pop("__slotnames__", None)  # pickle puts it there
         count = len(vars(cls)) - ("__slotnames__" in vars(cls))
         self._classes.append((cls, count, tuple(own.items())))
-        for value in own.values():
+        for name, value in own.items():
+            if name.startswith("__") and not isinstance(value, FunctionType):
+                continue  # what dataclasses, enums and annotations keep there is not edited
             inner = getattr(value, "__func__", None) or getattr(value, "fget", None) or value
             if isinstance(inner, FunctionType | type | list | dict | set):
                 self.add(inner)
@@ -199,9 +204,8 @@ class _Limited:
 class _ContentPickler(pickle.Pickler):
     """Pickles the content of values; functions, classes and modules in them by identity."""
 
-    dispatch_table = DISPATCH
-
     def __init__(self, sink: _Limited, met: Callable[[Any], None] | None) -> None:
+        self.dispatch_table = dispatch_table()
         super().__init__(sink, 5)
         self._met = met
 
