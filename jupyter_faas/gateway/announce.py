@@ -1,13 +1,15 @@
 """Turns what happens in the gateway into events that people and widgets can read.
 
 Subscribed to the registry, the autoscaler, the fleet and metering by the composition root. Counts
-are looked at every 250 ms, and only while somebody reads.
+are looked at every 250 ms, and only while somebody reads. Thousands of events are kept, so they
+hold what a view is made from, and the view is made when one is read.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from jupyter_faas.core.model import InvocationRecord
@@ -15,7 +17,6 @@ from jupyter_faas.gateway.autoscaler import Scaled
 from jupyter_faas.gateway.counts import Counts, counts_of
 from jupyter_faas.gateway.entries import FunctionEntry, RevisionEntry
 from jupyter_faas.gateway.events import EventLog
-from jupyter_faas.gateway.plain import plain
 from jupyter_faas.gateway.registry import Registry, RegistryChange
 from jupyter_faas.gateway.views import Shown, Views
 
@@ -56,17 +57,17 @@ class Announcer:
             return
         if change.revision is not None:
             self._revision(change.revision)
-        self._publish("function", entry, value=self._views.function(entry))
+        self._publish("function", entry, value=partial(self._views.function, entry))
 
     def on_scaled(self, scaled: Scaled) -> None:
         """Publish a decision of the autoscaler."""
-        value = self._views.scaled(scaled)
+        value = partial(self._views.scaled, scaled)
         self._publish("scaling", scaled.entry.function, str(scaled.entry.number), value)
 
     def on_replica(self, entry: RevisionEntry, replica: Shown) -> None:
         """Publish the state of a replica; the fleet calls this whenever it changes."""
         status = replica.status()
-        self._publish("replica", entry.function, status.id, plain(status))
+        self._publish("replica", entry.function, status.id, status)
 
     def on_records(self, records: Sequence[InvocationRecord]) -> None:
         """Publish single calls if anybody wants them; a sink of metering."""
@@ -78,7 +79,7 @@ class Announcer:
                 namespace=record.namespace,
                 function=record.function,
                 id=record.id,
-                value=plain(record),
+                value=record,
             )
 
     def _revision(self, entry: RevisionEntry) -> None:
@@ -89,9 +90,7 @@ class Announcer:
         }
         self._publish("revision", entry.function, str(entry.number), value)
 
-    def _publish(
-        self, kind: str, entry: FunctionEntry, id: str = "", value: dict[str, Any] | None = None
-    ) -> None:
+    def _publish(self, kind: str, entry: FunctionEntry, id: str = "", value: Any = None) -> None:
         self._events.publish(
             kind, namespace=entry.namespace, function=entry.name, id=id, value=value or {}
         )

@@ -221,13 +221,16 @@ class Autoscaler(Generic[R]):
         decision = desired_replicas(spec, load, now_s)
         if entry.revision.state is RevisionState.FAILED:
             return Decision(0, f"revision {entry.number} failed")
-        if decision.count == 0 and self._wants_first(entry):
+        if self._wants_first(entry) and not decision.count:
             return Decision(1, f"the first replica of revision {entry.number}")
         return decision
 
     def _wants_first(self, entry: RevisionEntry) -> bool:
-        """Whether one replica is wanted before anybody has called."""
-        return entry.is_pending or (entry.key in self._wanted_first and entry.is_live)
+        """Whether one replica is wanted before anybody has called; until it is ready."""
+        if entry.is_pending:
+            self._wanted_first.add(entry.key)
+            return True
+        return entry.key in self._wanted_first and entry.is_live
 
     def _spec(self, entry: RevisionEntry) -> ScaleSpec:
         """Return the limits of a revision; several live ones share the function's."""

@@ -81,7 +81,7 @@ def _encoded(epoch: str, event: Event) -> bytes:
         "namespace": event.namespace,
         "function": event.function,
         "id": event.id,
-        **event.fields,
+        "value": event.shown,
     }
     return encode(epoch, event.seq, event.kind, value)
 

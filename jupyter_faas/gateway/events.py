@@ -17,6 +17,7 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 
 from jupyter_faas.core.errors import EventsGone
+from jupyter_faas.gateway.plain import plain
 
 KINDS = ("function", "deleted", "revision", "replica", "scaling", "counts", "call")
 
@@ -35,7 +36,13 @@ class Event(NamedTuple):
     id: str
     at: float
     """Wall clock, seconds since the epoch."""
-    fields: dict[str, Any]
+    value: Any
+    """Plain JSON, a model value, or what returns one: asked when the event is read."""
+
+    @property
+    def shown(self) -> Any:
+        """The value as readers get it."""
+        return plain(self.value() if callable(self.value) else self.value)
 
 
 class EventLog:
@@ -67,11 +74,11 @@ class EventLog:
         return self._call_readers > 0
 
     def publish(
-        self, kind: str, *, namespace: str = "", function: str = "", id: str = "", **fields: Any
+        self, kind: str, *, namespace: str = "", function: str = "", id: str = "", value: Any = None
     ) -> None:
-        """Add an event; `fields` are plain JSON values and not changed afterwards."""
+        """Add an event; see `Event` for what `value` may be."""
         self.seq += 1
-        event = Event(self.seq, kind, namespace, function, id, self._wall_clock(), fields)
+        event = Event(self.seq, kind, namespace, function, id, self._wall_clock(), value or {})
         (self._calls if kind == "call" else self._events).append(event)
         if self._waiting:
             self._wake()

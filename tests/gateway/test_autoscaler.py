@@ -118,9 +118,11 @@ class World:
         for replica in starting[:count]:
             replica.state = ReplicaState.READY
             replica.last_used_s = self.now_s
+            # Traffic moves first, and is heard of, as in the fleet.
+            await self.registry.mark_ready(entry)
+            await settle()
             self.activator.add_replica(entry, replica)
             self.scaler.on_ready(entry)
-            await self.registry.mark_ready(entry)
         await settle()
 
     async def live(self, name: str = "f", id: str = "a", **more: Any) -> RevisionEntry:

@@ -151,7 +151,7 @@ async def test_what_happens_to_a_function_is_told(bench: Bench) -> None:
     await bench.ready()
     kinds = {event.kind for event in events.since(0)}
     assert {"function", "revision", "replica", "scaling"} <= kinds
-    told = [event.fields["value"] for event in events.since(0) if event.kind == "scaling"]
+    told = [event.shown for event in events.since(0) if event.kind == "scaling"]
     assert told[0]["reason"] == "0 → 1: the first replica of revision 1"
     await bench.service.registry.delete("default", "f")
     assert "deleted" in {event.kind for event in events.since(0)}
@@ -165,7 +165,7 @@ async def test_counts_are_told_when_they_change_and_only_to_readers(bench: Bench
     leave = events.add_reader(with_calls=True)
     await bench.call()
     counts = await until(
-        lambda: [event.fields["value"] for event in events.since(0) if event.kind == "counts"],
+        lambda: [event.shown for event in events.since(0) if event.kind == "counts"],
         "counts",
     )
     assert counts[-1]["ended"] == 2
