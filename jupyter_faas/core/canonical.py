@@ -391,7 +391,7 @@ def _plain_bytes(items: Any) -> bytes | None:
         return None
 
 
-def _reduce(value: Any) -> str | tuple[Any, ...]:
+def _reduce(value: Any) -> Any:
     reduced = stand_in(value)
     if reduced is None:
         reducer = dispatch_table().get(type(value))
