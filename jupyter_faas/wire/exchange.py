@@ -182,20 +182,25 @@ class Exchange:
         """Send a whole answer whose status line and header lines (CRLF-ended) are ready-made."""
         if self._state != OPEN:
             return self._wrong_step("respond")
-        length = len(body)
+        connection, length = self._connection, len(body)
+        is_plain = self.keep_alive and self.version == "1.1"
+        if not is_plain or (self.has_body and not self.is_body_complete):
+            head += self._connection_line(is_last=True)
         if status in BODYLESS_STATUSES:
-            framing, body = b"", b""
+            head, body = head + _HEAD_ENDS, b""
+        elif self.method == b"HEAD":
+            head, body = b"%bContent-Length: %d\r\n\r\n" % (head, length), b""
+        elif length <= JOIN_BELOW_BYTES:
+            head = b"".join((head, b"Content-Length: %d\r\n\r\n" % length, body))
+            body = b""
         else:
-            framing = b"Content-Length: %d\r\n" % length
-            if self.method == b"HEAD":
-                body = b""
-        head = b"%b%b%b\r\n" % (head, framing, self._connection_line(is_last=True))
+            head = b"%bContent-Length: %d\r\n\r\n" % (head, length)
         self._state = DONE
-        if length <= JOIN_BELOW_BYTES:
-            self._connection.transport.write(head + body if body else head)
+        if body:
+            connection.transport.writelines((head, body))
         else:
-            self._connection.transport.writelines((head, body))
-        self._connection.answered(self)
+            connection.transport.write(head)
+        connection.answered(self)
 
     def start(self, status: int, headers: Headers = (), content_length: int | None = None) -> None:
         """Send the head of an answer; `write` and `finish` follow.

@@ -15,7 +15,7 @@ import httptools
 from jupyter_faas.core.errors import BadRequest
 from jupyter_faas.wire.exchange import Connection, Exchange
 from jupyter_faas.wire.limits import Limits
-from jupyter_faas.wire.requests import BadHead, framing, split_target
+from jupyter_faas.wire.requests import NO_BODY, BadHead, Framing, framing, split_target, told
 
 
 class RequestReader(Connection):
@@ -148,11 +148,9 @@ class RequestReader(Connection):
         try:
             self._check_size()
             exchange.path, exchange.query = split_target(self._url)
-            version = exchange.version = parser.get_http_version()
-            length, is_chunked, waits = framing(self._headers, version)
+            length, is_chunked, waits = self._framing(exchange)
         except BadHead as bad:
             return self.refuse(bad.status, bad.detail)
-        exchange.keep_alive = parser.should_keep_alive()
         if length is not None or is_chunked:
             exchange.content_length = length
             exchange.is_chunked = is_chunked
@@ -199,6 +197,17 @@ class RequestReader(Connection):
         self._head_bytes += size
         if self._head_bytes > self._limits.head_bytes:
             self.refuse(431, f"The head is larger than {self._limits.head_bytes} bytes.")
+
+    def _framing(self, exchange: Exchange) -> Framing:
+        facts = told(self._headers)
+        is_kept = exchange.keep_alive = self._parser.should_keep_alive()
+        if is_kept and len(facts) == 1 and facts[0][0] == b"host":
+            return NO_BODY
+        if not is_kept or any(name == b"connection" for name, _ in facts):
+            exchange.version = self._parser.get_http_version()
+        # Else it is 1.1: older versions are only kept alive if asked to. Asking llhttp costs
+        # as much as the rest of this.
+        return framing(facts, exchange.version)
 
     def _check_size(self) -> None:
         limits, headers = self._limits, self._headers

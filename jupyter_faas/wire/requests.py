@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from jupyter_faas.wire.heads import Headers
 
-_TOLD = frozenset({b"content-length", b"transfer-encoding", b"host", b"expect"})
+_TOLD = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect", b"connection"})
 
 
 class BadHead(ValueError):
@@ -34,20 +34,22 @@ class Framing(NamedTuple):
 NO_BODY = Framing(None, False, False)
 
 
-def framing(headers: Headers, version: str) -> Framing:
+def told(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Return the few headers that say how a request is to be read."""
+    return [pair for pair in headers if pair[0] in _TOLD]
+
+
+def framing(told: Headers, version: str) -> Framing:
     """Return how the body of a request is framed (RFC 9112 section 6).
 
     Args:
-        headers: Names in lower case, as llhttp gave them.
+        told: What `told` returned: names in lower case, as llhttp gave them.
         version: `1.0` or `1.1`.
 
     Raises:
         BadHead: Another version, no or two Host headers on 1.1, a transfer coding other than
             `chunked`, or any on 1.0 (a smuggling vector, RFC 9112 section 6.1).
     """
-    told = [pair for pair in headers if pair[0] in _TOLD]
-    if version == "1.1" and len(told) == 1 and told[0][0] == b"host":
-        return NO_BODY
     if version not in {"1.0", "1.1"}:
         raise BadHead(505, f"HTTP/{version} is not spoken here; HTTP/1.1 is.")
     hosts = sum(1 for name, _ in told if name == b"host")

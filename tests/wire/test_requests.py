@@ -1,6 +1,6 @@
 import pytest
 
-from jupyter_faas.wire.requests import NO_BODY, BadHead, Framing, framing, split_target
+from jupyter_faas.wire.requests import NO_BODY, BadHead, Framing, framing, split_target, told
 
 HOST = (b"host", b"a")
 
@@ -28,7 +28,7 @@ HOST = (b"host", b"a")
     ],
 )
 def test_framing(headers, version, expected):
-    assert framing(headers, version) == expected
+    assert framing(told(headers), version) == expected
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_framing(headers, version, expected):
 )
 def test_refused_framing(headers, version, status):
     with pytest.raises(BadHead) as refused:
-        framing(headers, version)
+        framing(told(headers), version)
     assert refused.value.status == status
 
 
