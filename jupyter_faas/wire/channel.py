@@ -83,7 +83,7 @@ class Channel:
             while pending:
                 size = self._send_some(pending)
                 sent_bytes += size
-                _advance(pending, size)
+                advance(pending, size)
         except BlockingIOError as error:
             raise TimeoutError("the gateway did not read the request in time") from error
         except ConnectionError as error:
@@ -223,7 +223,7 @@ def _wrap(sock: socket.socket, host: str) -> ssl.SSLSocket:
         raise
 
 
-def _advance(pending: list[Buffer], size: int) -> None:
+def advance(pending: list[Buffer], size: int) -> None:
     """Drop the `size` bytes that were sent from the front of `pending`, without copying."""
     while pending and size >= len(pending[0]):
         size -= len(pending[0])

@@ -282,3 +282,24 @@ async def test_messages_that_are_not_understood(caplog):
     async with served(AsgiBridge(app)) as address:
         assert (await request(address, "GET", "/", timeout_s=5)).status == 500
     assert "websocket.accept" in caplog.text
+
+
+async def test_send_waits_for_a_slow_reader():
+    sent = []
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for number in range(3):
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+            sent.append(number)
+        await send({"type": "http.response.body"})
+
+    protocol, transport = connect(AsgiBridge(app))
+    protocol.pause_writing()
+    protocol.data_received(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    await until(lambda: transport.written.endswith(b"1\r\nx\r\n"))
+    await asyncio.sleep(0)
+    assert sent == []
+    protocol.resume_writing()
+    await until(lambda: transport.written.endswith(b"0\r\n\r\n"))
+    assert sent == [0, 1, 2]

@@ -57,6 +57,15 @@ class App:
         exchange.start(200)
         exchange.write(b"first")
 
+    def trickle(self, exchange):
+        exchange.start(200)
+        self.drop(exchange)
+
+    def drop(self, exchange):
+        exchange.write(b"x")
+        if not exchange.is_over:
+            asyncio.get_running_loop().call_later(0.005, self.drop, exchange)
+
     def cut(self, exchange):
         exchange.start(200, content_length=10)
         exchange.write(b"abc")
@@ -198,6 +207,13 @@ def test_a_stream_that_stalls_times_out(connection):
     with pytest.raises(TimeoutError):
         response.read()
     assert connection.request("GET", "/", timeout_s=None).read() == b"0"
+
+
+@pytest.mark.parametrize("read", ["read", "iter_body"])
+def test_a_stream_that_goes_on_beyond_its_time_times_out(connection, read):
+    response = connection.request("GET", "/trickle", timeout_s=0.1)
+    with pytest.raises(TimeoutError):
+        b"".join(getattr(response, read)()) if read == "iter_body" else response.read()
 
 
 def test_an_early_refusal_of_a_large_body_is_read(connection, app):
@@ -425,5 +441,6 @@ def test_interim_answers_are_skipped():
 def test_bytes_after_the_answer_are_not_the_next_answer(raw):
     with scripted(raw, OK + b"Content-Length: 1\r\n\r\nb") as connection:
         assert connection.request("GET", "/").read() == b"a"
+        assert connection._channel is None
         assert connection.request("GET", "/").read() == b"b"
         connection.close()

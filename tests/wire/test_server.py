@@ -172,7 +172,7 @@ async def test_broken_chunks_cut_an_answer_that_has_begun():
     assert b"400" not in transport.take()
 
 
-@pytest.mark.parametrize("step", [10_000_000, 1000])
+@pytest.mark.parametrize("step", [10_000_000, 40_000, 1000])
 async def test_a_head_that_is_too_large_is_431(step):
     app = Recording()
     protocol, transport = connect(app)
@@ -497,6 +497,16 @@ async def test_a_large_rest_closes_after_an_early_answer_and_what_comes_is_dropp
     protocol.connection_lost(None)
 
 
+async def test_a_large_rest_closes_after_an_early_streamed_answer():
+    app = Recording()
+    protocol, transport = connect(app)
+    protocol.data_received(POST + b"Content-Length: 1000000\r\n\r\n")
+    app.seen[0].start(200)
+    app.seen[0].finish()
+    assert transport.has_eof
+    protocol.connection_lost(None)
+
+
 async def test_endless_chunks_after_an_early_answer_close():
     app = Recording()
     protocol, transport = connect(app)
@@ -736,7 +746,11 @@ async def test_a_head_behind_a_waiting_answer_is_not_late():
     protocol.data_received(GET + GET + b"GET / HT")
     timer = protocol._head_timer
     await until(lambda: protocol._head_timer is not timer)  # it has looked once
-    assert transport.take() == b""
+    app.seen[0].respond(200)
+    app.seen[1].respond(200)
+    protocol.data_received(b"TP/1.1\r\n" + HOST + b"\r\n")
+    app.seen[2].respond(200)
+    assert transport.take().count(b"200 OK") == 3
     protocol.connection_lost(None)
 
 
