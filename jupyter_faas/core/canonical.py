@@ -8,6 +8,7 @@ not count. Sharing and cycles of mutable objects do: each is numbered at its fir
 
 from __future__ import annotations
 
+import dis
 import enum
 import hashlib
 import pickle
@@ -198,12 +199,28 @@ class Walk:
 
     def add_code(self, code: CodeType) -> None:
         """Add a code object by what it does; its file and lines do not count."""
+        is_class_body = "__firstlineno__" in code.co_names  # since Python 3.13 a constant in it
         for field in _CODE_FIELDS:
+            if field == "co_code" and is_class_body:
+                self._add_steps(code)
+                continue
             content = getattr(code, field)
             self.put(field, content if isinstance(content, bytes) else repr(content).encode())
-        self.put("consts", str(len(code.co_consts)).encode())
-        for const in code.co_consts:
-            self.add(const)
+        if not is_class_body:
+            self._add_items("consts", code.co_consts)
+
+    def _add_steps(self, code: CodeType) -> None:
+        """Add a class body by its instructions, without what depends on lines and hash seeds."""
+        steps = [i for i in dis.get_instructions(code) if i.opname != "EXTENDED_ARG"]
+        stored = [step.argval for step in steps[1:]] + [None]
+        for step, following in zip(steps, stored, strict=True):
+            if following in ("__firstlineno__", "__static_attributes__"):
+                continue
+            self.put("step", step.opname.encode())
+            if step.opcode in dis.hasconst:
+                self.add(step.argval)
+            elif step.arg is not None:
+                self.put("arg", str(step.arg).encode())
 
     def _add_function(self, function: FunctionType) -> None:
         reduced = stand_in(function)
