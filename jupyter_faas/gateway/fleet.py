@@ -254,8 +254,18 @@ class Fleet:
             if replica.state is ReplicaState.STARTING:
                 self._fail(replica, error)
             return
+        if replica.entry.is_pending:
+            await self._mark_ready(replica.entry)
         if replica.state is ReplicaState.STARTING:
             self._serve(replica, hello)
+
+    async def _mark_ready(self, entry: RevisionEntry) -> None:
+        """Move traffic before the first answer: after a new one nobody gets an old one."""
+        try:
+            await self._registry.mark_ready(entry)
+        except FaasError:
+            # The store is in trouble; calls that wait for this revision need not be.
+            _log.exception("revision %s could not be marked ready", entry.key)
 
     def _serve(self, replica: Replica, hello: Hello) -> None:
         entry = replica.entry
@@ -268,12 +278,6 @@ class Fleet:
         self._failures.pop(entry.key, None)
         self._change(replica, ReplicaState.READY)
         self._activator.add_replica(entry, replica)
-        self._run(self._settle(entry))
-
-    async def _settle(self, entry: RevisionEntry) -> None:
-        """Note that a revision is ready: traffic has moved when the observer hears of it."""
-        if entry.is_pending:
-            await self._registry.mark_ready(entry)
         self._observer.on_ready(entry)
 
     def _late(self, replica: Replica) -> None:

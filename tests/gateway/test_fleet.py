@@ -167,3 +167,12 @@ async def test_a_replica_goes_when_it_is_not_used(bench):
     await until(lambda: front.replica_id in bench.provider.stopped)
     answer = await bench.call()
     assert (answer.status, answer.header(b"faas-cold-start")) == (200, b"1")
+
+
+async def test_traffic_has_moved_before_new_code_answers(bench):
+    await bench.ready()
+    for number in range(2, 6):
+        await bench.deploy()
+        pinned = await bench.call(headers={"Faas-Revision": str(number)})
+        assert pinned.status == 200
+        assert (await bench.call()).header(b"faas-revision") == b"%d" % number
