@@ -1,8 +1,8 @@
 """A zygote on the real control wire whose replicas only listen; it misbehaves when told to.
 
 `python fake_zygote.py CONTROL_FD [trait …]`: `dies` before it is ready, `dies_at_birth` when the
-first replica is asked for, `deaf` to stop, `lacks_the_package`. It can import every module but
-`unloadable`.
+first replica is asked for, `dies_once=FILE` too but never again, `lacks_the_package`; it is
+`deaf` to stop. It can import every module but `unloadable`.
 """
 
 from __future__ import annotations
@@ -35,6 +35,11 @@ class FakeZygote:
         self.control.send(msgspec.msgpack.encode(event))
 
     def on_replica(self, id: str, socket: str) -> None:
+        if once := next((trait for trait in self.traits if trait.startswith("dies_once=")), ""):
+            path = once.partition("=")[2]
+            if not os.path.exists(path):
+                open(path, "w").close()
+                os._exit(5)
         if "dies_at_birth" in self.traits:
             print("died at a birth", file=sys.stderr)
             os._exit(4)

@@ -63,6 +63,7 @@ async def opened(state: Path) -> AsyncIterator[Callable[..., object]]:
 
     async def open_(*traits: str, **values: object) -> tuple[LocalProvider, Recorder]:
         settings = Settings(state_dir=str(state), **{"spare_replicas": 0, **values})
+        traits = tuple(f"{trait}={state}/died" if "once" in trait else trait for trait in traits)
         provider = LocalProvider(settings, command=fake(*traits))
         await provider.open()
         providers.append(provider)
@@ -133,8 +134,7 @@ async def test_a_spare_born_before_an_import_is_replaced_by_one_born_after(opene
     provider, events = await opened(spare_replicas=1)
     await wait_for_sockets(provider, 1)
     before = set(provider._run_dir.glob("*.sock"))
-    await provider.start(revision(modules={"big": "1", "unloadable": "2"}), ["a"])
-    await events.started("a")
+    environment_of(provider).learn(["big", "unloadable"])
 
     def spares() -> list[int]:
         return [
@@ -144,8 +144,17 @@ async def test_a_spare_born_before_an_import_is_replaced_by_one_born_after(opene
         ]
 
     await wait_for(lambda: spares() == [1])
-    await provider.start(revision(), ["b"])
-    assert Path((await events.started("b")).address.removeprefix("unix:")) not in before
+    await provider.start(revision(), ["a"])
+    assert Path((await events.started("a")).address.removeprefix("unix:")) not in before
+
+
+async def test_what_a_revision_imports_is_imported_by_the_zygote(opened):
+    provider, events = await opened(spare_replicas=1)
+    await provider.start(revision(modules={"big": "1"}), ["a"])
+    await events.started("a")
+    await wait_for(
+        lambda: [child.loaded for child in environment_of(provider)._children.spares()] == [1]
+    )
 
 
 async def test_a_dead_spare_is_not_handed_over(opened, state):
@@ -190,6 +199,13 @@ async def test_an_interpreter_without_this_package_is_told_what_to_install(opene
     provider, events = await opened("lacks_the_package")
     await provider.start(revision(), ["a"])
     assert f"{sys.executable} -m pip install jupyter_faas" in (await events.gone("a")).detail
+
+
+async def test_a_zygote_that_dies_once_is_made_again_and_nobody_is_told(opened, state):
+    provider, events = await opened("dies_once")
+    await provider.start(revision(), ["a"])
+    assert await can_connect((await events.started("a")).address)
+    assert (state / "died").exists()
 
 
 async def test_a_zygote_that_does_not_stop_a_replica_is_killed(opened, monkeypatch):

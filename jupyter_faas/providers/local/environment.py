@@ -106,6 +106,8 @@ class Environment:
 
     def refresh(self) -> None:
         """Retire the zygote if other packages are installed than when it started."""
+        if self._zygote is not None:
+            self._zygote.notice_end()
         if self._zygote is None or self.stamp is None or self.stamp.is_current():
             return
         self._retire(self._zygote)

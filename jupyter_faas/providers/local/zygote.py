@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 from collections import deque
 from collections.abc import Callable
@@ -48,6 +49,8 @@ class Zygote:
         self._unsent: deque[bytes] = deque()
         self._loop = asyncio.get_running_loop()
         self._pidfd = os.pidfd_open(process.pid)
+        self._end = select.poll()
+        self._end.register(self._pidfd, select.POLLIN)
         self._loop.add_reader(self._control.fileno(), self._read)
         self._loop.add_reader(self._pidfd, self._reap)
 
@@ -58,6 +61,11 @@ class Zygote:
         self._unsent.append(msgspec.msgpack.encode(message))
         if len(self._unsent) == 1:
             self._flush()
+
+    def notice_end(self) -> None:
+        """Look whether the process has just ended, before the loop gets to say so."""
+        if not self.ended.is_set() and self._end.poll(0):
+            self._reap()
 
     def kill(self) -> None:
         """End the process now; what it has forked ends with it."""
@@ -112,12 +120,14 @@ class Zygote:
             self._on_event(self, msgspec.msgpack.decode(message))
 
     def _reap(self) -> None:
+        if self.ended.is_set():
+            return
+        self.ended.set()
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
         self._read()
         self.hang_up()
         how = _how_it_ended(self.pid)
-        self.ended.set()
         self._on_exit(self, how)
 
 
