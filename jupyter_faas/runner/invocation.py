@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 
 RECEIVING, WAITING, RUNNING, OVER = range(4)
 
+# Plain ints on the hot path: an enum member costs a Python call to find.
+_CALL, _LOG, _ITEM = int(FrameKind.CALL), int(FrameKind.LOG), int(FrameKind.ITEM)
+_RESULT, _ERROR, _END = int(FrameKind.RESULT), int(FrameKind.ERROR), int(FrameKind.END)
+
 CREDIT_BYTES = 128 << 10
 """Credit is given back in portions of this size."""
 MAX_RERUNS = 3
@@ -164,26 +168,26 @@ class FrontCall:
             self._memfd_bytes = self._body.size
             flags = HAS_FD | (IS_KEPT if keeps else 0)
             fd = self._body.share() if keeps else self._body.hand_over()
-            frame = encode_header(FrameKind.CALL, length, tag=self.tag, flags=flags)
+            frame = encode_header(_CALL, length, tag=self.tag, flags=flags)
             link.send([frame + prefix], (fd,))
             return
         payload = self._kept or self._body.take_bytes()
         if keeps:
             self._kept = payload
         prefix, length = join_head(head, len(payload))
-        link.send([encode_header(FrameKind.CALL, length, tag=self.tag) + prefix + payload])
+        link.send([encode_header(_CALL, length, tag=self.tag) + prefix + payload])
 
     def on_frame(self, frame: Frame) -> None:
         """Take what the worker says about this call."""
         kind = frame.kind
-        if kind == FrameKind.LOG:
+        if kind == _LOG:
             self.on_log(frame.stream, bytes(frame.body), takes_credit=self._replica.is_windowed)
-        elif kind in (FrameKind.RESULT, FrameKind.ITEM):
+        elif kind in (_RESULT, _ITEM):
             self._on_value(frame)
-        elif kind == FrameKind.ERROR:
+        elif kind == _ERROR:
             self._fault = FAULTS.decode(frame.body)
             self._is_raised = bool(frame.flags & RAISED)
-        elif kind == FrameKind.END:
+        elif kind == _END:
             self._on_end(ENDS.decode(frame.body))
 
     def on_log(self, stream: int, text: bytes, *, takes_credit: bool) -> None:
@@ -249,9 +253,9 @@ class FrontCall:
         self._is_answered = True
 
     def _on_value(self, frame: Frame) -> None:
-        if self._replica.is_windowed or frame.kind == FrameKind.ITEM:
+        if self._replica.is_windowed or frame.kind == _ITEM:
             self._uncredited += len(frame.body)
-        if frame.kind == FrameKind.RESULT:  # the code has ended: what takes time is the reader
+        if frame.kind == _RESULT:  # the code has ended: what takes time is the reader
             self._has_result = True
             self._until_s = self._stall_until_s()
         if not self._is_answered and self._verdict is None:

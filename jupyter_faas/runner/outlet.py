@@ -13,10 +13,10 @@ import select
 import struct
 import termios
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from jupyter_faas.execution.ending import MainThreadGate
-from jupyter_faas.execution.output import CallOutput
+from jupyter_faas.execution.output import CallOutput, Send
 from jupyter_faas.runner.channel import (
     CREDIT,
     LATE,
@@ -39,18 +39,30 @@ class Outlet:
         channel: To the front.
         gate: Shields what must not be cut.
         tag: The call's name on the channel.
+        invocation_id: Its name everywhere else.
     """
 
-    def __init__(self, channel: Channel, gate: MainThreadGate, tag: int) -> None:
+    def __init__(
+        self, channel: Channel, gate: MainThreadGate, tag: int, invocation_id: str
+    ) -> None:
         self._channel = channel
         self._gate = gate
         self._tag = tag
+        self._invocation_id = invocation_id
         self._window = WINDOW_BYTES
+        self._is_over = False
         self.output: CallOutput | None = None
         self.answer: list[list[Buffer]] = []
 
+    def close(self) -> None:
+        """The call is over: what its threads print from now on names it."""
+        self._is_over = True
+
     def log(self, stream: int, text: bytes) -> bool:
-        """Send output of the running call."""
+        """Send output of the call."""
+        if self._is_over:
+            self._send(late_frame(stream, self._invocation_id, text))
+            return True
         await_descriptors_read()
         head = encode_header(FrameKind.LOG, len(text), tag=self._tag, stream=stream)
         self._send([head, text])
@@ -94,23 +106,24 @@ class Outlet:
             self._gate.unshield()
 
 
-def late_log(channel: Channel, gate: MainThreadGate, invocation_id: str) -> LateLog:
-    """Return where output goes that belongs to no running call: it names its invocation itself."""
+def late_frame(stream: int, invocation_id: str, text: bytes) -> list[Buffer]:
+    """Return a LOG frame of no running call: it names its invocation itself."""
+    body = late_body(invocation_id, text)
+    return [encode_header(FrameKind.LOG, len(body), stream=stream, flags=LATE), body]
+
+
+def late_log(channel: Channel, gate: MainThreadGate, invocation_id: str) -> Send:
+    """Return where output goes that belongs to no running call."""
 
     def send(stream: int, text: bytes) -> bool:
-        body = late_body(invocation_id, text)
-        head = encode_header(FrameKind.LOG, len(body), stream=stream, flags=LATE)
         gate.shield()
         try:
-            channel.send([head, body])
+            channel.send(late_frame(stream, invocation_id, text))
         finally:
             gate.unshield()
         return True
 
     return send
-
-
-LateLog = Callable[[int, bytes], bool]
 
 
 def await_descriptors_read() -> None:

@@ -131,6 +131,8 @@ class FrontReplica:
 
     def body_limit_bytes(self) -> int:
         """Return how large the next body may be: what memfds hold counts as the function's."""
+        if not self.calls:
+            return self.spec.memory_mib * MIB
         held = sum(call.memfd_bytes for call in self.calls.values())
         return max(0, self.spec.memory_mib * MIB - held)
 

@@ -64,7 +64,7 @@ class SerialCalls:
         began_s = time.perf_counter()
         raw_head, payload = open_body(self._channel, frame)
         head = HEADS.decode(raw_head)
-        outlet = Outlet(self._channel, self._gate, frame.tag)
+        outlet = Outlet(self._channel, self._gate, frame.tag, head.id)
         output = outlet.output = CallOutput(outlet.log, self._surface.flusher)
         entered = self._surface.enter(head, output)
         form = self._targets.form(head)
@@ -86,7 +86,8 @@ class SerialCalls:
             fault = call.fault_of(error)
         run_ms = (time.perf_counter() - began_s) * 1000
         self._surface.leave(entered)
-        self._surface.finish(output, head.id)
+        output.flush()
+        outlet.close()
         self._answer(frame.tag, outlet, fault, is_raised, run_ms)
 
     def _answer(

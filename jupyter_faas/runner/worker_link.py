@@ -25,7 +25,9 @@ _READ_BYTES = 256 << 10
 _PIPE_BYTES = 64 << 10
 _MAX_BUFFERS = 64
 _BUFFER_BYTES = 1 << 20
-_ANSWERS = frozenset({FrameKind.ITEM, FrameKind.RESULT, FrameKind.ERROR, FrameKind.END})
+_ANSWERS = frozenset(
+    map(int, (FrameKind.ITEM, FrameKind.RESULT, FrameKind.ERROR, FrameKind.END))
+)  # plain ints: hashing an enum member runs Python
 
 
 class WorkerOwner(Protocol):
@@ -83,6 +85,12 @@ class WorkerLink:
         if not self.is_open:
             _close(fds)
             return
+        if not self._unsent and not fds:
+            rest = self._send_now(buffers)
+            if rest:
+                self._unsent.append((rest, ()))
+                self._loop.add_writer(self._sock.fileno(), self._go_on)
+            return
         self._unsent.append((buffers, fds))
         if len(self._unsent) == 1:
             self._flush()
@@ -138,6 +146,17 @@ class WorkerLink:
             _close(fds)
         self._unsent.clear()
         self._pipes.clear()
+
+    def _send_now(self, buffers: list[Buffer]) -> list[Buffer]:
+        """Send what the socket takes at once; returns the rest."""
+        data = buffers[0] if len(buffers) == 1 else b"".join(buffers)
+        try:
+            sent = self._sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:  # the worker is gone: `on_hang_up` comes
+            return []
+        return [] if sent == len(data) else [memoryview(data)[sent:]]
 
     def _flush(self) -> None:
         while self._unsent:
