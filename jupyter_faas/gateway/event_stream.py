@@ -1,4 +1,4 @@
-"""The event log as Server-Sent Events: at most so many batches a second, each coalesced.
+"""The event log as Server-Sent Events: at most so many batches a second.
 
 A reader first gets what came after the number it names, then what happens. One that is too slow
 for the ring gets an event `snapshot` with the whole state and goes on from there.
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from jupyter_faas.core.errors import EventsGone
-from jupyter_faas.gateway.events import Event, EventLog, about, coalesced
+from jupyter_faas.gateway.events import Event, EventLog, about
 from jupyter_faas.wire.sse import KEEP_ALIVE, encode_event
 
 HEARTBEAT_S = 15.0
@@ -67,7 +67,7 @@ def _batch(log: EventLog, wish: Wish, seq: int, snapshot: Callable[[], dict[str,
         events = log.since(seq, with_calls=wish.with_calls)
     except EventsGone:
         return encode(log.epoch, log.seq, "snapshot", snapshot())
-    chosen = coalesced(about(events, wish.namespace, wish.functions))
+    chosen = list(about(events, wish.namespace, wish.functions))
     calls = [event.seq for event in chosen if event.kind == "call"]
     oldest = calls[-MAX_CALLS] if len(calls) > MAX_CALLS else 0
     kept = (event for event in chosen if event.kind != "call" or event.seq >= oldest)

@@ -1,9 +1,11 @@
-"""One ordered stream of what happens: kept in a ring, read by number, never pushed.
+"""One ordered stream of what happens: the newest of each thing, read by number, never pushed.
 
 Every event has the next `seq` of this gateway's `epoch`. A reader holds only the number it has
-read to and asks for what came after, so that a slow one costs nothing: when the ring has left it
-behind it is told so (`EventsGone`) and takes a fresh snapshot. Single calls are in a ring of their
-own, so that a flood of them cannot push out what readers of state need.
+read to and asks for what came after, so that a slow one costs nothing. Of each thing (a function,
+a replica, …) only the newest event is kept: that is all a reader who comes later needs, and what
+a slow one misses is what was true for a moment. Who names a number from before what is kept is
+told so (`EventsGone`) and takes a fresh snapshot. Single calls are kept apart, so that a flood
+of them cannot push out what readers of state need.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Reversible
 from heapq import merge
 from itertools import takewhile
 from typing import Any, NamedTuple
@@ -50,14 +52,16 @@ class EventLog:
 
     Args:
         wall_clock: Seconds since the epoch.
-        kept: Events that can be read later; as many single calls besides.
+        kept: Things whose newest event can be read later; as many single calls besides.
     """
 
     def __init__(self, wall_clock: Callable[[], float], kept: int = 10_000) -> None:
         self.epoch = secrets.token_hex(4)
         self.seq = 0
         self._wall_clock = wall_clock
-        self._events: deque[Event] = deque(maxlen=kept)
+        self._kept = kept
+        self._dropped_seq = 0
+        self._events: dict[tuple[str, ...], Event] = {}
         self._calls: deque[Event] = deque(maxlen=kept)
         self._waiting: set[asyncio.Future[None]] = set()
         self._readers = 0
@@ -79,12 +83,15 @@ class EventLog:
         """Add an event; see `Event` for what `value` may be."""
         self.seq += 1
         event = Event(self.seq, kind, namespace, function, id, self._wall_clock(), value or {})
-        (self._calls if kind == "call" else self._events).append(event)
+        if kind == "call":
+            self._calls.append(event)
+        else:
+            self._keep(event)
         if self._waiting:
             self._wake()
 
     def since(self, seq: int, *, with_calls: bool = False) -> list[Event]:
-        """Return the events after number `seq`, in order.
+        """Return what is kept of the events after number `seq`, in order.
 
         Raises:
             EventsGone: Some of them are no longer known, or `seq` is not of this epoch.
@@ -93,9 +100,9 @@ class EventLog:
             raise EventsGone(
                 "This number is ahead of the stream: it is of another gateway process."
             )
-        newer = _after(self._events, seq)
-        if len(newer) == self._events.maxlen and newer[0].seq > seq + 1:
+        if seq < self._dropped_seq:
             raise EventsGone("Events since then have been dropped: read /v1/state anew.")
+        newer = _after(self._events.values(), seq)
         if not with_calls:
             return newer
         return list(merge(newer, _after(self._calls, seq), key=lambda event: event.seq))
@@ -135,21 +142,19 @@ class EventLog:
 
         return leave
 
+    def _keep(self, event: Event) -> None:
+        key = (event.kind, event.namespace, event.function, event.id)
+        self._events.pop(key, None)  # The order is that of the newest.
+        self._events[key] = event
+        if len(self._events) > self._kept:
+            oldest = self._events.pop(next(iter(self._events)))
+            self._dropped_seq = oldest.seq
+
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, set()
         for future in waiting:
             if not future.done():
                 future.set_result(None)
-
-
-def coalesced(events: Iterable[Event]) -> list[Event]:
-    """Return events without those that a later one replaces; single calls all stay."""
-    newest: dict[tuple[str, ...], Event] = {}
-    for event in events:
-        key = (event.kind, event.namespace, event.function, event.id)
-        newest.pop(key, None)  # The order is that of the newest.
-        newest[key] = event
-    return list(newest.values())
 
 
 def about(
@@ -161,7 +166,7 @@ def about(
             yield event
 
 
-def _after(events: deque[Event], seq: int) -> list[Event]:
+def _after(events: Reversible[Event], seq: int) -> list[Event]:
     newer = list(takewhile(lambda event: event.seq > seq, reversed(events)))
     newer.reverse()
     return newer

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
+
 from jupyter_faas.core.diff import changes
 from jupyter_faas.core.model import ReplicaStatus, RevisionState
 from jupyter_faas.gateway.counts import counts_of
@@ -62,6 +64,10 @@ class Views:
             "counts": counts_of(entry).plain(),
             "scaled": self._scaled(entry),
         }
+
+    def encoded(self, entry: FunctionEntry) -> msgspec.Raw:
+        """Return `function` as JSON: of a thousand, one at a time is made of Python objects."""
+        return msgspec.Raw(msgspec.json.encode(self.function(entry)))
 
     def function_in_full(self, entry: FunctionEntry) -> View:
         """Return a function with its revisions and replicas."""

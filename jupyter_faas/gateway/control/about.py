@@ -102,6 +102,6 @@ class About:
             "url": parts.url,
             "namespace": namespace,
             "startedAt": parts.started_at,
-            "functions": [parts.views.function(entry) for entry in entries],
+            "functions": [parts.views.encoded(entry) for entry in entries],
             "replicas": [one for entry in entries for one in parts.views.replicas(entry)],
         }

@@ -73,7 +73,7 @@ class Functions:
         namespace = namespace_of(request, self._parts)
         await self._parts.registry.written()
         entries = self._parts.registry.functions(namespace)
-        return json_answer({"functions": [self._parts.views.function(entry) for entry in entries]})
+        return json_answer({"functions": [self._parts.views.encoded(entry) for entry in entries]})
 
     async def deploy(self, request: Request) -> Response:
         """Make uploaded code what answers to the name."""

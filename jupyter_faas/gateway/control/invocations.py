@@ -78,7 +78,7 @@ class Invocations:
         self._parts.metering.flush()
         limit = int(number(request, "limit", DEFAULT_TAIL, 1, 1000))
         records = await self._parts.store.invocations(entry.namespace, entry.name, limit)
-        return json_answer({"invocations": records})
+        return json_answer({"invocations": plain(records)})
 
     async def logs(self, request: Request) -> Response:
         """What one invocation printed; with `follow` until it has ended."""
