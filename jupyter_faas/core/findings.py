@@ -11,6 +11,8 @@ from jupyter_faas.core.model import RevisionSpec
 from jupyter_faas.core.report import Node, Report
 
 _GIVEN = ("FAAS_GATEWAY_URL", "FAAS_GATEWAY_TOKEN", "PYTHONUNBUFFERED")
+_STORED = "looks like a secret and is stored with the code: use secrets=[…] or env={…}"
+_LARGE = "larger than 64 kB: a change in place is not noticed, `.deploy()` captures it anew"
 _RANK = {"error": 0, "note": 1, "ok": 2}
 
 
@@ -20,16 +22,23 @@ def report_of(found: Collection, spec: RevisionSpec) -> Report:
     large = [name for name, value in values.items() if found.watch.is_large(value)]
     secrets = inspection.secret_names(values)
     unset = inspection.unset_variables(found.codes, _environment(spec))
+    notes = {**dict.fromkeys(large, _LARGE), **dict.fromkeys(secrets, _STORED)}
+    on_path = found.path[1].label if len(found.path) > 1 else None
     nodes = [
         *inspection.path_nodes(found.path),
         *inspection.module_nodes(found.modules),
-        *inspection.value_nodes(values, found.watch.size_of),
-        *(_secret_node(name) for name in secrets),
+        *(
+            node
+            for node in inspection.value_nodes(values, found.watch.size_of, notes)
+            if node.label != on_path
+        ),
+        *(
+            Node(label=name, type="str", note=_STORED, level="note")
+            for name in secrets
+            if name not in values
+        ),
         *(_variable_node(name, is_required) for name, is_required in unset),
-        *(_large_node(name) for name in large),
     ]
-    on_path = {found.path[1].label} if len(found.path) > 1 else set()
-    nodes = [n for at, n in enumerate(nodes) if n.level == "error" or n.label not in on_path]
     missing = tuple(one.module for one in found.modules.missing)
     is_sendable = found.problem is None and not missing
     return Report(
@@ -60,18 +69,8 @@ def _environment(spec: RevisionSpec) -> frozenset[str]:
     return frozenset((*spec.env, *place, *_GIVEN))
 
 
-def _secret_node(name: str) -> Node:
-    note = "looks like a secret and would be stored with the code: use secrets=[…] or env={…}"
-    return Node(label=name, type="str", note=note, level="note")
-
-
 def _variable_node(name: str, is_required: bool) -> Node:
     note = "is read and not set there: give it with env={…}"
     if not is_required:
         note = "is read, set here and not there: give it with env={…}"
     return Node(label=name, type="environment", note=note, level="note")
-
-
-def _large_node(name: str) -> Node:
-    note = "larger than 64 kB: a change in place is not noticed, `.deploy()` captures it anew"
-    return Node(label=name, type="", note=note, level="note")

@@ -47,24 +47,36 @@ def captured_values(target: Any) -> dict[str, Any]:
     }
 
 
-def value_nodes(values: Mapping[str, Any], size_of: Callable[[Any], int | None]) -> Iterator[Node]:
+def value_nodes(
+    values: Mapping[str, Any], size_of: Callable[[Any], int | None], notes: Mapping[str, str]
+) -> Iterator[Node]:
     """Yield a node for each captured value that is no module.
 
     Args:
         values: By name.
         size_of: Bytes of a value, None if not known.
+        notes: By name, what to say about a value that needs attention.
     """
     for name, value in values.items():
         if isinstance(value, ModuleType):
             continue
-        note, kind = "", type_name(value)
-        if isinstance(value, FunctionType | type):
-            note = "by value" if is_by_value(value) else f"from {value.__module__}"
-            kind = "class" if isinstance(value, type) else "function"
-        elif hasattr(type(value), "__faas_handle__"):
-            note = "remote function"
-        size = None if note else size_of(value)
-        yield Node(label=name, type=kind, note=note, size_bytes=size)
+        kind, travels = _described(value)
+        yield Node(
+            label=name,
+            type=kind,
+            note=notes.get(name, travels),
+            level="note" if name in notes else "ok",
+            size_bytes=None if travels else size_of(value),
+        )
+
+
+def _described(value: Any) -> tuple[str, str]:
+    """Return what a value is, and how it travels if that is worth a word."""
+    if isinstance(value, FunctionType | type):
+        kind = "class" if isinstance(value, type) else "function"
+        return kind, "by value" if is_by_value(value) else f"from {value.__module__}"
+    is_handle = hasattr(type(value), "__faas_handle__")
+    return type_name(value), "remote function" if is_handle else ""
 
 
 def module_nodes(modules: Modules) -> Iterator[Node]:
