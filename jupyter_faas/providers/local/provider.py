@@ -39,6 +39,7 @@ from jupyter_faas.providers.local.site_stamp import Marks, SiteStamp
 
 _HOUSEKEEPING_S = 2.0
 _LOG_KEEPS = 0.5
+_LAST_ROUNDS, _LAST_ROUND_S = 200, 0.01
 
 
 class LocalProvider:
@@ -151,9 +152,16 @@ class LocalProvider:
             environment.hang_up()
         for environment in self._environments.values():
             await environment.ended(self._settings.stop_grace_s)
-        await asyncio.to_thread(end_leftovers, self._run_dir)
+        await self._end_the_rest()
         remove_sockets(self._run_dir)
         self._events.put_nowait(None)
+
+    async def _end_the_rest(self) -> None:
+        """Kill what its zygote has not ended, and wait until it is gone."""
+        for _ in range(_LAST_ROUNDS):
+            if not await asyncio.to_thread(end_leftovers, self._run_dir):
+                return
+            await asyncio.sleep(_LAST_ROUND_S)
 
     # Environments
 
