@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import select
 import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the blocking client needs no event loop: 70 ms of a script's start
+    import asyncio
 
 _LEFT = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import socket
 import ssl
@@ -444,3 +445,31 @@ def test_bytes_after_the_answer_are_not_the_next_answer(raw):
         assert connection._channel is None
         assert connection.request("GET", "/").read() == b"b"
         connection.close()
+
+
+def test_a_gateway_that_does_not_read_times_out():
+    with state_dir() as directory, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(directory / "s"))
+        listener.listen(1)
+        connection = BlockingConnection(f"unix:{directory / 's'}")
+        with pytest.raises(TimeoutError):
+            connection.request("POST", "/", (), [bytes(20 * MEBI)], timeout_s=0.1)
+        with pytest.raises(TimeoutError):
+            connection.request("GET", "/", timeout_s=0)
+        assert connection._channel is None
+
+
+def test_a_tls_connection_closed_while_idle_is_opened_again(app, tmp_path, monkeypatch):
+    server, certificate = _certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with running(app, tls=server) as (address, loop):
+        connection = BlockingConnection(address)
+        connection.request("GET", "/").read()
+        channel = connection._channel
+        assert not channel.is_stale()
+        loop.call_soon_threadsafe(app.seen[0]._connection.transport.close)
+        # Not `is_stale`: looking takes in the farewell.
+        wait_until(lambda: select.select([channel._sock], [], [], 0)[0])
+        assert connection.request("GET", "/").read() == b"0"
+        connection.close()
+    assert len(app.connections) == 2
