@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Protocol
 
 FLUSH_S = 0.02
 """A partial line, or a line of a flood, waits no longer than this (seconds)."""
@@ -40,6 +40,32 @@ WaitRoom = Callable[[], bool]
 sink: ContextVar[CallOutput | None] = ContextVar("jupyter_faas_output", default=None)
 
 
+class Burst:
+    """Says whether things are still few: the first `BURST_LINES` of each `FLUSH_S`."""
+
+    __slots__ = ("_count", "_window_end_s")
+
+    def __init__(self) -> None:
+        self._window_end_s = 0.0
+        self._count = 0
+
+    def admits(self) -> bool:
+        """Count one more; return whether it is still one of few."""
+        now_s = time.monotonic()
+        if now_s >= self._window_end_s:
+            self._window_end_s = now_s + FLUSH_S
+            self._count = 0
+        self._count += 1
+        return self._count <= BURST_LINES
+
+
+class Pending(Protocol):
+    """Something that may have to be sent a moment later."""
+
+    def flush_soon(self) -> None:
+        """Send what can be sent without waiting for anybody."""
+
+
 class Flusher:
     """One thread that sends what is still pending a moment later; sleeps when nothing is.
 
@@ -47,12 +73,12 @@ class Flusher:
     """
 
     def __init__(self) -> None:
-        self._waiting: set[CallOutput] = set()
+        self._waiting: set[Pending] = set()
         self._gate = _thread.allocate_lock()
         self._gate.acquire()
         self._is_started = False
 
-    def later(self, output: CallOutput) -> None:
+    def later(self, output: Pending) -> None:
         """Have `output` flushed within `FLUSH_S`. Any thread; cheap when it is asked already."""
         if output in self._waiting:
             return
@@ -89,8 +115,7 @@ class CallOutput:
         self._size = 0
         self._dropped = 0
         self._is_sending = False
-        self._window_end = 0.0
-        self._count = 0
+        self._burst = Burst()
 
     @property
     def has_pending(self) -> bool:
@@ -104,7 +129,7 @@ class CallOutput:
             self._size += len(data)
             if self._is_sending:  # a signal handler or finaliser that prints, inside `_flush`
                 return
-            is_due = self._size >= BATCH_BYTES or (_ends_line(data) and self._is_calm())
+            is_due = self._size >= BATCH_BYTES or (_ends_line(data) and self._burst.admits())
             if is_due:
                 self._flush()
         if self._size >= CROWDED_BYTES:
@@ -152,14 +177,6 @@ class CallOutput:
         with self._lock:
             self._send = send
             self._wait_room = None
-
-    def _is_calm(self) -> bool:
-        now_s = time.monotonic()
-        if now_s >= self._window_end:
-            self._window_end = now_s + FLUSH_S
-            self._count = 0
-        self._count += 1
-        return self._count <= BURST_LINES
 
     def _make_room(self) -> None:
         while self._size >= CROWDED_BYTES:

@@ -196,6 +196,8 @@ class FrontCall:
             self._replica.watchers.log(stream, self.head.id, text)
         if takes_credit:
             self._uncredited += len(text)
+        elif self._replica.is_windowed and self.is_blocked and self._replica.spec.max_inputs > 1:
+            return  # from a pipe that others share: the watch stream has it, nothing is held up
         if not self._is_answered and (self._verdict is None or self._exchange.is_writable):
             self._answer.log(stream, text)
 

@@ -40,6 +40,9 @@ from jupyter_faas.runner.surface import Surface
 from jupyter_faas.runner.targets import Targets
 from jupyter_faas.wire.frames import Frame, FrameKind, encode_header
 
+_MAX_BUFFERS = 256
+"""So many buffers are joined into one write."""
+
 
 class LoopedCalls:
     """Serves calls until the front hangs up or says CLOSE.
@@ -84,7 +87,10 @@ class LoopedCalls:
     def _send_posted(self) -> None:
         self._is_woken = False
         while self._posted:
-            self._channel.send(self._posted.popleft())
+            buffers: list[Buffer] = []
+            while self._posted and len(buffers) < _MAX_BUFFERS:
+                buffers.extend(self._posted.popleft())
+            self._channel.send(buffers)
 
     def _read(self) -> None:
         frames = self._channel.receive_ready()

@@ -12,11 +12,12 @@ import fcntl
 import select
 import struct
 import termios
+import threading
 import time
 from collections.abc import Sequence
 
 from jupyter_faas.execution.ending import MainThreadGate
-from jupyter_faas.execution.output import CallOutput, Send
+from jupyter_faas.execution.output import BATCH_BYTES, Burst, CallOutput, Flusher, Send
 from jupyter_faas.runner.channel import (
     CREDIT,
     LATE,
@@ -26,7 +27,7 @@ from jupyter_faas.runner.channel import (
     late_body,
     pieces,
 )
-from jupyter_faas.wire.frames import FrameKind, encode_header
+from jupyter_faas.wire.frames import HEADER, FrameKind, encode_header
 
 _ORDER_WAIT_S = 0.02
 _ORDER_POLL_S = 0.0002
@@ -40,16 +41,27 @@ class Outlet:
         gate: Shields what must not be cut.
         tag: The call's name on the channel.
         invocation_id: Its name everywhere else.
+        flusher: Sends what is held of a flood of items a moment later.
     """
 
     def __init__(
-        self, channel: Channel, gate: MainThreadGate, tag: int, invocation_id: str
+        self,
+        channel: Channel,
+        gate: MainThreadGate,
+        tag: int,
+        invocation_id: str,
+        flusher: Flusher,
     ) -> None:
         self._channel = channel
         self._gate = gate
         self._tag = tag
         self._invocation_id = invocation_id
+        self._flusher = flusher
         self._window = WINDOW_BYTES
+        self._burst = Burst()
+        self._held: list[Buffer] = []
+        self._held_bytes = 0
+        self._lock = threading.Lock()
         self._is_over = False
         self.output: CallOutput | None = None
         self.answer: list[list[Buffer]] = []
@@ -72,15 +84,37 @@ class Outlet:
         """Send one item, after what was printed before it, when there is credit."""
         if self.output is not None:
             self.output.flush()
-        for frame in pieces(FrameKind.ITEM, parts, tag=self._tag, stream=body_type):
-            while self._window <= 0:
-                self._await_credit()
-            self._window -= sum(len(part) for part in frame[1:])
-            self._send(frame)
+        frames = pieces(FrameKind.ITEM, parts, tag=self._tag, stream=body_type)
+        for frame in frames:
+            size = sum(map(len, frame))
+            if self._window <= 0:
+                self.flush_soon()
+                while self._window <= 0:
+                    self._await_credit()
+            self._window -= size - HEADER.size
+            if len(frames) > 1 or self._burst.admits():
+                self._send(frame)
+            else:
+                self._hold(frame, size)
 
     def result(self, parts: Sequence[Buffer], body_type: int) -> None:
         """Keep the result: it is sent together with END, when the code has ended."""
         self.answer = pieces(FrameKind.RESULT, parts, tag=self._tag, stream=body_type)
+
+    def flush_soon(self) -> None:
+        """Send the items that are held."""
+        if self._held:
+            self._send(())
+
+    def _hold(self, frame: list[Buffer], size: int) -> None:
+        """Keep one of many small items: a system call for each would cost more than making it."""
+        with self._lock:
+            self._held.extend(frame)
+            self._held_bytes += size
+        if self._held_bytes >= BATCH_BYTES:
+            self.flush_soon()
+        else:
+            self._flusher.later(self)
 
     def _await_credit(self) -> None:
         # Waiting may be cut, reading may not: what was read would be lost.
@@ -99,9 +133,12 @@ class Outlet:
             self._gate.unshield()
 
     def _send(self, buffers: Sequence[Buffer]) -> None:
+        """Send a frame, after the items that are held."""
         self._gate.shield()
         try:
-            self._channel.send(buffers)
+            with self._lock:
+                held, self._held, self._held_bytes = self._held, [], 0
+                self._channel.send([*held, *buffers] if held else buffers)
         finally:
             self._gate.unshield()
 

@@ -245,7 +245,7 @@ class FrontReplica:
 
     def reader_is_ready(self, call: FrontCall) -> None:
         """A caller that was slow takes more."""
-        if self._link is not None and not self.is_windowed:
+        if self._link is not None:
             self._link.resume()
 
     def succeeded(self) -> None:
@@ -259,7 +259,7 @@ class FrontReplica:
         self._link = WorkerLink(self.loop, pid, fds, self)
         self._last_words = b""
         self._is_loaded = False
-        if self.state == LOADING:
+        if self.spec is not None and self.state != FAILED:
             self._load()
 
     def on_frame(self, frame: Frame) -> None:
@@ -281,8 +281,8 @@ class FrontReplica:
         touched, self._touched = self._touched, []
         for call in touched:
             call.flush()
-            if call.is_blocked and not self.is_windowed and self._link is not None:
-                self._link.pause()
+            if call.is_blocked and self._link is not None:
+                self._hold_back(self._link)
 
     def on_output(self, stream: int, text: bytes) -> None:
         """Output of C code and subprocesses: of the one call that runs, else of nobody."""
@@ -389,8 +389,7 @@ class FrontReplica:
             call.lost(lost)
 
     def _replace(self, reason: str, text: str, was_loading: bool) -> None:
-        if self.state == FAILED or (self.state == GENERIC and self.spec is None):
-            self._ask_worker()
+        if self.state == FAILED:
             return
         if was_loading and self._on_loaded:
             self._fail(ReplicaLost(f"{text} It was loading the function.", reason=reason))
@@ -400,19 +399,28 @@ class FrontReplica:
             self._fail(ReplicaLost(f"{text} It happened again and again.", reason=reason))
             self._give_up(reason, text)
             return
+        if self.state == DRAINING and not self.calls:
+            self._leave_if_idle()
+            return
         if self.state == READY:
             self._set_state(LOADING)
         if delay_s:
             self.loop.call_later(delay_s, self._ask_worker)
         else:
             self._ask_worker()
-        self._leave_if_idle()
 
     def _kill_worker(self) -> None:
         if self._link is not None:
             self._link.kill()
 
     # -- small things
+
+    def _hold_back(self, link: WorkerLink) -> None:
+        """A caller is slow: let the worker feel it, as far as that holds up nobody else."""
+        if not self.is_windowed:
+            link.pause()
+        elif self.spec.max_inputs == 1:
+            link.pause_pipes()
 
     def _running(self) -> list[FrontCall]:
         return [call for call in self.calls.values() if call.state == RUNNING]

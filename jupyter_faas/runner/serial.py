@@ -64,8 +64,9 @@ class SerialCalls:
         began_s = time.perf_counter()
         raw_head, payload = open_body(self._channel, frame)
         head = HEADS.decode(raw_head)
-        outlet = Outlet(self._channel, self._gate, frame.tag, head.id)
-        output = outlet.output = CallOutput(outlet.log, self._surface.flusher)
+        flusher = self._surface.flusher
+        outlet = Outlet(self._channel, self._gate, frame.tag, head.id, flusher)
+        output = outlet.output = CallOutput(outlet.log, flusher)
         entered = self._surface.enter(head, output)
         form = self._targets.form(head)
         error: BaseException | None = None
@@ -87,6 +88,7 @@ class SerialCalls:
         run_ms = (time.perf_counter() - began_s) * 1000
         self._surface.leave(entered)
         output.flush()
+        outlet.flush_soon()
         outlet.close()
         self._answer(frame.tag, outlet, fault, is_raised, run_ms)
 

@@ -71,7 +71,7 @@ class WorkerLink:
         self._unsent: deque[tuple[list[Buffer], tuple[int, ...]]] = deque()
         self._pipes = {out_fd: STDOUT, err_fd: STDERR}
         self._pipe_poll = select.poll()
-        self._is_reading = True
+        self._is_reading = self._is_reading_pipes = True
         self._has_ended = False
         self.is_open = True
         loop.add_reader(channel_fd, self._read)
@@ -100,15 +100,25 @@ class WorkerLink:
         if self._is_reading and self.is_open:
             self._is_reading = False
             self._loop.remove_reader(self._sock.fileno())
+        self.pause_pipes()
+
+    def pause_pipes(self) -> None:
+        """Do not read what C code and subprocesses write, for now."""
+        if self._is_reading_pipes and self.is_open:
+            self._is_reading_pipes = False
             for fd in self._pipes:
                 self._loop.remove_reader(fd)
 
     def resume(self) -> None:
         """Read on."""
-        if not self._is_reading and self.is_open:
+        if not self.is_open:
+            return
+        if not self._is_reading:
             self._is_reading = True
             if not self._has_ended:
                 self._loop.add_reader(self._sock.fileno(), self._read)
+        if not self._is_reading_pipes:
+            self._is_reading_pipes = True
             for fd, stream in self._pipes.items():
                 self._loop.add_reader(fd, self._on_pipe, fd, stream)
 
@@ -211,7 +221,7 @@ class WorkerLink:
 
     def _on_pipe(self, fd: int, stream: int) -> None:
         self._read()  # what Python printed before comes first
-        if self._is_reading and self.is_open:
+        if self._is_reading_pipes and self.is_open:
             self._read_pipe(fd, stream)
             self._owner.on_batch_end()
 
