@@ -8,13 +8,11 @@ its connection: the gateway sees its caller leave and cancels the call.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import cast
 
 from jupyter_faas.core.errors import GatewayLost
-from jupyter_faas.wire.address import Address, parse_address
+from jupyter_faas.wire.address import parse_address
+from jupyter_faas.wire.aio_stream import Stream, open_stream
 from jupyter_faas.wire.answers import (
     MAX_HEAD_BYTES,
     AnswerHead,
@@ -22,19 +20,7 @@ from jupyter_faas.wire.answers import (
     ChunkedDecoder,
     parse_answer_head,
 )
-from jupyter_faas.wire.channel import CLOSED, unavailable
-from jupyter_faas.wire.heads import (
-    JOIN_BELOW_BYTES,
-    Buffer,
-    Headers,
-    as_pairs,
-    encode_request,
-)
-from jupyter_faas.wire.sockets import tune
-
-_HELD_BYTES = 1024 * 1024  # received and not taken: above it, reading stops
-_PIECE_BYTES = 256 * 1024
-_SOCKET_BUFFER_BYTES = 1024 * 1024
+from jupyter_faas.wire.heads import Buffer, Headers, as_pairs, encode_request
 
 
 class AsyncConnection:
@@ -50,7 +36,7 @@ class AsyncConnection:
     def __init__(self, address: str, *, connect_timeout_s: float = 5.0) -> None:
         self.address = parse_address(address)
         self._connect_timeout_s = connect_timeout_s
-        self._stream: _Stream | None = None
+        self._stream: Stream | None = None
         self._response: AsyncResponse | None = None
         self._is_busy = False
 
@@ -118,14 +104,14 @@ class AsyncConnection:
         if stream is not None:
             stream.cut()
 
-    async def _ready_stream(self) -> _Stream:
+    async def _ready_stream(self) -> Stream:
         if self._response is not None:
             self.close()
         if self._stream is not None:
             if self._stream.is_reusable():
                 return self._stream
             self.close()
-        self._stream = await _open_stream(self.address, self._connect_timeout_s)
+        self._stream = await open_stream(self.address, self._connect_timeout_s)
         return self._stream
 
     def _release(self, response: AsyncResponse) -> None:
@@ -162,7 +148,7 @@ class AsyncResponse:
     def __init__(
         self,
         connection: AsyncConnection,
-        stream: _Stream,
+        stream: Stream,
         head: AnswerHead,
         received: bytes,
         deadline_s: float | None,
@@ -246,122 +232,7 @@ class AsyncResponse:
         self.is_complete = not self._left_bytes
 
 
-class _Stream(asyncio.Protocol):
-    """Bytes of one connection: what has been received and not taken, and who waits for more."""
-
-    __slots__ = (
-        "_held_bytes",
-        "_is_lost",
-        "_is_reading",
-        "_received",
-        "_waiter",
-        "_writable",
-        "transport",
-    )
-
-    def __init__(self) -> None:
-        self.transport = cast(asyncio.Transport, None)
-        self._received: deque[bytes] = deque()
-        self._held_bytes = 0
-        self._is_reading = True
-        self._is_lost = False
-        self._waiter: asyncio.Future[None] | None = None
-        self._writable: asyncio.Future[None] | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-        tune(transport, _SOCKET_BUFFER_BYTES)
-
-    def data_received(self, data: bytes) -> None:
-        self._received.append(data)
-        self._held_bytes += len(data)
-        if self._held_bytes > _HELD_BYTES and self._is_reading:
-            self._is_reading = False
-            self.transport.pause_reading()
-        _wake(self._waiter)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._is_lost = True
-        _wake(self._waiter)
-        _wake(self._writable)
-
-    def pause_writing(self) -> None:
-        self._writable = asyncio.get_running_loop().create_future()
-
-    def resume_writing(self) -> None:
-        _wake(self._writable)
-        self._writable = None
-
-    def is_reusable(self) -> bool:
-        return not (self._is_lost or self._received or self.transport.is_closing())
-
-    async def send(self, head: bytes, body: Sequence[Buffer]) -> bool:
-        """Send everything; False if the gateway stopped reading: it may have refused."""
-        if sum(map(len, body)) <= JOIN_BELOW_BYTES:
-            self.transport.write(b"".join((head, *body)))
-            return True
-        self.transport.write(head)
-        for part in body:
-            view = memoryview(part)
-            for start in range(0, len(view), _PIECE_BYTES):
-                if self._is_lost:
-                    return False
-                # In pieces: asyncio would copy what the kernel does not take at once.
-                self.transport.write(view[start : start + _PIECE_BYTES])
-                if self._writable is not None:
-                    await self._writable
-        return not self._is_lost
-
-    async def receive(self) -> bytes:
-        """Return the next bytes.
-
-        Raises:
-            GatewayLost: There are none any more.
-        """
-        while not self._received:
-            if self._is_lost:
-                raise GatewayLost(CLOSED)
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        data = self._received.popleft()
-        self._held_bytes -= len(data)
-        if not self._is_reading and not self._received and not self._is_lost:
-            self._is_reading = True
-            self.transport.resume_reading()
-        return data
-
-    def cut(self) -> None:
-        if not self._is_lost:
-            # A kernel may have closed its loop before its connections.
-            with contextlib.suppress(RuntimeError):
-                self.transport.abort()
-
-
-def _wake(waiter: asyncio.Future[None] | None) -> None:
-    if waiter is not None and not waiter.done():
-        waiter.set_result(None)
-
-
-async def _open_stream(address: Address, timeout_s: float) -> _Stream:
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(timeout_s):
-            if address.kind == "unix":
-                _, stream = await loop.create_unix_connection(_Stream, address.path)
-            else:
-                is_tls = True if address.kind == "tls" else None
-                _, stream = await loop.create_connection(
-                    _Stream, address.host, address.port, ssl=is_tls
-                )
-    except OSError as error:
-        raise unavailable(address, error, timeout_s) from error
-    return stream
-
-
-async def _receive_head(stream: _Stream, *, is_head_request: bool) -> tuple[AnswerHead, bytes]:
+async def _receive_head(stream: Stream, *, is_head_request: bool) -> tuple[AnswerHead, bytes]:
     """Return the head of the answer, and what came of the body with it; 1xx are skipped."""
     received = await stream.receive()
     while True:
