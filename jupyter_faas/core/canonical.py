@@ -12,8 +12,10 @@ import dis
 import enum
 import hashlib
 import pickle
+import sys
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 from typing import Any
@@ -35,6 +37,7 @@ ATOMS: frozenset[type] = frozenset(
     (int, float, str, bytes, bool, type(None), complex, type(Ellipsis))
 )
 _FLAT = frozenset((int, float, str, bytes, bool, type(None)))
+_RECURSION_LIMIT = 10_000
 _BULK = 64
 """Containers with more elements than this are tried as plain data first."""
 _CODE_FIELDS = (
@@ -47,8 +50,20 @@ _CODE_FIELDS = (
 def digest_of(value: Any) -> str:
     """Return the canonical digest of a value, functions and classes followed to their end."""
     walk = Walk()
-    walk.add(value)
+    with room_to_recurse():
+        walk.add(value)
     return walk.hexdigest()
+
+
+@contextmanager
+def room_to_recurse() -> Iterator[None]:
+    """Let a walk go deeper than pickle does, whose levels take fewer frames than ours."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, _RECURSION_LIMIT))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def class_digest(cls: type) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from jupyter_faas.core.canonical import Walk
+from jupyter_faas.core.canonical import Walk, room_to_recurse
 from jupyter_faas.core.model import Code, Place, RevisionSpec
 from jupyter_faas.core.modules import ModuleSource
 from jupyter_faas.core.source import parse
@@ -31,7 +31,8 @@ def code_fingerprint(
         plain: Module → name → plain data that its globals hold.
     """
     walk = Walk()
-    walk.add(entry)
+    with room_to_recurse():
+        walk.add(entry)
     for name in sorted(sources):
         walk.put("source", name.encode())
         walk.add_code(parse(sources[name].source).code)

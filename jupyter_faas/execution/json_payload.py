@@ -75,7 +75,14 @@ def encode_result(value: Any) -> bytes:
         return msgspec.json.encode(value, enc_hook=_hook)
     except (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError):
         # Slower, but it knows some more types, and the path to what has no form.
+        return _encode_carefully(value)
+
+
+def _encode_carefully(value: Any) -> bytes:
+    try:
         return msgspec.json.encode(_plain(value, "result", 0))
+    except RecursionError:
+        raise ResultNotJson("result is nested too deeply, or contains itself.") from None
 
 
 def _hook(value: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -198,6 +200,14 @@ def test_sharing_of_mutable_values_counts_and_cycles_end() -> None:
     again: list[object] = [1]
     again.append(again)
     assert digest_of(loop) == digest_of(again) != digest_of([1, [1]])
+
+
+def test_whatever_can_be_pickled_is_not_too_deep() -> None:
+    deep: list[object] = []
+    for _ in range(300):
+        deep = [deep, {"k": 1}]
+    pickle.dumps(deep)
+    assert digest_of(deep) != digest_of(deep[0])
 
 
 @pytest.mark.parametrize("count", [3, 1000])
