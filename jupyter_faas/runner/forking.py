@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from jupyter_faas.execution.library_threads import Setter
 from jupyter_faas.runner.channel import rights
 
 Role = Callable[[], int]
@@ -70,7 +71,7 @@ class Forks:
         self._close_all()
         raise BecomeRole(partial(_front, link, replica.address))
 
-    def worker(self, replica: Replica) -> int:
+    def worker(self, replica: Replica, thread_setters: list[Setter]) -> int:
         """Fork a worker and send the front its descriptors; returns its pid."""
         ours, theirs = socket.socketpair()
         out_read, out_write = os.pipe()
@@ -86,7 +87,7 @@ class Forks:
                 os.close(fd)
             for fd in (out_read, err_read, life_write):
                 os.close(fd)
-            raise BecomeRole(partial(_worker, theirs, life_read))
+            raise BecomeRole(partial(_worker, theirs, life_read, thread_setters))
         theirs.close()
         pidfd = os.pidfd_open(pid)
         to_front = (ours.fileno(), out_read, err_read, life_write, pidfd)
@@ -123,7 +124,7 @@ def _front(link: socket.socket, address: str) -> int:
     return front.main(link, address)
 
 
-def _worker(channel: socket.socket, life_fd: int) -> int:
+def _worker(channel: socket.socket, life_fd: int, thread_setters: list[Setter]) -> int:
     from jupyter_faas.runner import worker  # noqa: PLC0415 - a cycle otherwise
 
-    return worker.main(channel, life_fd)
+    return worker.main(channel, life_fd, thread_setters)

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from jupyter_faas.execution.library_threads import Setter, find_setters
 from jupyter_faas.runner.family import describe_status, kill
 
 IDLE_S = 0.2
@@ -43,6 +44,8 @@ class Preloader:
         self._probed: str | None = None
         self._probe_pid = 0
         self._pipe = -1
+        self.thread_setters: list[Setter] = []
+        """Of libraries that were imported with one thread; for `library_threads.restore`."""
         self._idle_since_s = time.monotonic()
         self._give_up_s = 0.0
 
@@ -111,6 +114,7 @@ class Preloader:
             importlib.import_module(name)
         except BaseException as error:
             detail = f"{type(error).__name__}: {error}"
+        self.thread_setters = find_setters()
         self._report(name, detail, (time.perf_counter() - began_s) * 1000)
 
     def _report(self, name: str | None, detail: str, ms: float = 0.0) -> None:

@@ -21,9 +21,10 @@ import msgspec
 from jupyter_faas.core.errors import FaasError
 from jupyter_faas.core.model import Kind
 from jupyter_faas.core.specialisation import Specialisation
-from jupyter_faas.execution import display, output, place, reseed, threads
+from jupyter_faas.execution import display, library_threads, output, place, reseed, threads
 from jupyter_faas.execution.ending import MainThreadGate
 from jupyter_faas.execution.failure import Fault, platform_fault, user_fault
+from jupyter_faas.execution.library_threads import Setter
 from jupyter_faas.execution.load import Loaded, load
 from jupyter_faas.runner import family
 from jupyter_faas.runner.channel import ENCODER, LOAD, LOADED, Channel, LoadAnswer
@@ -38,12 +39,13 @@ _IOLBF = 1
 _SPECIALISATIONS = msgspec.msgpack.Decoder(Specialisation)
 
 
-def main(sock: socket.socket, life_fd: int) -> int:
+def main(sock: socket.socket, life_fd: int, thread_setters: list[Setter]) -> int:
     """Be a worker until the front is gone or has said CLOSE; returns the exit code.
 
     Args:
         sock: The channel to the front.
         life_fd: Read end of a pipe whose other end only the front holds.
+        thread_setters: Of libraries that the zygote has loaded with one thread.
     """
     family.name_process("faas-worker")
     family.become_subreaper()
@@ -57,6 +59,7 @@ def main(sock: socket.socket, life_fd: int) -> int:
     frame = channel.receive()
     if frame is None or frame.kind != LOAD:
         return 0
+    library_threads.restore(thread_setters)
     serve = _become(channel, gate, surface, frame)
     return serve() if serve is not None else _leave(channel)
 

@@ -204,7 +204,7 @@ class Zygote:
         if replica.front_pid == 0 or replica.reason == "start_failed":
             return
         try:
-            pid = self._forks.worker(replica)
+            pid = self._forks.worker(replica, self._preloader.thread_setters)
         except OSError as error:
             replica.say({"ev": "no_worker", "detail": f"fork failed: {error}"})
             return

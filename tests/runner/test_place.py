@@ -96,6 +96,23 @@ def test_thread_limits_of_the_zygote_do_not_reach_the_function(zygote: Zygote) -
     assert replica.call().value is None
 
 
+def test_a_preloaded_numpy_computes_on_every_core_again(own_zygote: Zygote) -> None:
+    def threads():
+        import os
+
+        import numpy as np
+
+        a = np.ones((400, 400))
+        assert (a @ a)[0, 0] == 400
+        return len(os.listdir("/proc/self/task"))
+
+    own_zygote.send(op="preload", modules=["numpy"])
+    assert own_zygote.wait_event("preload", module="numpy")["ok"]
+    replica = own_zygote.replica()
+    replica.specialise(threads)
+    assert replica.call().value == len(os.sched_getaffinity(0))
+
+
 def test_inventory_is_told(own_zygote: Zygote) -> None:
     own_zygote.send(op="inventory")
     told = own_zygote.wait_event("inventory")
