@@ -55,7 +55,7 @@ class Pool(Slots):
         outcomes: Settled invocations by outcome.
         cold_starts: Those that waited for a replica to start.
         rejected: Those that found no place to wait.
-        memory_mib: Limit of one replica, for metering.
+        memory_mib: Limit of one replica, for metering; with the names of what it belongs to.
     """
 
     __slots__ = (
@@ -64,6 +64,9 @@ class Pool(Slots):
         "latency",
         "latency_sum_s",
         "memory_mib",
+        "name",
+        "namespace",
+        "number",
         "outcomes",
         "ready_at_s",
         "rejected",
@@ -84,7 +87,18 @@ class Pool(Slots):
         self.latency_sum_s = self.waits_sum_s = 0.0
         self.outcomes = dict.fromkeys(Outcome, 0)
         self.cold_starts = self.rejected = 0
+        self.namespace, self.name, self.number = function.namespace, function.name, entry.number
         self.memory_mib = entry.revision.spec.resources.memory_mib
+
+    def count(self, outcome: Outcome, took_s: float, waited_s: float, *, is_cold: bool) -> None:
+        """Count a settled invocation; times in seconds from its head on."""
+        self.latency[int(took_s * 1e6).bit_length()] += 1
+        self.latency_sum_s += took_s
+        self.waits[int(waited_s * 1e6).bit_length()] += 1
+        self.waits_sum_s += waited_s
+        if is_cold:
+            self.cold_starts += 1
+        self.outcomes[outcome] += 1
 
     @property
     def patience_s(self) -> float:

@@ -29,6 +29,7 @@ from jupyter_faas.wire.exchange import Exchange
 
 if TYPE_CHECKING:
     from jupyter_faas.core.ids import InvocationIds
+    from jupyter_faas.core.specialisation import CallEnd
     from jupyter_faas.gateway.activator import Activator, Pool
     from jupyter_faas.gateway.entries import FunctionEntry, RevisionEntry
     from jupyter_faas.gateway.metering import Metering
@@ -40,6 +41,11 @@ CHECK_S = 0.5
 SLACK_S = 15.0
 """What a front may take beyond a function's own time-outs before it is given up."""
 
+
+_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+
+CANCELLED = Outcome.CANCELLED
+"""Members of an enum are slow to look up on the class (Python 3.11)."""
 
 _PERSONAL = frozenset(
     (
@@ -107,7 +113,6 @@ class Calls:
         self.max_body_bytes = max_body_bytes
         self.active: dict[bytes, Invocation] = {}
         self.rejected = 0
-        self.last_call_s = clock()
         self.suspect: Callable[[SlotsReplica, str], None] = lambda _replica, _detail: None
         """Told of a replica that does not answer; the fleet decides what it is."""
         self.can_grow: Callable[[Pool], bool] = lambda _pool: True
@@ -176,16 +181,16 @@ class Calls:
         entry = function.route(plan.route_key)
         if entry.revision.state is RevisionState.FAILED:
             return False
-        pool = self.activator.pool(entry)
         id = self._ids.next()
-        invocation = Invocation(self, exchange, pool, id, self.clock())
+        now_s = self.clock()
+        invocation = Invocation(self, exchange, self.activator.pool(entry), id, now_s)
         invocation.lines = plan.lines
         invocation.body.append(body)
         invocation.body_bytes = len(body)
         invocation.is_body_whole = invocation.is_admitted = True
         self.active[id] = invocation
         exchange.receiver = invocation
-        self.admit(invocation)
+        self._admit(invocation, now_s)
         return True
 
     def _revision(self, function: FunctionEntry, told: dict[bytes, bytes]) -> RevisionEntry:
@@ -230,8 +235,10 @@ class Calls:
 
     def admit(self, invocation: Invocation) -> None:
         """Lease a replica to an invocation, or queue it."""
-        pool, now_s = invocation.pool, self.clock()
-        self.last_call_s = now_s
+        self._admit(invocation, self.clock())
+
+    def _admit(self, invocation: Invocation, now_s: float) -> None:
+        pool = invocation.pool
         try:
             replica = self.activator.acquire(pool, invocation, now_s, invocation.limit_s)
         except QueueFull as full:
@@ -241,7 +248,7 @@ class Calls:
             invocation.on_given_up(full)
             return
         if replica is not None:
-            invocation.on_lease(replica)
+            invocation.lease(replica, now_s)  # type: ignore[arg-type]  # no other are made
         else:
             self._check_stuck(invocation)
 
@@ -280,11 +287,9 @@ class Calls:
         now_s = self.clock()
         replica = invocation.replica
         if replica is not None:
-            assert isinstance(replica, Replica)
-            replica.last_used_s = now_s
-            self.activator.release(
-                invocation.pool, invocation, now_s, is_cancelled=invocation.is_cancelled
-            )
+            replica.last_used_s = now_s  # type: ignore[attr-defined]  # no other are made
+            is_cancelled = invocation.outcome is CANCELLED
+            self.activator.release(invocation.pool, invocation, now_s, is_cancelled=is_cancelled)
         if invocation.is_answered:
             self._settle(invocation, now_s)
 
@@ -307,12 +312,12 @@ class Calls:
         invocation = self.find(invocation_id)
         return invocation is not None and invocation.cancel(detail)
 
-    def on_ended(self, replica: Replica, ended: Any) -> None:
-        """The front of `replica` says that the code of a call has ended (a `CallEnd`)."""
+    def on_ended(self, replica: Replica, ended: CallEnd) -> None:
+        """The front of `replica` says that the code of a call has ended."""
         holder = replica.leases.get(ended.id.encode("ascii", "replace"))
         if isinstance(holder, Invocation):
             code = str((ended.problem or {}).get("code", ""))[:64]
-            holder.on_ended(ended.run_ms, ended.outcome, code)
+            holder.on_ended(ended.run_ms, _OUTCOMES.get(ended.outcome), code)
 
     # -- seeing out -----------------------------------------------------------------------------
 
@@ -359,23 +364,18 @@ class Calls:
             return
         pool = invocation.pool
         is_leased = invocation.replica_id != ""
+        outcome = invocation.outcome
+        if not is_leased and outcome is not CANCELLED:
+            outcome = Outcome.DEAD
         received_s = invocation.received_s
         waited_s = (invocation.leased_s if is_leased else now_s) - received_s
-        pool.latency[int((now_s - received_s) * 1e6).bit_length()] += 1
-        pool.latency_sum_s += now_s - received_s
-        pool.waits[int(waited_s * 1e6).bit_length()] += 1
-        pool.waits_sum_s += waited_s
-        if invocation.is_cold:
-            pool.cold_starts += 1
-        outcome = invocation.outcome if is_leased or invocation.is_cancelled else Outcome.DEAD
-        pool.outcomes[outcome] += 1
-        function = pool.entry.function
+        pool.count(outcome, now_s - received_s, waited_s, is_cold=invocation.is_cold)
         self._metering.add(
             (
                 invocation.id,
-                function.name,
-                function.namespace,
-                pool.entry.number,
+                pool.name,
+                pool.namespace,
+                pool.number,
                 invocation.replica_id,
                 outcome,
                 invocation.code,

@@ -34,6 +34,7 @@ from jupyter_faas.core.slots import Waiter
 from jupyter_faas.gateway import problems
 from jupyter_faas.gateway.heads import Answer, read_answer
 from jupyter_faas.gateway.lineage import descendants, disown
+from jupyter_faas.gateway.repeats import KnownAnswer, RepeatedExchange
 from jupyter_faas.gateway.replica import Replica
 from jupyter_faas.wire.heads import STATUS_LINES
 
@@ -53,6 +54,11 @@ BODY_PAUSE_S = 30.0
 """A sender that gives nothing for so long, while it is asked to, is sent away."""
 
 FOREVER = float("inf")
+
+_WHOLE_HEAD = (
+    b"%bFaas-Invocation-Id: %b\r\nFaas-Cold-Start: %d\r\nFaas-Queue-Ms: %.1f\r\nFaas-Run-Ms: %b\r\n"
+)
+_WHOLE_ANSWER = _WHOLE_HEAD + b"Content-Length: %d\r\n\r\n%b"
 
 _WHOLE_CALL = b"%b%b%b\r\n%bContent-Length: %d\r\n\r\n%b"
 
@@ -205,7 +211,11 @@ class Invocation(Waiter):
     def on_lease(self, replica: SlotsReplica) -> None:
         """A slot of `replica` is ours: send the call."""
         assert isinstance(replica, Replica)
-        self.leased_s = self.calls.clock()
+        self.lease(replica, self.calls.clock())
+
+    def lease(self, replica: Replica, now_s: float) -> None:
+        """Send the call to `replica`, of which a slot is ours since `now_s`."""
+        self.leased_s = now_s
         self.replica_id = replica.id
         self.is_cold = replica.ready_at_s > self.received_s
         upstream = replica.upstream
@@ -340,8 +350,8 @@ class Invocation(Waiter):
         else:
             self.calls.release(self)
 
-    def on_whole_answer(self, status: int, answer: Answer, run_ms: float, body: bytes) -> None:
-        """The front's answer, all at once: `answer` is shared and says nothing of the run time."""
+    def on_whole_answer(self, known: KnownAnswer, run_ms: bytes, body: bytes) -> None:
+        """The front's answer, all at once, with a head that was seen before."""
         connection, self.connection = self.connection, None
         replica = self.replica
         if connection is None:
@@ -350,15 +360,29 @@ class Invocation(Waiter):
             connection.close()
         else:
             replica.upstream.keep(connection)  # type: ignore[attr-defined]
-        self.status = status
-        self.run_ms = run_ms
-        if answer.fault or status >= 400:
-            self._note_failure(status, answer)
+        self.run_ms = float(run_ms)
+        if known.answer.fault or known.status >= 400:
+            self._note_failure(known.status, known.answer)
         self.is_answered = True
-        head = self._head(answer) + b"Faas-Run-Ms: %.3f\r\n" % run_ms
-        self.exchange.respond_raw(head, body, status=status)
-        self.body = []
+        queued_ms = (self.leased_s - self.received_s) * 1000
+        said = (known.memo or self._memo(known), self.id, self.is_cold, queued_ms, run_ms)
+        exchange = self.exchange
+        if type(exchange) is RepeatedExchange and exchange.keep_alive:
+            exchange.respond_whole(_WHOLE_ANSWER % (*said, len(body), body))
+        else:
+            exchange.respond_raw(_WHOLE_HEAD % said, body, status=known.status)
         self.calls.release(self)
+
+    def _memo(self, known: KnownAnswer) -> bytes:
+        """Return the lines of an answer that are the same for every call of this replica."""
+        fault = known.answer.fault
+        known.memo = b"%b\r\n%bFaas-Revision: %d\r\n%b" % (
+            STATUS_LINES.get(known.status, STATUS_LINES[502]),
+            known.answer.lines,
+            self.pool.entry.revision.number,
+            b"Faas-Fault: %b\r\n" % fault.encode("ascii") if fault else b"",
+        )
+        return known.memo
 
     def on_answer_lost(self, _error: Exception | None) -> None:
         """The connection to the front was cut."""

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import httptools
 
 from jupyter_faas.gateway.heads import Answer, read_answer
-from jupyter_faas.wire.exchange import Connection, Exchange
+from jupyter_faas.wire.exchange import DONE, OPEN, Connection, Exchange
 from jupyter_faas.wire.heads import BODYLESS_STATUSES
 from jupyter_faas.wire.server import HttpServerProtocol
 from jupyter_faas.wire.upstream import AnswerReceiver, Upstream, UpstreamConnection
@@ -55,7 +55,7 @@ class RepeatedExchange(Exchange):
     def __init__(self, connection: Connection, like: Exchange) -> None:
         # Not super().__init__(): every attribute is set once.
         self._connection = connection
-        self._state = 0
+        self._state = OPEN
         self._left_bytes = 0
         self._writes_chunks = False
         self.method = like.method
@@ -71,6 +71,12 @@ class RepeatedExchange(Exchange):
         self.is_chunked = self.waits_for_continue = False
         self.has_body = like.has_body
         self.keep_alive = True
+
+    def respond_whole(self, answer: bytes) -> None:
+        """Send an answer that is ready to its last byte; only while `keep_alive` holds."""
+        self._state = DONE
+        self._connection.transport.write(answer)
+        self._connection.answered(self)
 
 
 TakeRepeated = Callable[[RepeatedExchange, KnownHead, bytes], bool]
@@ -109,28 +115,24 @@ class RepeatingServer(HttpServerProtocol):
             or self._is_deaf
         ):
             super().data_received(data)  # In the middle of something.
-        elif known is not None and len(data) == known.size and data.startswith(known.head):
-            self._repeat(known, data)
-        else:
+        elif known is None or len(data) != known.size or not data.startswith(known.head):
             self._parse(data)
+        else:
+            exchange = self._active = RepeatedExchange(self, known.exchange)
+            self._at_work = True
+            try:
+                if self._take(exchange, known, data[len(known.head) :]):
+                    return
+            except Exception:
+                self._answer_failure(exchange)
+                return
+            self._active = None
+            super().data_received(data)
 
     def on_request(self, exchange: Exchange) -> None:
         """Remember who came, to learn from."""
         self._newest = exchange
         super().on_request(exchange)
-
-    def _repeat(self, known: KnownHead, data: bytes) -> None:
-        exchange = RepeatedExchange(self, known.exchange)
-        self._at_work = True
-        self._active = exchange
-        try:
-            is_taken = self._take(exchange, known, data[len(known.head) :])
-        except Exception:
-            self._answer_failure(exchange)
-            return
-        if not is_taken:
-            self._active = None
-            super().data_received(data)
 
     def _parse(self, data: bytes) -> None:
         self._newest = None
@@ -160,23 +162,39 @@ def exchange_like(exchange: Exchange) -> Exchange:
     return like
 
 
+class KnownAnswer:
+    """The head of an answer that this connection brings again and again.
+
+    Attributes:
+        status: HTTP status.
+        answer: What its headers say, except for the run time.
+        memo: What the receiver keeps about it; begins empty.
+    """
+
+    __slots__ = ("answer", "memo", "status")
+
+    def __init__(self, status: int, answer: Answer) -> None:
+        self.status = status
+        self.answer = answer
+        self.memo = b""
+
+
 class WholeAnswerReceiver(AnswerReceiver, Protocol):
     """A receiver that takes a repeated answer at once."""
 
-    def on_whole_answer(self, status: int, answer: Answer, run_ms: float, body: bytes) -> None:
+    def on_whole_answer(self, known: KnownAnswer, run_ms: bytes, body: bytes) -> None:
         """An answer that is whole: head, body and end in one."""
 
 
 class RepeatingConnection(UpstreamConnection):
     """The client side of a connection that remembers the last answer's head."""
 
-    __slots__ = ("_answer", "_is_fresh", "_prefix", "_status")
+    __slots__ = ("_is_fresh", "_known", "_prefix")
 
     def __init__(self, on_closed: Callable[[UpstreamConnection], None]) -> None:
         super().__init__(on_closed)
         self._prefix = b""
-        self._status = 0
-        self._answer: Answer | None = None
+        self._known: KnownAnswer | None = None
         self._is_fresh = False
 
     def call(self, request: bytes, receiver: WholeAnswerReceiver) -> None:
@@ -197,17 +215,16 @@ class RepeatingConnection(UpstreamConnection):
         if tail is None or tail.end() + int(tail[2]) != len(data):
             super().data_received(data)
             self._note(data)
-        elif self._answer is None:
+        elif self._known is None:
             super().data_received(data)
             self._learn(data)
         elif self._receiver is not None:
             receiver, self._receiver = self._receiver, None
-            whole = data[tail.end() :]
-            receiver.on_whole_answer(self._status, self._answer, float(tail[1]), whole)  # type: ignore[attr-defined]
+            receiver.on_whole_answer(self._known, tail[1], data[tail.end() :])  # type: ignore[attr-defined]
 
     def _note(self, data: bytes) -> None:
         """Keep what comes before the run time: it may be seen again."""
-        self._answer = None
+        self._known = None
         begins = data.find(_RUN_MS_LINE, 0, MAX_HEAD_BYTES) + 2
         self._prefix = data[:begins] if begins > 1 else b""
 
@@ -222,7 +239,7 @@ class RepeatingConnection(UpstreamConnection):
         answer = read_answer(collected.headers)
         is_plain = not (answer.is_busy or answer.is_running or collected.is_chunked)
         if is_plain and status >= 200 and status not in BODYLESS_STATUSES:
-            self._status, self._answer = status, answer
+            self._known = KnownAnswer(status, answer)
 
 
 class _HeadCollector:
