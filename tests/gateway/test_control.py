@@ -47,6 +47,11 @@ class Control:
         assert revision["state"] == "ready"
         return revision
 
+    async def quiet(self) -> None:
+        """Wait until what was asked for is there and what was let go is gone."""
+        fleet = self.bench.service.fleet
+        await until(lambda: all(one.is_idle for one in fleet.all()), "quiet")
+
 
 def wish(id: str, **more: Any) -> dict[str, Any]:
     code = {"digest": DIGEST, "sizeBytes": len(PACKAGE), "entry": "f", "python": "3.11"}
@@ -162,15 +167,17 @@ async def test_rollback_traffic_and_scaling_take_effect_at_once(control: Control
     await control.ready(id="2")
     back = await control.json("POST", "/v1/functions/f/rollback", {})
     assert (back["number"], back["isLive"]) == (1, True)
+    await control.quiet()
     back = await control.json("POST", "/v1/functions/f/rollback", {"to": 2})
     assert back["number"] == 2
+    await control.quiet()
     shared = await control.json("PUT", "/v1/functions/f/traffic", {"traffic": {"1": 30, "2": 70}})
     assert shared["traffic"] == {"1": 30, "2": 70}
+    await control.quiet()
     scaled = await control.json("PATCH", "/v1/functions/f/scaling", {"minContainers": 1})
     assert (scaled["minContainers"], scaled["maxContainers"]) == (1, 10)
     assert scaled["settings"]["scaling"]["minContainers"] == 1
-    fleet = control.bench.service.fleet
-    await until(lambda: all(one.is_idle for one in fleet.all()), "what was asked for is there")
+    await control.quiet()
 
 
 @pytest.mark.parametrize(
