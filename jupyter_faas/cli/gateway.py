@@ -31,7 +31,7 @@ def gateway(
     """
     # What has to be imported before the zygote starts is imported while it could be starting.
     from jupyter_faas.cli.serve import serve, stop  # noqa: PLC0415
-    from jupyter_faas.client.state_file import load_settings  # noqa: PLC0415
+    from jupyter_faas.client.state_file import load_settings  # noqa: PLC0415 - as above
 
     if not is_local:
         raise NotImplementedYet("This version runs replicas on this machine only (--local).")

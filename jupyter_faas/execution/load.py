@@ -101,7 +101,7 @@ def load(blob: Buffer, specialisation: Specialisation | None = None) -> Loaded:
     for name, text in manifest.files.items():
         remember_lines(name, text)
     classes = ClassTable(None)
-    modules = ShippedModules(manifest.sources, pickle.loads(plain))  # noqa: S301
+    modules = ShippedModules(manifest.sources, pickle.loads(plain))  # noqa: S301 - digest checked
     modules.open()
     scope = _notebook_scope()
     modules.mark(scope)

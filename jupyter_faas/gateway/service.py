@@ -246,7 +246,7 @@ class GatewayService:
         if self.door.control is None:
             # Starlette costs more than everything else here; calls must not wait for it.
             from jupyter_faas.gateway.control import control_app  # noqa: PLC0415
-            from jupyter_faas.wire.asgi import AsgiBridge  # noqa: PLC0415
+            from jupyter_faas.wire.asgi import AsgiBridge  # noqa: PLC0415 - as above
 
             self._control = AsgiBridge(control_app(self))
             self.door.control = self._control
