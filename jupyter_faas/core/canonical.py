@@ -3,24 +3,16 @@
 Pickles of one and the same cell differ from process to process (identity of strings, order of
 sets, file names of cells); this walks the objects themselves: bytecode, constants, names,
 defaults, closures, captured values, classes by value. File names, line numbers and comments do
-not count. Sharing and cycles of mutable objects do: each is numbered at its first sight.
+not count. Sharing and cycles of mutable objects do (core/walk.py).
 """
 
 from __future__ import annotations
 
 import dis
 import enum
-import hashlib
-import pickle
-import sys
 import typing
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from itertools import chain
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 from typing import Any
-
-import msgspec
 
 from jupyter_faas.core import definition
 from jupyter_faas.core.functions import captured_globals
@@ -32,14 +24,8 @@ from jupyter_faas.core.references import (
     importable_name,
     stored_attributes,
 )
+from jupyter_faas.core.walk import Walk, is_constant, room_to_recurse
 
-ATOMS: frozenset[type] = frozenset(
-    (int, float, str, bytes, bool, type(None), complex, type(Ellipsis))
-)
-_FLAT = frozenset((int, float, str, bytes, bool, type(None)))
-_RECURSION_LIMIT = 10_000
-_BULK = 64
-"""Containers with more elements than this are tried as plain data first."""
 _CODE_FIELDS = (
     *("co_name", "co_qualname", "co_argcount", "co_posonlyargcount", "co_kwonlyargcount"),
     *("co_flags", "co_code", "co_names", "co_varnames", "co_freevars", "co_cellvars"),
@@ -49,21 +35,10 @@ _CODE_FIELDS = (
 
 def digest_of(value: Any) -> str:
     """Return the canonical digest of a value, functions and classes followed to their end."""
-    walk = Walk()
+    walk = Canonical()
     with room_to_recurse():
         walk.add(value)
     return walk.hexdigest()
-
-
-@contextmanager
-def room_to_recurse() -> Iterator[None]:
-    """Let a walk go deeper than pickle does, whose levels take fewer frames than ours."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, _RECURSION_LIMIT))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
 
 
 def class_digest(cls: type) -> str:
@@ -72,62 +47,41 @@ def class_digest(cls: type) -> str:
     What its methods refer to outside the class does not count, nor do attributes that they
     assign to (counters): the class statement is what makes two classes the same.
     """
-    walk = Walk(is_shallow=True)
+    walk = Canonical(is_shallow=True)
     walk.add_class(cls)
     return walk.hexdigest()
 
 
-class Walk:
-    """Feeds one digest with objects.
+class Canonical(Walk):
+    """Adds definitions and objects to what `Walk` knows.
 
     Args:
         is_shallow: Do not follow what functions refer to, and name other classes only.
-        seen_module: Called with each module that is referred to.
+        memo: What another walk has seen.
     """
 
-    def __init__(
-        self,
-        *,
-        is_shallow: bool = False,
-        seen_module: Callable[[ModuleType], None] | None = None,
-        memo: dict[int, int] | None = None,
-    ) -> None:
-        self._hash = hashlib.sha256()
+    def __init__(self, *, is_shallow: bool = False, memo: dict[int, int] | None = None) -> None:
+        super().__init__(memo)
         self._is_shallow = is_shallow
-        self._seen_module = seen_module
-        self._memo: dict[int, int] = {} if memo is None else memo
-        self._kept: list[Any] = []
 
-    def hexdigest(self) -> str:
-        """Return the digest of everything added so far."""
-        return self._hash.hexdigest()
+    def fork(self) -> Canonical:
+        """Return a walk that knows what this one has seen."""
+        return Canonical(is_shallow=self._is_shallow, memo=dict(self._memo))
 
-    def add(self, value: Any) -> None:
-        """Add one object."""
-        kind = type(value)
-        writer = _WRITERS.get(kind)
-        if writer is not None:
-            writer(self, value)
-        elif isinstance(value, type):
+    def add_other(self, value: Any) -> None:
+        """Add a class, a module, a handle or an instance."""
+        if isinstance(value, type):
             self._add_type(value)
-        elif kind.__module__ == "numpy" and kind.__name__ == "ndarray":
-            self._add_array(value)
         elif isinstance(value, ModuleType):
             self._add_module(value)
-        elif hasattr(kind, "__faas_handle__"):
+        elif hasattr(type(value), "__faas_handle__"):
             self._add_handle(value)
         else:
             self._add_instance(value)
 
-    def put(self, tag: str, content: bytes | memoryview = b"") -> None:
-        """Add raw content under a tag; unambiguous, since its length goes first."""
-        size = content.nbytes if isinstance(content, memoryview) else len(content)
-        self._hash.update(f"{tag}{size}:".encode())
-        self._hash.update(content)
-
     def add_class(self, cls: type) -> None:
         """Add a class by its definition."""
-        if not self._is_first(cls):
+        if not self.is_first(cls):
             return
         parts = definition.parts_of(cls)
         self.put("class", f"{cls.__module__}:{cls.__qualname__}".encode())
@@ -143,76 +97,6 @@ class Walk:
                 self.put("attribute", name.encode())
                 self.add(parts.state[name])
 
-    def _is_first(self, value: Any) -> bool:
-        """Return whether `value` is seen for the first time; else its number is added."""
-        number = self._memo.get(id(value))
-        if number is not None:
-            self.put("again", str(number).encode())
-            return False
-        self._memo[id(value)] = len(self._memo)
-        self._kept.append(value)  # a freed object's id would be given to another one
-        return True
-
-    def _add_atom(self, value: Any) -> None:
-        self.put(type(value).__name__, repr(value).encode("utf-8", "surrogatepass"))
-
-    def _add_bytes(self, value: bytes) -> None:
-        self.put("bytes", value)
-
-    def _add_bytearray(self, value: bytearray) -> None:
-        if self._is_first(value):
-            self.put("bytearray", bytes(value))
-
-    def _add_buffer(self, value: Any) -> None:
-        raw = value.raw() if isinstance(value, pickle.PickleBuffer) else memoryview(value.tobytes())
-        self.put("buffer", raw)
-
-    def _add_tuple(self, value: tuple[Any, ...]) -> None:
-        # Not numbered when constant: whether two equal constants are one object is chance.
-        if _is_constant(value) or self._is_first(value):
-            self._add_items("tuple", value)
-
-    def _add_list(self, value: list[Any]) -> None:
-        if self._is_first(value):
-            self._add_items("list", value)
-
-    def _add_items(self, tag: str, items: Any) -> None:
-        if len(items) > _BULK and (plain := _plain_bytes(items)) is not None:
-            self.put(tag + "!", plain)
-            return
-        self.put(tag, str(len(items)).encode())
-        for item in items:
-            self.add(item)
-
-    def _add_dict(self, value: dict[Any, Any]) -> None:
-        if not self._is_first(value):
-            return
-        if len(value) > _BULK and (plain := _plain_bytes(list(value.items()))) is not None:
-            self.put("dict!", plain)
-            return
-        self._add_pairs("dict", value.items(), len(value))
-
-    def _add_pairs(self, tag: str, pairs: Iterable[tuple[Any, Any]], count: int) -> None:
-        self.put(tag, str(count).encode())
-        for key, item in pairs:
-            self.add(key)
-            self.add(item)
-
-    def _add_set(self, value: Any) -> None:
-        if type(value) is set and not self._is_first(value):
-            return
-        self.put(type(value).__name__, str(len(value)).encode())
-        for digest in sorted(self._apart(item) for item in value):
-            self.put("item", digest)
-
-    def _apart(self, value: Any) -> bytes:
-        walk = Walk(
-            is_shallow=self._is_shallow, seen_module=self._seen_module, memo=dict(self._memo)
-        )
-        walk.add(value)
-        self._kept.append(walk)
-        return walk._hash.digest()
-
     def add_code(self, code: CodeType) -> None:
         """Add a code object by what it does; its file and lines do not count."""
         is_class_body = "__firstlineno__" in code.co_names  # since Python 3.13 a constant in it
@@ -223,7 +107,7 @@ class Walk:
             content = getattr(code, field)
             self.put(field, content if isinstance(content, bytes) else repr(content).encode())
         if not is_class_body:
-            self._add_items("consts", code.co_consts)
+            self.add_items("consts", code.co_consts)
 
     def _add_steps(self, code: CodeType) -> None:
         """Add a class body by its instructions, without what depends on lines and hash seeds."""
@@ -244,7 +128,7 @@ class Walk:
             self._add_reduced(reduced)
         elif (found := importable_name(function)) is not None:
             self._add_reference("function", found)
-        elif self._is_first(function):
+        elif self.is_first(function):
             self._add_by_value(function)
 
     def _add_by_value(self, function: FunctionType) -> None:
@@ -252,8 +136,8 @@ class Walk:
         self.add_code(function.__code__)
         self.add(function.__defaults__)
         self.add(function.__kwdefaults__)
-        self._add_named("annotation", function.__annotations__)
-        self._add_named("own", vars(function))
+        self.add_named("annotation", function.__annotations__)
+        self.add_named("own", vars(function))
         for name, cell in zip(
             function.__code__.co_freevars, function.__closure__ or (), strict=True
         ):
@@ -272,13 +156,8 @@ class Walk:
             if name in captured:
                 self.add(captured[name])
 
-    def _add_named(self, tag: str, values: dict[str, Any]) -> None:
-        for name in sorted(values):
-            self.put(tag, name.encode())
-            self.add(values[name])
-
     def _add_cell(self, cell: CellType) -> None:
-        if not self._is_first(cell):
+        if not self.is_first(cell):
             return
         try:
             content = cell.cell_contents
@@ -288,7 +167,7 @@ class Walk:
         if (
             self._is_shallow
             and not isinstance(content, FunctionType | type)
-            and not _is_constant(content)
+            and not is_constant(content)
         ):
             self.put("cell", type(content).__qualname__.encode())
         else:
@@ -300,7 +179,7 @@ class Walk:
             self._add_reference("class", found)
         elif cls.__module__ in ("builtins", "types") or self._is_shallow:
             if id(cls) in self._memo:
-                self._is_first(cls)
+                self.is_first(cls)
             else:
                 self.put("type", f"{cls.__module__}:{cls.__qualname__}".encode())
         else:
@@ -315,26 +194,12 @@ class Walk:
     def _add_reference(self, tag: str, found: tuple[ModuleType, str]) -> None:
         module, name = found
         self.put(f"{tag} of", f"{module.__name__}:{name}".encode())
-        if self._seen_module is not None:
-            self._seen_module(module)
 
     def _add_module(self, module: ModuleType) -> None:
         self.put("module", module.__name__.encode())
-        if self._seen_module is not None:
-            self._seen_module(module)
-
-    def _add_array(self, array: Any) -> None:
-        if not self._is_first(array):
-            return
-        self.put("array", repr((array.shape, array.dtype.descr)).encode())
-        if array.dtype.hasobject:
-            self._add_items("objects", array.ravel().tolist())
-        else:
-            fortran = array.flags.f_contiguous and not array.flags.c_contiguous
-            self.put("fortran" if fortran else "c", _bytes_of(array))
 
     def _add_handle(self, handle: Any) -> None:
-        if self._is_first(handle):
+        if self.is_first(handle):
             self._add_reduced(handle.__faas_handle__())
 
     def _add_typevar(self, variable: typing.TypeVar) -> None:
@@ -347,7 +212,7 @@ class Walk:
             self.add(type(value))
             self.put("member", str(value._name_).encode())
             return
-        if not self._is_first(value):
+        if not self.is_first(value):
             return
         reduced = _reduce(value)
         if isinstance(reduced, str):
@@ -361,82 +226,34 @@ class Walk:
         state, items, pairs = (*rest, None, None, None)[:3]
         self.put("reduced")
         self.add(make)
-        self._add_items("args", args)
+        self.add_items("args", args)
         if type(state) is dict and all(type(name) is str for name in state):
-            self._add_named("state", state)
+            self.add_named("state", state)
         else:
             self.add(state)
         if items is not None:
-            self._add_items("items", list(items))
+            self.add_items("items", list(items))
         if pairs is not None:
             pairs = list(pairs)
-            self._add_pairs("pairs", pairs, len(pairs))
+            self.add_pairs("pairs", pairs, len(pairs))
+
+    def _add_builtin(self, function: Any) -> None:
+        owner = function.__self__
+        if owner is None or isinstance(owner, ModuleType):
+            self.put("builtin", f"{function.__module__}:{function.__qualname__}".encode())
+        else:
+            self.put("method", function.__name__.encode())
+            self.add(owner)
 
 
-def _add_builtin(walk: Walk, function: Any) -> None:
-    owner = function.__self__
-    if owner is None or isinstance(owner, ModuleType):
-        walk.put("builtin", f"{function.__module__}:{function.__qualname__}".encode())
-    else:
-        walk.put("method", function.__name__.encode())
-        walk.add(owner)
-
-
-_WRITERS: dict[type, Callable[[Walk, Any], None]] = {
-    **{kind: Walk._add_atom for kind in ATOMS if kind is not bytes},
-    bytes: Walk._add_bytes,
-    bytearray: Walk._add_bytearray,
-    memoryview: Walk._add_buffer,
-    pickle.PickleBuffer: Walk._add_buffer,
-    tuple: Walk._add_tuple,
-    list: Walk._add_list,
-    dict: Walk._add_dict,
-    set: Walk._add_set,
-    frozenset: Walk._add_set,
-    CodeType: Walk.add_code,
-    FunctionType: Walk._add_function,
-    CellType: Walk._add_cell,
-    typing.TypeVar: Walk._add_typevar,
-    BuiltinFunctionType: _add_builtin,
+Canonical.writers = {
+    **Walk.writers,
+    CodeType: Canonical.add_code,
+    FunctionType: Canonical._add_function,
+    CellType: Canonical._add_cell,
+    typing.TypeVar: Canonical._add_typevar,
+    BuiltinFunctionType: Canonical._add_builtin,
 }
-
-
-def _is_constant(value: Any) -> bool:
-    """Return whether a value is an atom, or a tuple or frozenset of such."""
-    kind = type(value)
-    if kind is tuple or kind is frozenset:
-        return all(_is_constant(item) for item in value)
-    return kind in ATOMS or kind is CodeType
-
-
-def _plain_bytes(items: Any) -> bytes | None:
-    """Return the bytes of long plain data: atoms, or rows (all of one type) of atoms; else None.
-
-    Ten times as fast as the walk. Rows that occur twice go the long way, where sharing is seen.
-    """
-    kinds = set(map(type, items))
-    inner = b""
-    if len(kinds) == 1 and kinds <= {tuple, list, dict}:
-        (row_kind,) = kinds
-        if row_kind is not tuple and len(set(map(id, items))) < len(items):
-            return None
-        inner = row_kind.__name__.encode()
-        kinds = set(map(type, chain.from_iterable(items)))
-        if row_kind is dict:
-            kinds |= set(map(type, chain.from_iterable(map(dict.values, items))))
-    if not kinds <= _FLAT:
-        return None
-    try:
-        return inner + msgspec.msgpack.encode(items)
-    except (OverflowError, UnicodeError, ValueError, TypeError):
-        return None
-
-
-def _bytes_of(array: Any) -> bytes | memoryview:
-    """Return the elements of an array in C order, without a copy if they lie so."""
-    if array.flags.c_contiguous and array.size:
-        return memoryview(array.reshape(-1).view("u1"))
-    return bytes(array.tobytes(order="C"))
 
 
 def _reduce(value: Any) -> Any:

@@ -14,10 +14,11 @@ from typing import Any
 
 import msgspec
 
-from jupyter_faas.core.canonical import Walk, room_to_recurse
+from jupyter_faas.core.canonical import Canonical
 from jupyter_faas.core.model import Code, Place, RevisionSpec
 from jupyter_faas.core.modules import ModuleSource
 from jupyter_faas.core.source import parse
+from jupyter_faas.core.walk import room_to_recurse
 
 
 def code_fingerprint(
@@ -30,7 +31,7 @@ def code_fingerprint(
         sources: Local modules by name.
         plain: Module → name → plain data that its globals hold.
     """
-    walk = Walk()
+    walk = Canonical()
     with room_to_recurse():
         walk.add(entry)
     for name in sorted(sources):

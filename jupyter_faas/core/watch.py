@@ -14,11 +14,11 @@ from collections.abc import Callable
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
-from jupyter_faas.core.canonical import ATOMS
 from jupyter_faas.core.pickling import dispatch_table
 from jupyter_faas.core.reducers import stand_in
 from jupyter_faas.core.references import global_names, home_module, is_by_value
 from jupyter_faas.core.source import stamp_of
+from jupyter_faas.core.walk import ATOMS
 
 SMALL_BYTES = 64 * 1024
 _PATCHER = "IPython.extensions.deduperreload.deduperreload"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import textwrap
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -236,6 +237,26 @@ def test_an_edit_counts_when_the_module_is_reloaded_not_before(write: Write, mai
     importlib.reload(sys.modules["fed"])
     assert not one.is_current()
     assert capture(module.f).id != one.id
+
+
+def test_a_module_patched_in_place_by_autoreload_is_noticed(
+    write: Write, main: Any, elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patcher = "IPython.extensions.deduperreload.deduperreload"
+    monkeypatch.setitem(sys.modules, patcher, types.ModuleType(patcher))
+    folder = write({"fpat.py": "def get():\n    return 1\n"})
+    module = main("import fpat\ndef f(): return fpat.get()")
+    one = capture(module.f)
+    assert one.is_current()
+    (folder / "fpat.py").write_text("def get():\n    return 22\n")
+    assert not one.is_current()
+    assert capture(module.f).id == one.id
+    module.fpat.get.__code__ = (lambda: 22).__code__.replace(co_name="get", co_qualname="get")
+    new = capture(module.f)
+    assert new.id != one.id
+    assert new.is_current()
+    elsewhere.load(new)
+    assert elsewhere.call() == 22
 
 
 def test_an_edit_before_the_first_capture_ships_what_runs_here(
