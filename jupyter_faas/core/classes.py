@@ -84,8 +84,9 @@ class ClassTable:
         known = self._known.get(cls)
         if known is not None and (known.snapshot is None or _is_same(known.snapshot, cls)):
             return known.reference
+        # Outside of the lock: a digest runs `__reduce__` of what the class holds.
+        reference = ClassReference(cls.__module__, cls.__qualname__, digest(cls))
         with self._lock:
-            reference = ClassReference(cls.__module__, cls.__qualname__, digest(cls))
             self._known[cls] = _Known(reference, _snapshot(cls))
         return reference
 

@@ -63,7 +63,7 @@ def advice(steps: list[Step]) -> str:
     """Return what to do about it, in a sentence."""
     if len(steps) > 1 and steps[1].how in ("global", "closure"):
         label = steps[1].label
-        return f"Make {label} inside the function, or keep it out with `def __getstate__`."
+        return f"Make the {label} inside the function, or keep it out with `def __getstate__`."
     return "Send what it is made of instead, or keep it out with `def __getstate__`."
 
 

@@ -59,6 +59,11 @@ class Package:
         """Return the buffers of the blob, to be sent in order."""
         return list(self._parts)
 
+    def release(self) -> None:
+        """Let the bytes go once they are uploaded; digest and size stay."""
+        _ = self.digest, self.size_bytes
+        self._parts = []
+
     @cached_property
     def digest(self) -> str:
         """sha256 of the blob, 64 hex digits."""

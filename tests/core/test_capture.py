@@ -177,7 +177,7 @@ def test_what_cannot_be_pickled_is_a_tree_and_nothing_is_raised(main: Any) -> No
         " └─ client            ApiClient          global",
         "    └─ _session       Session",
         "       └─ lock        _thread.lock       cannot be pickled",
-        " Make client inside the function, or keep it out with `def __getstate__`.",
+        " Make the client inside the function, or keep it out with `def __getstate__`.",
     ]
     assert one.report.needs_attention
     with pytest.raises(NotSerializable, match="score → client → _session → lock"):

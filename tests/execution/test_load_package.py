@@ -108,6 +108,9 @@ def test_digest_and_size_are_those_of_the_blob() -> None:
     joined = b"".join(package.parts())
     assert package.digest == hashlib.sha256(joined).hexdigest()
     assert package.size_bytes == len(joined)
+    package.release()
+    assert package.parts() == []
+    assert package.size_bytes == len(joined)
 
 
 def test_user_code_can_pickle_its_own_classes_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
