@@ -90,7 +90,8 @@ def rollback(function: Function, revisions: Revisions, to: int | None) -> Functi
     """Return the function with all traffic on `to`, or on the previous live revision.
 
     Going back step by step walks down `previous`; naming a revision keeps the one left behind in
-    `previous`, so that the next rollback undoes it.
+    `previous`, so that the next rollback undoes it. While traffic is divided (a canary), the
+    previous one is the one that still gets a share beside the newest.
 
     Raises:
         RevisionNotFound: No such revision, or there is nothing to go back to.
@@ -101,6 +102,8 @@ def rollback(function: Function, revisions: Revisions, to: int | None) -> Functi
         _check_ready(revisions[to])
         return _all_traffic(function, to)
     earlier = [n for n in function.previous if n in revisions and n not in function.traffic]
+    newest = max(function.traffic, default=0)
+    earlier += sorted(n for n in function.traffic if n != newest)
     if not earlier:
         raise RevisionNotFound(
             f"`{function.name}` has no earlier live revision to go back to; "

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from jupyter_faas.core.model import Revision, Value
+from jupyter_faas.core.model import Revision, RevisionSpec, Value
 
 
 class ReplicaStarted(Value):
@@ -60,6 +60,13 @@ class Provider(Protocol):
 
     async def open(self) -> None:
         """Get ready; ends what an earlier gateway of this state directory left behind."""
+
+    def check(self, spec: RevisionSpec) -> None:
+        """Refuse what replicas here can never have, before anything is deployed.
+
+        Raises:
+            InvalidSpec: Names the setting, and where it works.
+        """
 
     async def start(self, revision: Revision, replica_ids: Sequence[str]) -> None:
         """Begin to make these replicas; returns at once, the outcome comes from `watch`."""

@@ -201,6 +201,15 @@ def test_rollback_walks_back_and_a_named_one_can_be_undone(world: World) -> None
     assert world.f.traffic == {1: 100}
 
 
+def test_a_rollback_of_a_canary_gives_everything_to_the_one_before(world: World) -> None:
+    world.live("a", "b", "c")
+    world.function = rollout.traffic(world.f, world.revisions, {1: 5, 2: 85, 3: 10})
+    world.function = rollout.rollback(world.f, world.revisions, None)
+    assert (world.f.traffic, world.f.latest) == ({2: 100}, 2)
+    world.function = rollout.rollback(world.f, world.revisions, None)
+    assert world.f.traffic == {1: 100}
+
+
 def test_a_rollback_while_new_code_starts_stays(world: World) -> None:
     world.live("a", "b")
     world.deploy("c")

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from jupyter_faas.core.errors import EnvironmentMismatch, FaasError
-from jupyter_faas.core.model import Revision
+from jupyter_faas.core.model import Revision, RevisionSpec
 from jupyter_faas.core.specialisation import CallEnd, Hello, Specialisation
 from jupyter_faas.providers.base import Inventory, ReplicaEvent, ReplicaGone, ReplicaStarted
 from jupyter_faas.wire.exchange import Exchange
@@ -169,6 +169,9 @@ class FakeProvider:
         self.is_held = False
         self._held: list[FakeFront] = []
         self._events: asyncio.Queue[ReplicaEvent | None] = asyncio.Queue()
+
+    def check(self, spec: RevisionSpec) -> None:
+        pass
 
     async def open(self) -> None:
         pass

@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from jupyter_faas.core.errors import ProviderError
-from jupyter_faas.core.model import Place
+from jupyter_faas.core.errors import InvalidSpec, ProviderError
+from jupyter_faas.core.model import Place, Resources
 from jupyter_faas.core.settings import Settings
 from jupyter_faas.core.specialisation import Hello
 from jupyter_faas.providers.base import ReplicaPending, ReplicaStarted
@@ -73,6 +73,25 @@ async def opened(state: Path) -> AsyncIterator[Callable[..., object]]:
     for provider in providers:
         await provider.close()
     assert marked_processes(state / "run") == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("image", "python:3.11"),
+        ("runtime_class", "gvisor"),
+        ("resources", Resources(gpu="1")),
+        ("node_selector", {"disk": "ssd"}),
+        ("volumes", {"/data": "models"}),
+        ("secrets", ("db",)),
+    ],
+)
+def test_what_only_a_cluster_has_is_refused_with_its_name(setting, value, state):
+    provider = LocalProvider(Settings(state_dir=str(state)))
+    provider.check(revision().spec)
+    name = "gpu" if setting == "resources" else setting
+    with pytest.raises(InvalidSpec, match=f"`{name}` needs a Kubernetes gateway"):
+        provider.check(msgspec.structs.replace(revision().spec, **{setting: value}))
 
 
 class TestContractWithTheFakeZygote(ProviderContract):

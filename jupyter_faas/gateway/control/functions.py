@@ -79,6 +79,7 @@ class Functions:
         """Make uploaded code what answers to the name."""
         name = check_name(request.path_params["name"])
         wish = await json_body(request, DeployRequest)
+        self._parts.provider.check(wish.revision)
         self._check_package(wish)
         answer = await self._parts.registry.deploy(namespace_of(request, self._parts), name, wish)
         return json_answer(answer, 201 if answer.created else 200)

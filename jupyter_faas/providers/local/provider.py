@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from pathlib import Path
 
-from jupyter_faas.core.errors import EnvironmentMismatch, ProviderError
-from jupyter_faas.core.model import Place, Revision
+from jupyter_faas.core.errors import EnvironmentMismatch, InvalidSpec, ProviderError
+from jupyter_faas.core.model import Place, Revision, RevisionSpec
 from jupyter_faas.core.settings import Settings, StatePaths
 from jupyter_faas.providers.base import Inventory, ReplicaEvent, ReplicaGone, ReplicaPending
 from jupyter_faas.providers.local.environment import Environment
@@ -37,6 +37,12 @@ from jupyter_faas.providers.local.process import (
 from jupyter_faas.providers.local.run_dir import run_directory
 from jupyter_faas.providers.local.site_stamp import Marks, SiteStamp
 
+_INSTEAD = {
+    "image": "They use the notebook's own Python and packages.",
+    "volumes": "They see the files of this machine as they are.",
+    "secrets": "Pass the value with `env=`.",
+}
+"""What serves the purpose of a setting on this machine."""
 _HOUSEKEEPING_S = 2.0
 _LOG_KEEPS = 0.5
 _LAST_ROUNDS, _LAST_ROUND_S = 200, 0.01
@@ -75,6 +81,23 @@ class LocalProvider:
         self._no_room: deque[tuple[str, Environment]] = deque()
         self._events: asyncio.Queue[ReplicaEvent | None] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def check(self, spec: RevisionSpec) -> None:
+        """Refuse what only a cluster can give: images, volumes, secrets, node choice, GPUs."""
+        asked = {
+            "image": spec.image,
+            "runtime_class": spec.runtime_class,
+            "gpu": spec.resources.gpu,
+            "node_selector": spec.node_selector,
+            "volumes": spec.volumes,
+            "secrets": spec.secrets,
+        }
+        for setting, value in asked.items():
+            if value:
+                raise InvalidSpec(
+                    f"`{setting}` needs a Kubernetes gateway: this one runs functions as processes "
+                    f"of this machine. {_INSTEAD.get(setting, 'Leave it out here.')}"
+                )
 
     async def open(self) -> None:
         """Make the directory of sockets, end what an earlier gateway left, start a zygote."""
