@@ -298,7 +298,8 @@ class FrontCall:
         if self._is_answered:
             self._replica.watchers.ended(told)
         elif self._verdict is not None:
-            self._answer.fail(Fault(to_problem(self._verdict)), told)
+            where = self._fault.traceback if self._fault is not None else ""
+            self._answer.fail(Fault(to_problem(self._verdict), None, where), told)
         elif self._fault is not None:
             self._answer.fail(self._fault, told)
         else:
