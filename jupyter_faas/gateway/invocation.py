@@ -338,6 +338,7 @@ class Invocation(Waiter):
             self._refused()
             return
         self.is_answered = True
+        self.exchange.receiver = None
         if self.is_streaming:
             self.exchange.finish()
         else:
@@ -367,6 +368,7 @@ class Invocation(Waiter):
         queued_ms = (self.leased_s - self.received_s) * 1000
         said = (known.memo or self._memo(known), self.id, self.is_cold, queued_ms, run_ms)
         exchange = self.exchange
+        exchange.receiver = None  # Breaks the cycle: freed now, not by the collector.
         if type(exchange) is RepeatedExchange and exchange.keep_alive:
             exchange.respond_whole(_WHOLE_ANSWER % (*said, len(body), body))
         else:
@@ -488,6 +490,7 @@ class Invocation(Waiter):
 
     def _end_caller(self, outcome: Outcome, code: str, detail: str) -> None:
         self.is_answered = True
+        self.exchange.receiver = None
         self.last_s = self.calls.clock()
         self.outcome, self.code, self.detail = outcome, code, detail[:500]
         self.body = self.parts = []

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
 from jupyter_faas.core.model import FunctionSettings, Outcome, Scaling
+from jupyter_faas.gateway.invocation import Invocation
 from jupyter_faas.wire.frames import STDERR
 from jupyter_faas.wire.upstream import AnswerLost
 from tests.gateway.conftest import TOKEN, problem, until
@@ -488,3 +490,23 @@ async def test_what_is_printed_is_kept_by_invocation(bench):
         ("i-1", b"hello\n"),
         ("", b"nobody's\n"),
     ]
+
+
+# -- memory -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("body", [b"1", bytes(100_000)])
+async def test_an_ended_call_leaves_nothing_to_the_collector(bench, body):
+    front = await bench.ready()
+    front.on_call = lambda call: call.answer()
+    await bench.call(body=body)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(5):
+            await bench.call(body=body)
+        await until(lambda: not bench.service.calls.active)
+        left = [one for one in gc.get_objects() if isinstance(one, Invocation)]
+    finally:
+        gc.enable()
+    assert not left
