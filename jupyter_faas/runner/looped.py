@@ -133,6 +133,7 @@ class LoopedCalls:
         entered = self._surface.enter(running.head, running.output)
         error: BaseException | None = None
         try:
+            running.check_cancelled()
             await call.perform_async(TaskEmit(running))
         except BaseException as raised:
             error = raised
@@ -184,6 +185,8 @@ class Running:
         self.task: asyncio.Task[None] | None = None
         self.answer: list[list[Buffer]] = []
         self.is_ended = False
+        self._is_begun = False
+        self._is_cancelled = False
         self.output = CallOutput(self._log, calls._surface.flusher, flow.wait)
         self._began_s = began_s
 
@@ -193,10 +196,17 @@ class Running:
             self.flow.give(CREDIT.unpack(frame.body)[0])
         elif self.is_ended:
             return
-        elif frame.kind == FrameKind.CANCEL and self.task is not None:
-            self.task.cancel()
         elif frame.kind == FrameKind.CANCEL:
-            self.gate.cancel()
+            self._cancel()
+
+    def check_cancelled(self) -> None:
+        """Begin, unless the call was cancelled before its task ran for the first time.
+
+        A task that is cancelled before would end without running anything: no END would be sent.
+        """
+        self._is_begun = True
+        if self._is_cancelled:
+            raise asyncio.CancelledError
 
     def send(self, frame: Sequence[Buffer]) -> None:
         """Send a frame that takes credit."""
@@ -213,6 +223,14 @@ class Running:
         run_ms = (time.perf_counter() - self._began_s) * 1000
         end = end_frame(self.tag, run_ms, "done" if fault is None else "error")
         return [*frames[:-1], [*(frames[-1] if frames else ()), *end]]
+
+    def _cancel(self) -> None:
+        if self.task is None:
+            self.gate.cancel()
+        elif self._is_begun:
+            self.task.cancel()
+        else:
+            self._is_cancelled = True
 
     def _log(self, stream: int, text: bytes) -> bool:
         if not self.flow.has_room:

@@ -263,3 +263,19 @@ def test_a_cancelled_generator_is_closed(replica: Replica) -> None:
         response.read1(100)
     wait_until(path.exists)
     assert replica.hello()["state"] == "ready"
+
+
+def test_async_calls_cancelled_at_any_moment_leave_the_worker_as_it_was(replica: Replica) -> None:
+    async def short(x):
+        import asyncio
+
+        await asyncio.sleep(0.001)
+        return x
+
+    replica.specialise(short, max_inputs=4)
+    pid = replica.worker_pid
+    for i in range(100):
+        replica.begin(i).close()
+    wait_until(lambda: replica.hello().get("inFlight", 0) == 0)
+    assert replica.call(1).value == 1
+    assert replica.worker_pid == pid
