@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
 from bench.gateway import define, fresh_gateway, fresh_state
 from bench.harness import Row, percentile, summary, timed_ms, wait_until
@@ -20,6 +21,8 @@ started = time.perf_counter()
 assert f.remote(1) == 2
 print((time.perf_counter() - started) * 1000)
 """
+PAUSE_S = 0.15
+"""Between cold starts that are not a herd: a spare has been made anew."""
 PLAIN = "def f(x):\n    return x + {n}\n"
 PANDAS = (
     "import numpy as np\nimport pandas as pd\n"
@@ -33,7 +36,7 @@ def run() -> list[Row]:
     with fresh_gateway():
         plain = new_functions("plain", PLAIN, 60)
         pandas = new_functions("pandas", PANDAS, 40)
-        cold = from_zero(functions=25, rounds=4)
+        cold, in_a_row = from_zero(functions=25, rounds=6)
     return [
         Row(
             "nothing running → first `.remote()` answered",
@@ -45,6 +48,11 @@ def run() -> list[Row]:
         limits("new function, gateway up: `.remote()` answered", plain, 30, 80),
         limits("… a function that uses numpy and pandas", pandas, 30, 80),
         limits("cold start from zero, deployed function", cold, 12, 40),
+        Row(
+            "… 25 functions in a row",
+            f"p50 {percentile(in_a_row, 50):.1f} ms, p95 {percentile(in_a_row, 95):.1f} ms",
+            detail=summary(in_a_row, "ms"),
+        ),
     ]
 
 
@@ -76,16 +84,22 @@ def new_functions(name: str, source: str, count: int) -> list[float]:
     return took_ms
 
 
-def from_zero(*, functions: int, rounds: int) -> list[float]:
-    """Return how long a call takes that finds no replica, `functions` x `rounds` times."""
+def from_zero(*, functions: int, rounds: int) -> tuple[list[float], list[float]]:
+    """Return how long calls take that find no replica: one now and then, and all in a row."""
     made = [
         define(PLAIN.format(n=1000 + n), name=f"cold-{n}", scaledown_window=0.3)
         for n in range(functions)
     ]
     for function in made:
         function.remote(1)
-    took_ms = []
-    for _ in range(rounds):
+    alone_ms: list[float] = []
+    in_a_row_ms: list[float] = []
+    for number in range(rounds):
         wait_until(lambda: not any(f.replicas() for f in made), 30, "everything is at zero")
-        took_ms += [timed_ms(lambda f=f: f.remote(1)) for f in made]
-    return took_ms
+        is_paced = number % 2 == 0
+        for function in made:
+            if is_paced:
+                time.sleep(PAUSE_S)
+            into = alone_ms if is_paced else in_a_row_ms
+            into.append(timed_ms(lambda function=function: function.remote(1)))
+    return alone_ms, in_a_row_ms

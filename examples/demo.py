@@ -65,6 +65,7 @@ def run_notebook(path: Path, state_dir: Path) -> Any:
         notebook,
         timeout=60,
         kernel_name="python3",
+        extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(path.parent)}},
         on_cell_executed=lambda cell, cell_index, execute_reply: tell(cell),
     )
