@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from jupyter_faas.client.gateway import Parts
 
 
-def pickled(args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Parts:
+def pickled(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Parts:
     """Return the payload of a call.
 
     Raises:
@@ -16,4 +16,4 @@ def pickled(args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Parts:
     """
     from jupyter_faas.core import codec  # noqa: PLC0415 - cloudpickle, only when something travels
 
-    return codec.dumps((args, kwargs), root=f"arguments of {name}")
+    return codec.dumps_call(args, kwargs)

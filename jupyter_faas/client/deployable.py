@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jupyter_faas.client import connect, control, views
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from jupyter_faas.client.gateway import Gateway
     from jupyter_faas.client.target import Target
     from jupyter_faas.core.report import Report
+
+_deploying = threading.RLock()
+"""One deployment at a time: functions that refer to each other deploy each other."""
+_begun: set[Deployable] = set()
+"""Handles whose deployment has begun and not ended; guarded by `_deploying`."""
 
 
 class Deployable:
@@ -48,7 +54,6 @@ class Deployable:
         self._revision = revision
         self._deployed: Deployed | None = None
         self._route: Route | None = None
-        self._lock = threading.RLock()
 
     @property
     def name(self) -> str:
@@ -72,7 +77,7 @@ class Deployable:
         route = self.route_now()
         if route is not None:
             return route
-        with self._lock:
+        with _deploying:
             return self.route_now() or self._prepare()
 
     def route_now(self) -> Route | None:
@@ -103,18 +108,24 @@ class Deployable:
         if strategy not in ("rolling", "recreate"):
             raise InvalidSpec(f"strategy={strategy!r}: allowed is 'rolling' or 'recreate'.")
         target = self._code()
-        with self._lock:
-            gateway = connect.gateway()
-            wish = deployment.Wish(strategy=strategy, take_over=take_over, is_forced=True)
+        gateway = connect.gateway()
+        wish = deployment.Wish(strategy=strategy, take_over=take_over, is_forced=True)
+        with _deploying, self._beginning():
             deployed = deployment.ensure(target, gateway, wish)
-            revision = deployment.wait_ready(deployed, gateway, target.wait_s)
+        revision = deployment.wait_ready(deployed, gateway, target.wait_s)
+        with _deploying:
             self._settle(gateway, deployed)
         return revision
 
     def ensure_deployed(self) -> None:
-        """Deploy this code if it is not; called for handles that another function refers to."""
-        if self._target is not None:
-            self.route()
+        """Deploy this code if it is not; called for handles that another function refers to.
+
+        A handle whose deployment has begun is left alone: it came to this one by a reference, and
+        the circle ends here.
+        """
+        with _deploying:
+            if self._target is not None and self not in _begun:
+                self.route()
 
     def capture(self) -> Report:
         """Return the capture report: what would be sent, with sizes. Nothing is sent.
@@ -192,7 +203,7 @@ class Deployable:
     def delete(self) -> None:
         """Remove the function with its revisions and replicas."""
         control.delete(connect.gateway(), self._name)
-        with self._lock:
+        with _deploying:
             self._forget()
 
     def __repr__(self) -> str:
@@ -213,8 +224,18 @@ class Deployable:
             return self._route
         from jupyter_faas.client import deployment  # noqa: PLC0415 - capture is heavy
 
-        deployed = deployment.ensure(self._target, gateway, deployment.Wish())
+        with self._beginning():
+            deployed = deployment.ensure(self._target, gateway, deployment.Wish())
         return self._settle(gateway, deployed)
+
+    @contextmanager
+    def _beginning(self) -> Iterator[None]:
+        """Note that this deployment has begun, for as long as it goes on."""
+        _begun.add(self)
+        try:
+            yield
+        finally:
+            _begun.discard(self)
 
     def _settle(self, gateway: Gateway, deployed: Deployed) -> Route:
         self._deployed = deployed
@@ -241,7 +262,7 @@ class Deployable:
 
     def _forget_route(self, route: Route) -> None:
         """Ask the gateway anew before the next call, unless another thread has done so."""
-        with self._lock:
+        with _deploying:
             if self._route is route:
                 self._forget()
 

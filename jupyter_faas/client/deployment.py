@@ -139,6 +139,7 @@ def _ensure(target: Target, gateway: Gateway, wish: Wish, progress: Progress) ->
     _check_environment(target, code, gateway)
     progress.begin("upload")
     control.upload(gateway, code.package.digest, code.package.parts(), code.package.size_bytes)
+    code.package.release()
     progress.begin("start")
     answer = control.deploy(gateway, target.name, _request(target, code, gateway, wish))
     return _began(target, code, gateway, answer, known, progress)

@@ -30,7 +30,7 @@ def call(route: Route, method: str | None, args: tuple[Any, ...], kwargs: dict[s
     """
     __tracebackhide__ = True
     output = session.output.bind()
-    parts = pickled(args, kwargs, route.name)
+    parts = pickled(args, kwargs)
     route, connection, response = _send(route, method, parts)
     answer = answers.Answer(output)
     reader = FrameReader()
@@ -56,7 +56,7 @@ def stream(
     """
     __tracebackhide__ = True
     output = session.output.bind()
-    parts = pickled(args, kwargs, route.name)
+    parts = pickled(args, kwargs)
     route, connection, response = _send(route, method, parts)
     return RemoteIterator(route, connection, response, answers.Answer(output))
 

@@ -28,7 +28,7 @@ async def call(
     __tracebackhide__ = True
     output = session.output.bind()
     route = await _route(handle)
-    parts = pickled(args, kwargs, route.name)
+    parts = pickled(args, kwargs)
     route, connection, response = await _send(route, method, parts)
     answer = answers.Answer(output)
     reader = FrameReader()
@@ -54,7 +54,7 @@ def stream(
     async def begin() -> AsyncStream:
         __tracebackhide__ = True
         route = await _route(handle)
-        parts = pickled(args, kwargs, route.name)
+        parts = pickled(args, kwargs)
         route, connection, response = await _send(route, method, parts)
         return AsyncStream(route, connection, response, answers.Answer(output))
 

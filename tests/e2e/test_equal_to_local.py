@@ -46,6 +46,14 @@ CELLS = {
         def is_even(n): return even(n)
         assert [is_even.remote(n) for n in range(4)] == [True, False, True, False]
     """,
+    "remote functions that call each other": """
+        @serverless
+        def ping(n): return "ping" if n == 0 else pong.remote(n - 1)
+        @serverless
+        def pong(n): return "pong" if n == 0 else ping.remote(n - 1)
+        assert [ping.remote(n) for n in range(4)] == ["ping", "pong", "ping", "pong"]
+        assert [r.number for r in pong.revisions()] == [1]
+    """,
     "classes, dataclasses, enums and named tuples of the notebook": """
         import dataclasses, enum, typing
         class Plain:
