@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import msgspec
@@ -186,12 +187,29 @@ class Replica:
 
 
 def _of_notebook(target: Any) -> Any:
-    """Make a function or class of a test look like one of a notebook: it travels by value."""
-    members = vars(target).values() if isinstance(target, type) else ()
-    for part in (target, *members):
-        if getattr(part, "__module__", "").startswith("tests."):
-            part.__module__ = "__main__"
+    """Return a function or class of a test as one of a notebook: it travels by value.
+
+    As it is, it would bring its test module along, and with that pytest.
+    """
+    if isinstance(target, FunctionType):
+        return _renamed(target)
+    if isinstance(target, type):
+        target.__module__ = "__main__"
+        for name, member in list(vars(target).items()):
+            if isinstance(member, FunctionType):
+                setattr(target, name, _renamed(member))
     return target
+
+
+def _renamed(function: FunctionType) -> FunctionType:
+    scope = {**function.__globals__, "__name__": "__main__"}
+    made = FunctionType(
+        function.__code__, scope, function.__name__, function.__defaults__, function.__closure__
+    )
+    made.__kwdefaults__ = function.__kwdefaults__
+    made.__qualname__ = function.__qualname__
+    made.__module__ = "__main__"
+    return made
 
 
 class Background:

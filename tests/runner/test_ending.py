@@ -31,21 +31,15 @@ def stubborn(path):
             time.sleep(60)
 
 
-def note(path, text):
-    Path(path).write_text(text)
-
-
-note.__module__ = "__main__"
-
-
 async def async_sleeper(path):
     import asyncio
 
-    note(path, "began")
+    write = Path(path).write_text
+    write("began")
     try:
         await asyncio.sleep(60)
     except BaseException as error:
-        note(path, type(error).__name__)
+        write(type(error).__name__)
         raise
 
 
@@ -131,7 +125,8 @@ def test_one_async_call_is_cancelled_and_its_neighbour_goes_on(replica: Replica)
     async def wait(path, seconds):
         import asyncio
 
-        note(path, "began")
+        write = Path(path).write_text
+        write("began")
         await asyncio.sleep(seconds)
         return "done"
 
