@@ -17,13 +17,15 @@ from jupyter_faas.core.errors import (
     InvocationTimeout,
     NotImplementedYet,
     QueueFull,
-    from_problem,
 )
 from jupyter_faas.core.model import Outcome, RevisionState
 from jupyter_faas.core.slots import Replica as SlotsReplica
 from jupyter_faas.gateway import heads, lineage, problems
 from jupyter_faas.gateway.auth import Authority, Grant
-from jupyter_faas.gateway.invocation import BUFFER_BYTES, FOREVER, Invocation, too_large
+from jupyter_faas.gateway.call_plan import Plan, plan_of
+from jupyter_faas.gateway.endings import failure_of, too_large
+from jupyter_faas.gateway.invocation import Invocation
+from jupyter_faas.gateway.passage import BUFFER_BYTES, FOREVER
 from jupyter_faas.gateway.replica import Replica
 from jupyter_faas.wire.exchange import Exchange
 
@@ -46,40 +48,6 @@ _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 CANCELLED = Outcome.CANCELLED
 """Members of an enum are slow to look up on the class (Python 3.11)."""
-
-_PERSONAL = frozenset(
-    (
-        b"idempotency-key",
-        b"faas-deadline-ms",
-        b"faas-invocation-id",
-        b"faas-parent",
-        b"faas-revision",
-    )
-)
-"""Headers that say something of one call, not of a caller's calls."""
-
-
-class Plan:
-    """What a request's head says about a call, for heads that come again.
-
-    Args:
-        namespace: Of the function.
-        name: Of the function.
-        lines: For the front.
-        route_key: Sticky key, if any.
-        is_granted: Its token may call.
-    """
-
-    __slots__ = ("is_granted", "lines", "name", "namespace", "route_key")
-
-    def __init__(
-        self, namespace: str, name: str, lines: bytes, route_key: bytes | None, is_granted: bool
-    ) -> None:
-        self.namespace = namespace
-        self.name = name
-        self.lines = lines
-        self.route_key = route_key
-        self.is_granted = is_granted
 
 
 class Calls:
@@ -161,14 +129,9 @@ class Calls:
 
     def plan(self, exchange: Exchange, namespace: str, name: str) -> Plan | None:
         """Return what there is to know about calls with this head; None: each is looked at."""
-        told = dict(exchange.headers)
-        if exchange.method != b"POST" or not told.keys().isdisjoint(_PERSONAL):
-            return None
         if (exchange.content_length or 0) > min(BUFFER_BYTES, self.max_body_bytes):
             return None
-        is_granted = self._authority.grant(told.get(b"authorization")) >= Grant.CALLS
-        route_key = told.get(b"faas-route-key")
-        return Plan(namespace, name, heads.forwarded(told), route_key, is_granted)
+        return plan_of(exchange, namespace, name, self._authority)
 
     def repeat(self, exchange: Exchange, plan: Plan, body: bytes) -> bool:
         """Take a call whose head was seen before; False: it has to go the long way.
@@ -387,11 +350,3 @@ class Calls:
                 invocation.is_cold,
             )
         )
-
-
-def failure_of(entry: RevisionEntry) -> FaasError:
-    """Return the error a failed revision failed with."""
-    revision = entry.revision
-    if revision.problem is not None:
-        return from_problem(revision.problem)
-    return from_problem({"code": "provider_error", "detail": revision.reason or "It failed."})

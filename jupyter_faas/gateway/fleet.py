@@ -14,14 +14,13 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from jupyter_faas.core.errors import (
     ColdStartTimeout,
     FaasError,
     InternalError,
     ProviderError,
-    ReplicaLost,
     to_problem,
 )
 from jupyter_faas.core.ids import random_id
@@ -30,6 +29,7 @@ from jupyter_faas.core.slots import Replica as SlotsReplica
 from jupyter_faas.core.specialisation import CallEnd, Hello
 from jupyter_faas.gateway.activator import Activator
 from jupyter_faas.gateway.entries import RevisionEntry
+from jupyter_faas.gateway.fleet_ports import FleetSettings, Observer, Outlook, start_error
 from jupyter_faas.gateway.link import Link
 from jupyter_faas.gateway.repeats import RepeatingUpstream
 from jupyter_faas.gateway.replica import Replica
@@ -52,44 +52,6 @@ TRIES = 3
 """Starts that fail for reasons of the platform before the revision is given up."""
 
 _log = logging.getLogger(__name__)
-
-
-class Observer(Protocol):
-    """Who is told what becomes of replicas; the service wires it."""
-
-    def on_change(self, replica: Replica) -> None:
-        """State or reason is another one."""
-
-    def on_ready(self, entry: RevisionEntry) -> None:
-        """A replica serves."""
-
-    def on_gone(self, entry: RevisionEntry, *, has_been_ready: bool) -> None:
-        """A replica has ended."""
-
-    def on_log(self, replica: Replica, stream: int, invocation_id: str, text: bytes) -> None:
-        """Output of the user's code."""
-
-    def on_ended(self, replica: Replica, end: CallEnd) -> None:
-        """The code of a call has ended."""
-
-
-class Outlook(Protocol):
-    """What the registry is told about a revision."""
-
-    async def mark_ready(self, entry: RevisionEntry) -> None:
-        """A first replica is ready."""
-
-    async def mark_failed(self, entry: RevisionEntry, problem: dict[str, Any]) -> None:
-        """It cannot get ready."""
-
-
-class FleetSettings(NamedTuple):
-    """How replicas are brought up and ended."""
-
-    package_path: Callable[[str], str | None]
-    """Where the front finds a blob, by digest."""
-    stop_grace_s: float = 2.0
-    drain_grace_s: float = 30.0
 
 
 class Fleet:
@@ -331,7 +293,7 @@ class Fleet:
     def _gone(self, replica: Replica, event: ReplicaGone) -> None:
         error: FaasError | None = None
         if replica.state is ReplicaState.STARTING:
-            error = _start_error(event)
+            error = start_error(event)
         is_wanted = replica.state is ReplicaState.DRAINING and event.reason in ("stopped", "")
         self._lose(replica, "stopped" if is_wanted else event.reason, event.detail, error)
 
@@ -430,14 +392,3 @@ class Fleet:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             _log.error("work on a replica failed", exc_info=task.exception())
-
-
-def _start_error(event: ReplicaGone) -> FaasError:
-    """Return the error of a replica that ended before it was ready."""
-    if event.reason in ("crashed", "out_of_memory"):
-        what = "ran out of memory" if event.reason == "out_of_memory" else "ended"
-        detail = f": {event.detail}" if event.detail else "."
-        return ReplicaLost(
-            f"The replica {what} while it loaded the code{detail}", reason=event.reason
-        )
-    return ProviderError(event.detail or f"A replica could not be started: {event.reason}.")

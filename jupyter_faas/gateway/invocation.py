@@ -24,28 +24,19 @@ from jupyter_faas.core.errors import (
     FaasError,
     InvocationCancelled,
     InvocationTimeout,
-    PayloadTooLarge,
     QueueFull,
     ReplicaLost,
 )
 from jupyter_faas.core.model import Outcome
 from jupyter_faas.core.slots import Replica as SlotsReplica
-from jupyter_faas.core.slots import Waiter
 from jupyter_faas.gateway import problems
-from jupyter_faas.gateway.heads import Answer, read_answer
+from jupyter_faas.gateway.endings import OUTCOME_OF, lost_text, past_deadline, too_large
 from jupyter_faas.gateway.lineage import descendants, disown
-from jupyter_faas.gateway.repeats import KnownAnswer, RepeatedExchange
+from jupyter_faas.gateway.passage import BUFFER_BYTES, FOREVER, Passage
 from jupyter_faas.gateway.replica import Replica
-from jupyter_faas.wire.heads import STATUS_LINES
 
 if TYPE_CHECKING:
-    from jupyter_faas.gateway.activator import Pool
-    from jupyter_faas.gateway.calls import Calls
     from jupyter_faas.gateway.repeats import RepeatingConnection
-    from jupyter_faas.wire.server import Exchange
-
-BUFFER_BYTES = 64 * 1024
-"""Held of a body while its call waits; also the largest answer that is written in one piece."""
 
 REASON_S = 0.1
 """How long a cut connection waits to be told what became of the replica."""
@@ -53,95 +44,13 @@ REASON_S = 0.1
 BODY_PAUSE_S = 30.0
 """A sender that gives nothing for so long, while it is asked to, is sent away."""
 
-FOREVER = float("inf")
-
-_WHOLE_HEAD = (
-    b"%bFaas-Invocation-Id: %b\r\nFaas-Cold-Start: %d\r\nFaas-Queue-Ms: %.1f\r\nFaas-Run-Ms: %b\r\n"
-)
-_WHOLE_ANSWER = _WHOLE_HEAD + b"Content-Length: %d\r\n\r\n%b"
-
 _WHOLE_CALL = b"%b%b%b\r\n%bContent-Length: %d\r\n\r\n%b"
 
-_HEAD = (
-    b"%b\r\n%bFaas-Invocation-Id: %b\r\nFaas-Revision: %d\r\n"
-    b"Faas-Cold-Start: %d\r\nFaas-Queue-Ms: %.1f\r\n"
-)
 
+class Invocation(Passage):
+    """A call that was let in; see `Passage` for its arguments."""
 
-class Invocation(Waiter):
-    """A call that was let in.
-
-    Args:
-        calls: Shared by all invocations of the gateway.
-        exchange: The caller's request and answer.
-        pool: Slots of the revision it goes to.
-        id: Invocation id.
-        now_s: When its head was read.
-    """
-
-    __slots__ = (
-        "answer",
-        "attempts",
-        "body",
-        "body_bytes",
-        "calls",
-        "children",
-        "code",
-        "connection",
-        "depth",
-        "detail",
-        "exchange",
-        "is_admitted",
-        "is_answered",
-        "is_body_whole",
-        "is_cold",
-        "is_sent",
-        "is_settled",
-        "is_streaming",
-        "last_s",
-        "leased_s",
-        "limit_s",
-        "lines",
-        "outcome",
-        "parent",
-        "parts",
-        "pool",
-        "received_s",
-        "replica_id",
-        "run_ms",
-        "status",
-    )
-
-    def __init__(
-        self, calls: Calls, exchange: Exchange, pool: Pool, id: bytes, now_s: float
-    ) -> None:
-        # Not super().__init__(): one call less on the hot path.
-        self.id = id
-        self.deadline_s = FOREVER
-        self.is_queued = False
-        self.replica = None
-        self.calls = calls
-        self.exchange = exchange
-        self.pool = pool
-        self.received_s = self.last_s = now_s
-        self.leased_s = 0.0
-        self.limit_s = FOREVER
-        self.lines = b""
-        self.parent: Invocation | None = None
-        self.children: set[Invocation] | None = None
-        self.depth = 0
-        self.body: list[bytes] = []
-        self.body_bytes = 0
-        self.attempts = 0
-        self.connection: RepeatingConnection | None = None
-        self.answer: Answer | None = None
-        self.parts: list[bytes] = []
-        self.status = 0
-        self.is_admitted = self.is_body_whole = self.is_sent = False
-        self.is_streaming = self.is_answered = self.is_settled = self.is_cold = False
-        self.outcome = Outcome.DONE
-        self.code = self.detail = self.replica_id = ""
-        self.run_ms = 0.0
+    __slots__ = ()
 
     @property
     def is_cancelled(self) -> bool:
@@ -298,93 +207,7 @@ class Invocation(Waiter):
         held = self.is_body_whole and self.body_bytes == sum(map(len, self.body))
         return held and not self.is_streaming
 
-    # -- the front's answer ---------------------------------------------------------------------
-
-    def on_answer_head(
-        self, status: int, headers: list[tuple[bytes, bytes]], content_length: int | None
-    ) -> None:
-        """The front answers."""
-        if self.connection is None:
-            return
-        self.status = status
-        answer = self.answer = read_answer(headers)
-        if answer.is_busy:
-            return
-        if answer.run_ms >= 0:
-            self.run_ms = answer.run_ms
-        if answer.fault or status >= 400:
-            self._note_failure(status, answer)
-        if content_length is None or content_length > BUFFER_BYTES:
-            self.body = []
-            self.is_streaming = True
-            self.exchange.raw_start(self._head(answer), content_length)
-
-    def on_answer_body(self, data: bytes) -> None:
-        """A piece of the front's answer."""
-        if self.is_streaming:
-            self.exchange.write(data)
-            if not self.exchange.is_writable and self.connection is not None:
-                self.connection.pause_reading()
-        else:
-            self.parts.append(data)
-
-    def on_answer_end(self) -> None:
-        """The front's answer is whole."""
-        answer, connection = self.answer, self.connection
-        if answer is None or connection is None:
-            return
-        self._give_back(connection)
-        if answer.is_busy:
-            self._refused()
-            return
-        self.is_answered = True
-        self.exchange.receiver = None
-        if self.is_streaming:
-            self.exchange.finish()
-        else:
-            parts = self.parts
-            body = parts[0] if len(parts) == 1 else b"".join(parts)
-            self.exchange.respond_raw(self._head(answer), body, status=self.status)
-        self.body = self.parts = []
-        if answer.is_running and self.replica is not None:
-            self.last_s = self.calls.clock()
-        else:
-            self.calls.release(self)
-
-    def on_whole_answer(self, known: KnownAnswer, run_ms: bytes, body: bytes) -> None:
-        """The front's answer, all at once, with a head that was seen before."""
-        connection, self.connection = self.connection, None
-        replica = self.replica
-        if connection is None:
-            return
-        if replica is None:
-            connection.close()
-        else:
-            replica.upstream.keep(connection)  # type: ignore[attr-defined]
-        self.run_ms = float(run_ms)
-        if known.answer.fault or known.status >= 400:
-            self._note_failure(known.status, known.answer)
-        self.is_answered = True
-        queued_ms = (self.leased_s - self.received_s) * 1000
-        said = (known.memo or self._memo(known), self.id, self.is_cold, queued_ms, run_ms)
-        exchange = self.exchange
-        exchange.receiver = None  # Breaks the cycle: freed now, not by the collector.
-        if type(exchange) is RepeatedExchange and exchange.keep_alive:
-            exchange.respond_whole(_WHOLE_ANSWER % (*said, len(body), body))
-        else:
-            exchange.respond_raw(_WHOLE_HEAD % said, body, status=known.status)
-        self.calls.release(self)
-
-    def _memo(self, known: KnownAnswer) -> bytes:
-        """Return the lines of an answer that are the same for every call of this replica."""
-        fault = known.answer.fault
-        known.memo = b"%b\r\n%bFaas-Revision: %d\r\n%b" % (
-            STATUS_LINES.get(known.status, STATUS_LINES[502]),
-            known.answer.lines,
-            self.pool.entry.revision.number,
-            b"Faas-Fault: %b\r\n" % fault.encode("ascii") if fault else b"",
-        )
-        return known.memo
+    # -- the front's answer, when it is none ----------------------------------------------------
 
     def on_answer_lost(self, _error: Exception | None) -> None:
         """The connection to the front was cut."""
@@ -403,27 +226,7 @@ class Invocation(Waiter):
             self.outcome, self.code = outcome, code
         self.calls.release(self)
 
-    def _head(self, answer: Answer) -> bytes:
-        """Return status line and header lines for the caller."""
-        head = _HEAD % (
-            STATUS_LINES.get(self.status, STATUS_LINES[502]),
-            answer.lines,
-            self.id,
-            self.pool.entry.revision.number,
-            self.is_cold,
-            (self.leased_s - self.received_s) * 1000,
-        )
-        if answer.run_ms >= 0:
-            head += b"Faas-Run-Ms: %.3f\r\n" % answer.run_ms
-        if answer.fault:
-            head += b"Faas-Fault: %b\r\n" % answer.fault.encode("ascii")
-        return head
-
-    def _note_failure(self, status: int, answer: Answer) -> None:
-        self.outcome = _OUTCOMES.get(status, Outcome.ERROR)
-        self.code = answer.code or _CODES.get(status, "")
-
-    def _refused(self) -> None:
+    def on_refused(self) -> None:
         """The front was busy after all: the code cannot have started."""
         replica = self.replica
         if replica is None:
@@ -440,14 +243,9 @@ class Invocation(Waiter):
         if not self.is_answered and self.connection is None and self.is_sent:
             self._end(ReplicaLost("The connection to the replica broke.", reason="cut"))
 
-    def _give_back(self, connection: RepeatingConnection) -> None:
-        self.connection = None
-        replica = self.replica
-        upstream = replica.upstream if isinstance(replica, Replica) else None
-        if upstream is None or not self.is_body_whole:
-            connection.close()
-        else:
-            upstream.give_back(connection)
+    def on_answered(self) -> None:
+        """The caller has its answer; the code has ended."""
+        self.calls.release(self)
 
     # -- ends -----------------------------------------------------------------------------------
 
@@ -485,7 +283,7 @@ class Invocation(Waiter):
         else:
             status, headers, body = problems.answer(error, self.id)
             self.exchange.respond(status, headers, body)
-        outcome = _OUTCOME_OF.get(type(error), Outcome.ERROR)
+        outcome = OUTCOME_OF.get(type(error), Outcome.ERROR)
         self._end_caller(outcome, error.code, error.detail)
 
     def _end_caller(self, outcome: Outcome, code: str, detail: str) -> None:
@@ -507,37 +305,3 @@ class Invocation(Waiter):
         for nested in tuple(descendants(self)):
             nested.cancel("The call it was made from has ended.")
         disown(self)
-
-
-def past_deadline() -> InvocationTimeout:
-    """Return the error of a call whose deadline passed before it was sent to a replica."""
-    return InvocationTimeout("The caller's deadline passed before the call could start.")
-
-
-def too_large(size: int, limit: int) -> PayloadTooLarge:
-    """Return the error of a body of `size` bytes or more."""
-    return PayloadTooLarge(f"The body has {size} bytes or more; at most {limit} are accepted.")
-
-
-def lost_text(reason: str, detail: str) -> str:
-    """Return a sentence about how a replica was lost."""
-    what = {
-        "crashed": "The replica's process ended while it ran this call",
-        "out_of_memory": "The replica ran out of memory while it ran this call",
-        "node_lost": "The machine the call ran on is gone",
-        "stopped": "The replica was stopped while it ran this call",
-    }.get(reason, "The replica was lost while it ran this call")
-    return f"{what}: {detail}" if detail else f"{what}."
-
-
-_OUTCOMES = {
-    499: Outcome.CANCELLED,
-    502: Outcome.LOST,
-    504: Outcome.TIMEOUT,
-}
-_CODES = {499: "cancelled", 502: "replica_lost", 504: "timeout", 500: "remote_error"}
-_OUTCOME_OF: dict[type[FaasError], Outcome] = {
-    InvocationCancelled: Outcome.CANCELLED,
-    InvocationTimeout: Outcome.TIMEOUT,
-    ReplicaLost: Outcome.LOST,
-}

@@ -25,10 +25,12 @@ from jupyter_faas.gateway.announce import Announcer
 from jupyter_faas.gateway.auth import Authority
 from jupyter_faas.gateway.autoscaler import Autoscaler, Scaled, Windows
 from jupyter_faas.gateway.blobs import Blobs
-from jupyter_faas.gateway.calls import Calls, failure_of
+from jupyter_faas.gateway.calls import Calls
+from jupyter_faas.gateway.endings import failure_of
 from jupyter_faas.gateway.entries import RevisionEntry
 from jupyter_faas.gateway.events import EventLog
-from jupyter_faas.gateway.fleet import Fleet, FleetSettings
+from jupyter_faas.gateway.fleet import Fleet
+from jupyter_faas.gateway.fleet_ports import FleetSettings
 from jupyter_faas.gateway.http import Door
 from jupyter_faas.gateway.idle import Use
 from jupyter_faas.gateway.logs import Logs

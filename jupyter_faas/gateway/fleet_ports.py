@@ -1,0 +1,61 @@
+"""What the fleet needs around it: whom it tells, what it is told, and what a failed start means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from jupyter_faas.core.errors import FaasError, ProviderError, ReplicaLost
+from jupyter_faas.core.specialisation import CallEnd
+from jupyter_faas.gateway.entries import RevisionEntry
+from jupyter_faas.gateway.replica import Replica
+from jupyter_faas.providers.base import ReplicaGone
+
+
+class Observer(Protocol):
+    """Who is told what becomes of replicas; the service wires it."""
+
+    def on_change(self, replica: Replica) -> None:
+        """State or reason is another one."""
+
+    def on_ready(self, entry: RevisionEntry) -> None:
+        """A replica serves."""
+
+    def on_gone(self, entry: RevisionEntry, *, has_been_ready: bool) -> None:
+        """A replica has ended."""
+
+    def on_log(self, replica: Replica, stream: int, invocation_id: str, text: bytes) -> None:
+        """Output of the user's code."""
+
+    def on_ended(self, replica: Replica, end: CallEnd) -> None:
+        """The code of a call has ended."""
+
+
+class Outlook(Protocol):
+    """What the registry is told about a revision."""
+
+    async def mark_ready(self, entry: RevisionEntry) -> None:
+        """A first replica is ready."""
+
+    async def mark_failed(self, entry: RevisionEntry, problem: dict[str, Any]) -> None:
+        """It cannot get ready."""
+
+
+class FleetSettings(NamedTuple):
+    """How replicas are brought up and ended."""
+
+    package_path: Callable[[str], str | None]
+    """Where the front finds a blob, by digest."""
+    stop_grace_s: float = 2.0
+    drain_grace_s: float = 30.0
+
+
+def start_error(event: ReplicaGone) -> FaasError:
+    """Return the error of a replica that ended before it was ready."""
+    if event.reason in ("crashed", "out_of_memory"):
+        what = "ran out of memory" if event.reason == "out_of_memory" else "ended"
+        detail = f": {event.detail}" if event.detail else "."
+        return ReplicaLost(
+            f"The replica {what} while it loaded the code{detail}", reason=event.reason
+        )
+    return ProviderError(event.detail or f"A replica could not be started: {event.reason}.")
