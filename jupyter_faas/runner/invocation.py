@@ -19,20 +19,16 @@ from jupyter_faas.core.errors import (
 from jupyter_faas.core.specialisation import CallEnd
 from jupyter_faas.execution.failure import Fault
 from jupyter_faas.runner.answers import Answer, FramedAnswer, JsonAnswer, refuse
+from jupyter_faas.runner.arguments import Arguments
 from jupyter_faas.runner.channel import (
-    ENCODER,
     ENDS,
     FAULTS,
-    HAS_FD,
-    IS_KEPT,
     RAISED,
     CallHead,
     WorkerEnd,
-    join_head,
 )
-from jupyter_faas.runner.intake import Body
 from jupyter_faas.runner.worker_link import WorkerLink
-from jupyter_faas.wire.frames import Frame, FrameKind, encode_header
+from jupyter_faas.wire.frames import Frame, FrameKind
 from jupyter_faas.wire.server import Exchange
 
 if TYPE_CHECKING:
@@ -41,7 +37,7 @@ if TYPE_CHECKING:
 RECEIVING, WAITING, RUNNING, OVER = range(4)
 
 # Plain ints on the hot path: an enum member costs a Python call to find.
-_CALL, _LOG, _ITEM = int(FrameKind.CALL), int(FrameKind.LOG), int(FrameKind.ITEM)
+_LOG, _ITEM = int(FrameKind.LOG), int(FrameKind.ITEM)
 _RESULT, _ERROR, _END = int(FrameKind.RESULT), int(FrameKind.ERROR), int(FrameKind.END)
 
 CREDIT_BYTES = 128 << 10
@@ -81,8 +77,7 @@ class FrontCall:
         self._answer: Answer = (
             FramedAnswer(exchange) if head.is_framed else JsonAnswer(exchange, head.accept)
         )
-        self._body = Body(replica.body_limit_bytes())
-        self._kept = b""
+        self._arguments = Arguments(replica.body_limit_bytes(), is_kept=replica.keeps_bodies)
         self._limit_s = spec.timeout_s
         self._latest_s = now_s + deadline_s if deadline_s is not None else float("inf")
         self._until_s = min(now_s + self._limit_s, self._latest_s)
@@ -95,7 +90,6 @@ class FrontCall:
         self._verdict: FaasError | None = None
         self._uncredited = 0
         self._has_result = False
-        self._memfd_bytes = 0
         self._timer = replica.loop.call_at(self._until_s, self._on_time)
 
     # -- the exchange's calls
@@ -103,7 +97,7 @@ class FrontCall:
     def begin(self) -> None:
         """Get ready for the body; a body announced as too large is refused at once."""
         try:
-            self._body.expect(self._exchange.content_length)
+            self._arguments.body.expect(self._exchange.content_length)
         except FaasError as error:
             self._refuse(error)
 
@@ -112,7 +106,7 @@ class FrontCall:
         if self.state != RECEIVING:
             return
         try:
-            self._body.add(data)
+            self._arguments.body.add(data)
         except FaasError as error:
             self._refuse(error)
 
@@ -139,7 +133,7 @@ class FrontCall:
     @property
     def memfd_bytes(self) -> int:
         """What its arguments take outside anybody's address space."""
-        return self._memfd_bytes or (self._body.size if self._body.fd >= 0 else 0)
+        return self._arguments.memfd_bytes
 
     @property
     def is_blocked(self) -> bool:
@@ -161,21 +155,7 @@ class FrontCall:
             self._timer.cancel()
             self._timer = self._replica.loop.call_at(self._until_s, self._on_time)
         self.head.remaining_s = self._until_s - now_s
-        head = ENCODER.encode(self.head)
-        keeps = self._replica.keeps_bodies
-        if self._body.fd >= 0:
-            prefix, length = join_head(head)
-            self._memfd_bytes = self._body.size
-            flags = HAS_FD | (IS_KEPT if keeps else 0)
-            fd = self._body.share() if keeps else self._body.hand_over()
-            frame = encode_header(_CALL, length, tag=self.tag, flags=flags)
-            link.send([frame + prefix], (fd,))
-            return
-        payload = self._kept or self._body.take_bytes()
-        if keeps:
-            self._kept = payload
-        prefix, length = join_head(head, len(payload))
-        link.send([encode_header(_CALL, length, tag=self.tag) + prefix + payload])
+        self._arguments.send(link, self.tag, self.head)
 
     def on_frame(self, frame: Frame) -> None:
         """Take what the worker says about this call."""
@@ -292,7 +272,7 @@ class FrontCall:
         """The code has ended: give the slot back, answer, or tell those who watch."""
         self.state = OVER
         self._timer.cancel()
-        self._body.close()
+        self._arguments.close()
         self._replica.release(self)
         told = self._end_of(end)
         if self._is_answered:
@@ -325,7 +305,7 @@ class FrontCall:
         self.state = OVER
         self._is_answered = True
         self._timer.cancel()
-        self._body.close()
+        self._arguments.close()
         self._replica.release(self)
         refuse(self._exchange, error)
 

@@ -9,11 +9,9 @@ loop: what one call may send is limited by its `Flow`, so that a slow reader hol
 from __future__ import annotations
 
 import asyncio
-import queue
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -23,6 +21,7 @@ from jupyter_faas.execution.failure import unreadable_arguments
 from jupyter_faas.execution.flow import Flow
 from jupyter_faas.execution.load import Loaded
 from jupyter_faas.execution.output import CallOutput
+from jupyter_faas.runner.call_threads import CallThreads
 from jupyter_faas.runner.channel import (
     CLOSE,
     CREDIT,
@@ -277,30 +276,3 @@ class TaskEmit:
         """Keep the result until the code has ended."""
         running = self._running
         running.answer = pieces(FrameKind.RESULT, parts, tag=running.tag, stream=body_type)
-
-
-class CallThreads:
-    """Threads for synchronous calls, started as they are needed and kept.
-
-    As many as calls run at once: the front admits no more than `max_inputs`.
-    """
-
-    def __init__(self) -> None:
-        self._work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._idle = 0
-        self._lock = threading.Lock()
-
-    def submit(self, work: Callable[[], None]) -> None:
-        """Run `work` in an idle thread, or in a new one."""
-        with self._lock:
-            if self._idle > 0:
-                self._idle -= 1
-            else:
-                threading.Thread(target=self._run, daemon=True, name="faas-call").start()
-        self._work.put(work)
-
-    def _run(self) -> None:
-        while True:
-            self._work.get()()
-            with self._lock:
-                self._idle += 1

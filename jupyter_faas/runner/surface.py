@@ -9,7 +9,8 @@ from contextvars import Token
 
 from jupyter_faas.core.context import Invocation, current
 from jupyter_faas.execution.ending import MainThreadGate
-from jupyter_faas.execution.output import CallOutput, Flusher, sink
+from jupyter_faas.execution.output import CallOutput, Flusher
+from jupyter_faas.execution.streams import sink
 from jupyter_faas.runner.channel import CallHead, Channel
 from jupyter_faas.runner.outlet import late_log
 from jupyter_faas.wire.frames import DISPLAY

@@ -21,7 +21,7 @@ import msgspec
 from jupyter_faas.core.errors import FaasError
 from jupyter_faas.core.model import Kind
 from jupyter_faas.core.specialisation import Specialisation
-from jupyter_faas.execution import display, library_threads, output, place, reseed, threads
+from jupyter_faas.execution import display, library_threads, place, reseed, streams, threads
 from jupyter_faas.execution.ending import MainThreadGate
 from jupyter_faas.execution.failure import Fault, platform_fault, user_fault
 from jupyter_faas.execution.library_threads import Setter
@@ -69,7 +69,7 @@ def _settle(surface: Surface) -> None:
     faulthandler.enable(2)
     libc = ctypes.CDLL(None)
     libc.setvbuf(ctypes.c_void_p.in_dll(libc, "stdout"), None, _IOLBF, 0)
-    output.install(surface.fallback)
+    streams.install(surface.fallback)
     threads.install()
     display.install(surface.publish)
     place.refuse_input()

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 import platform
-import select
 import signal
 import socket
 import sys
@@ -27,6 +26,7 @@ import msgspec
 from jupyter_faas.runner import family
 from jupyter_faas.runner.forking import BecomeRole, Forks, Replica, forked
 from jupyter_faas.runner.inventory import tell_inventory
+from jupyter_faas.runner.poller import Poller
 from jupyter_faas.runner.preload import Preloader
 
 _MAX_MESSAGE_BYTES = 1 << 20
@@ -45,14 +45,12 @@ class Zygote:
 
     def __init__(self, control: socket.socket | None, preload: tuple[str, ...] = ()) -> None:
         self._control = control
-        self._poll = select.epoll()
-        self._readers: dict[int, Callable[[], None]] = {}
+        self._poller = Poller(self._on_signals)
         self._replicas: dict[str, Replica] = {}
         self._by_pid: dict[int, Replica] = {}
         self._helpers: set[int] = set()
         self._is_ending = False
         self._exit_code = 0
-        self._wake, self._woken = socket.socketpair()
         self._forks = Forks(self._close_all)
         self._preloader = Preloader(self._fork_helper, self._emit)
         self._preloader.add(preload)
@@ -81,7 +79,7 @@ class Zygote:
         link, front_link = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         replica = Replica(name, address, link)
         self._replicas[name] = replica
-        self._watch(link.fileno(), lambda: self._hear_front(replica))
+        self._poller.watch(link.fileno(), lambda: self._hear_front(replica))
         try:
             replica.front_pid = self._forks.front(replica, front_link)
             self._by_pid[replica.front_pid] = replica
@@ -108,22 +106,14 @@ class Zygote:
     def _settle(self) -> None:
         family.name_process("faas-zygote")
         family.become_subreaper()
-        self._woken.setblocking(False)
-        self._wake.setblocking(False)
-        signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
-        for signum in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
-            signal.signal(signum, lambda *_: None)
-        self._watch(self._woken.fileno(), self._on_signals)
+        self._poller.catch(signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
         if self._control is not None:
             self._control.setblocking(False)
-            self._watch(self._control.fileno(), self._hear_control)
+            self._poller.watch(self._control.fileno(), self._hear_control)
         self._emit({"ev": "ready", "python": platform.python_version(), "pid": os.getpid()})
 
     def _turn(self) -> None:
-        for fd, _ in self._poll.poll(self._patience_s()):
-            reader = self._readers.get(fd)
-            if reader is not None:
-                reader()
+        self._poller.wait(self._patience_s())
         now_s = time.monotonic()
         for replica in list(self._replicas.values()):
             if replica.kill_at_s is not None and now_s >= replica.kill_at_s:
@@ -152,7 +142,7 @@ class Zygote:
             except OSError:
                 message = b""
             if not message:
-                self._unwatch(self._control.fileno())
+                self._poller.unwatch(self._control.fileno())
                 self._kill_everything()
                 return
             self._obey(msgspec.msgpack.decode(message))
@@ -177,7 +167,7 @@ class Zygote:
             except OSError:
                 message = b""
             if not message:
-                self._unwatch(replica.link.fileno())
+                self._poller.unwatch(replica.link.fileno())
                 return
             said = msgspec.msgpack.decode(message)
             match said.get("op"):
@@ -191,11 +181,9 @@ class Zygote:
                 case "failed":
                     replica.reason, replica.detail = said["reason"], said["detail"]
 
-    def _on_signals(self) -> None:
-        with suppress(BlockingIOError):
-            signals = self._woken.recv(4096)
-            if signal.SIGTERM in signals or signal.SIGINT in signals:
-                self._drain_everything()
+    def _on_signals(self, signals: bytes) -> None:
+        if signal.SIGTERM in signals or signal.SIGINT in signals:
+            self._drain_everything()
         self._reap()
 
     # -- forks
@@ -233,9 +221,7 @@ class Zygote:
         The objects are closed, not their descriptors: a finaliser would close the number again,
         which may be somebody else's by then.
         """
-        self._poll.close()
-        self._wake.close()
-        self._woken.close()
+        self._poller.close()
         if self._control is not None:
             self._control.close()
         for replica in self._replicas.values():
@@ -278,7 +264,7 @@ class Zygote:
         replica.detail = "" if is_clean else f"The front {family.describe_status(status)}."
 
     def _forget(self, replica: Replica) -> None:
-        self._unwatch(replica.link.fileno())
+        self._poller.unwatch(replica.link.fileno())
         replica.link.close()
         self._replicas.pop(replica.name, None)
         if replica.address.startswith("unix:"):
@@ -334,11 +320,3 @@ class Zygote:
             return
         with suppress(OSError):  # a provider that does not read is about to close
             self._control.send(msgspec.msgpack.encode(event))
-
-    def _watch(self, fd: int, reader: Callable[[], None]) -> None:
-        self._readers[fd] = reader
-        self._poll.register(fd, select.EPOLLIN)
-
-    def _unwatch(self, fd: int) -> None:
-        if self._readers.pop(fd, None) is not None:
-            self._poll.unregister(fd)

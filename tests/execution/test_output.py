@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import threading
 
-import pytest
-
-from jupyter_faas.execution import output
 from jupyter_faas.execution.output import (
     BATCH_BYTES,
     BURST_LINES,
     CHUNK_BYTES,
     HOLD_BYTES,
     CallOutput,
-    ContextStream,
     Flusher,
-    sink,
 )
 from tests.support import wait_until
 
@@ -168,30 +163,3 @@ def test_the_flusher_never_waits_for_a_busy_output() -> None:
     wait_until(lambda: taker.text() == b"partial", 2.0)
     leave.set()
     thread.join()
-
-
-def test_a_stream_follows_the_context() -> None:
-    mine, fallback = Taker(), Taker()
-    stream = ContextStream(1, CallOutput(fallback.send, NoFlusher()))
-    print("outside", file=stream)
-    token = sink.set(CallOutput(mine.send, NoFlusher()))
-    try:
-        print("inside", "grüße", "\ud800", file=stream)
-        stream.buffer.write(b"raw\n")
-    finally:
-        sink.reset(token)
-    assert fallback.text() == b"outside\n"
-    assert mine.text() == "inside grüße \\ud800\nraw\n".encode()
-
-
-def test_a_stream_looks_like_standard_output() -> None:
-    stream = ContextStream(2, CallOutput(Taker().send, NoFlusher()))
-    assert (stream.fileno(), stream.name, stream.encoding) == (2, "<stderr>", "utf-8")
-    assert stream.writable()
-    assert not stream.isatty()
-    stream.reconfigure(encoding="utf-8")
-    stream.close()
-    assert not stream.closed
-    with pytest.raises(TypeError):
-        stream.write(b"bytes")  # type: ignore[arg-type]
-    assert output.FLUSH_S <= 0.05

@@ -115,9 +115,10 @@ def test_printing_belongs_to_its_call_across_threads_and_tasks(replica: Replica)
     replica.specialise(many, max_inputs=4)
     calls = {name: replica.in_background(name) for name in "abc"}
     for name, call in calls.items():
-        lines = call.answer().printed().splitlines()
-        assert len(lines) == 300
-        assert {line.split()[0] for line in lines} == {name}
+        # Lines of two threads of one call may mix, as they do at home; those of two calls never.
+        text = call.answer().printed()
+        assert text.count(name) == text.count("\n") == 300
+        assert set(text) <= set(f"{name} 0123456789\n")
 
 
 def test_async_prints_belong_to_their_call(replica: Replica) -> None:
