@@ -188,7 +188,7 @@ class _Run:
         if self._head is not None:
             status, headers, length = self._head
             self._head = None
-            if not more and (length == len(body) or exchange.method == b"HEAD"):
+            if not more and length == len(body):
                 exchange.respond(status, headers, body)
                 self._changed.set()
                 return

@@ -87,8 +87,10 @@ class RequestReader(Connection):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            # The offer of another protocol is declined by answering in this one.
+            # The offer of another protocol is declined by answering in this one. The parser has
+            # left the body to that protocol; it is the request's (RFC 9110 section 7.8).
             self._parser = httptools.HttpRequestParser(self)
+            self._skips_parser = self._left_bytes > 0
             if rest := data[upgrade.args[0] :]:
                 self.feed(rest)
             return None
@@ -152,6 +154,8 @@ class RequestReader(Connection):
         except BadHead as bad:
             return self.refuse(bad.status, bad.detail)
         if length is not None or is_chunked:
+            if is_chunked and parser.should_upgrade():
+                return self.refuse(501, "An offer to upgrade comes without chunks.")
             exchange.content_length = length
             exchange.is_chunked = is_chunked
             exchange.has_body = length != 0
@@ -170,6 +174,8 @@ class RequestReader(Connection):
 
     def on_message_complete(self) -> None:
         """A request is complete, with its body."""
+        if self._left_bytes:
+            return  # it offers an upgrade: see `feed`
         exchange, self._receiving = self._receiving, None
         if exchange is not None:
             exchange.is_body_complete = True

@@ -89,6 +89,7 @@ ROUTES = [
     Route("/wait", wait_for_disconnect, methods=["POST"]),
     Route("/boom", boom),
     Route("/half", half),
+    Route("/sized", lambda request: Response(headers={"Content-Length": "12"})),
     Route("/nothing", lambda request: Response(status_code=204)),
 ]
 
@@ -133,6 +134,11 @@ async def test_head_has_the_length_and_no_body(address):
     answer = await request(address, "HEAD", "/echo/", timeout_s=5)
     assert int(answer.header(b"content-length")) > 0
     assert answer.body == b""
+
+
+async def test_head_says_the_length_the_application_says(address):
+    answer = await request(address, "HEAD", "/sized", timeout_s=5)
+    assert (answer.status, answer.header(b"content-length"), answer.body) == (200, b"12", b"")
 
 
 async def test_a_stream_begins_at_once_and_ends_with_its_reader(address):

@@ -78,6 +78,17 @@ async def test_an_offer_to_upgrade_is_declined_by_answering():
     assert transport.take().count(b"200 OK") == 2
 
 
+@pytest.mark.parametrize("step", [10_000, 1])
+async def test_the_body_of_an_offer_to_upgrade_is_its_own(step):
+    app = Recording(answers=True)
+    protocol, transport = connect(app)
+    raw = post(GET, b"Connection: upgrade\r\nUpgrade: h2c\r\n") + GET
+    for start in range(0, len(raw), step):
+        protocol.data_received(raw[start : start + step])
+    assert app.events == [(b"POST", b"/p", GET), (b"GET", b"/x?y", b"")]
+    assert transport.take().count(b"200 OK") == 2
+
+
 # -- refusals: no two readers of these bytes may see different requests (RFC 9112 section 11.2)
 
 TE = b"Transfer-Encoding: chunked\r\n"
@@ -98,6 +109,10 @@ SMUGGLED = {
     "chunked before a coding": (POST + b"Transfer-Encoding: chunked, gzip\r\n\r\n", 400),
     "chunked twice": (POST + TE + TE + b"\r\n0\r\n\r\n", 400),
     "a vertical tab": (POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n", 400),
+    "chunks and an offer to upgrade": (
+        POST + b"Connection: upgrade\r\nUpgrade: h2c\r\n" + TE + b"\r\n0\r\n\r\n",
+        501,
+    ),
     "chunks on 1.0": (b"POST / HTTP/1.0\r\n" + TE + b"\r\n0\r\n\r\n", 400),
     "a folded header": (b"GET / HTTP/1.1\r\nX: a\r\n b: c\r\n" + HOST + b"\r\n", 400),
     "a space before the first header": (b"GET / HTTP/1.1\r\n X: a\r\n" + HOST + b"\r\n", 400),
