@@ -313,3 +313,68 @@ def test_a_drain_longer_than_its_grace_is_cut(replica: Replica) -> None:
         replica.zygote.send(op="stop", id=replica.name, grace_s=0.2)
         replica.zygote.wait_event("gone", id=replica.name)
     assert time.monotonic() - began_s < 3.0
+
+
+def counted(path, *outcomes):
+    """Return a class whose n-th instance does what the n-th outcome says."""
+
+    class Counted:
+        def __init__(self):
+            import os
+
+            with open(path, "a") as file:
+                file.write("x")
+            with open(path) as file:
+                outcome = outcomes[min(len(file.read()), len(outcomes)) - 1]
+            if outcome == "die":
+                os._exit(4)
+            if outcome == "raise":
+                raise RuntimeError("not again")
+
+        def die(self):
+            import os
+
+            os._exit(1)
+
+        def live(self):
+            return "alive"
+
+    return Counted
+
+
+def test_a_worker_lost_while_it_was_loaded_again_is_replaced_once_more(replica: Replica) -> None:
+    target = counted(replica.path + ".count", "live", "die", "live")
+    replica.specialise(target, startup_timeout_s=0.8)
+    replica.call(headers={"Faas-Method": "die"})
+    replica.becomes("ready")
+    ready_s = time.monotonic()
+    with closing(replica.watch()) as watch:
+        # The start-up time of the worker that was lost must not end the one that took its place.
+        wait_until(lambda: time.monotonic() - ready_s > 1.0, 3.0)
+        assert watch.states() == ["ready"]
+    assert replica.call(headers={"Faas-Method": "live"}).value == "alive"
+
+
+def test_a_package_that_cannot_be_loaded_again_ends_the_replica(own_zygote: Zygote) -> None:
+    replica = own_zygote.replica()
+    replica.specialise(counted(replica.path + ".count", "live", "raise"))
+    replica.call(headers={"Faas-Method": "die"})
+    gone = own_zygote.wait_event("gone", id=replica.name)
+    assert "not again" in gone["detail"]
+
+
+def test_calls_that_had_to_be_killed_are_no_crash_loop(replica: Replica) -> None:
+    def stubborn():
+        import time
+
+        while True:
+            try:
+                time.sleep(60)
+            except KeyboardInterrupt:
+                continue
+
+    replica.specialise(stubborn, timeout_s=0.02, grace_s=0.02)
+    for _ in range(25):
+        wait_until(lambda: replica.hello()["state"] == "ready")
+        assert replica.call().problem["code"] == "timeout"
+    replica.becomes("ready")
