@@ -19,7 +19,7 @@ import cloudpickle
 
 from jupyter_faas.core import functions
 from jupyter_faas.core.classes import ClassTable
-from jupyter_faas.core.reducers import REDUCERS, stand_in
+from jupyter_faas.core.reducers import REDUCERS, reduce_exception, stand_in
 from jupyter_faas.core.references import home_module, is_by_value
 
 PROTOCOL = 5
@@ -94,12 +94,17 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
         if kind is FunctionType:
             return self._reduce_function(obj)
         if issubclass(kind, type):
-            if obj.__module__ not in ("builtins", "types") and is_by_value(obj):
-                return self._reduce_class(obj)
-            return super().reducer_override(obj)
+            return self._reduce_type(obj)
+        if issubclass(kind, BaseException):
+            return reduce_exception(obj) or NotImplemented
         if self._seen is None and kind is not MethodType:
             self._ordinary.add(kind)
         return NotImplemented
+
+    def _reduce_type(self, cls: type) -> Any:
+        if cls.__module__ not in ("builtins", "types") and is_by_value(cls):
+            return self._reduce_class(cls)
+        return super().reducer_override(cls)
 
     def _reduce_function(self, function: FunctionType) -> Any:
         if not is_by_value(function):

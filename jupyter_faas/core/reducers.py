@@ -2,7 +2,7 @@
 
 One table, type → reducer, read by the pickler and by the fingerprint, so that both see the same.
 A cached function travels with an empty cache; weak dictionaries as what they hold; IPython's
-stand-ins for builtins as the builtins.
+stand-ins for builtins as the builtins; exceptions without a second run of their `__init__`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import functools
 import sys
 import weakref
 from collections.abc import Callable
-from types import FunctionType, MethodType
+from types import FunctionType, MethodDescriptorType, MethodType, WrapperDescriptorType
 from typing import Any
 
 from jupyter_faas.core.references import importable_name
@@ -35,6 +35,35 @@ def rebuild_cached_property(function: Callable[..., Any], name: str | None) -> A
 def rebuild_weak(kind: type, items: list[tuple[Any, Any]]) -> Any:
     """Return a weak dictionary of `kind` with `items`."""
     return kind(items)
+
+
+def rebuild_exception(kind: type[BaseException], arguments: tuple[Any, ...]) -> BaseException:
+    """Return an exception of `kind` with `args`, made by the built-in type under it alone."""
+    made: BaseException = kind.__new__(kind, *arguments)
+    for base in kind.__mro__:
+        if type(vars(base).get("__init__")) is WrapperDescriptorType:
+            base.__init__(made, *arguments)  # type: ignore[misc]
+            break
+    return made
+
+
+def reduce_exception(exc: BaseException) -> tuple[Any, ...] | None:
+    """Return the reduction of an exception whose class has an `__init__` in Python, else None.
+
+    `BaseException.__reduce__` calls the class with `args`, which are what `__init__` gave to
+    `super().__init__`, rarely what it takes itself. None also where the class says in Python how
+    it is pickled.
+    """
+    kind = type(exc)
+    is_plain = type(kind.__reduce__) is MethodDescriptorType and (
+        kind.__reduce_ex__ is object.__reduce_ex__
+    )
+    if not is_plain or type(kind.__init__) is not FunctionType:
+        return None
+    reduced = exc.__reduce__()
+    assert isinstance(reduced, tuple)
+    make, arguments, *state = reduced
+    return (rebuild_exception, (make, arguments), *state) if make is kind else None
 
 
 def find_display() -> Any:

@@ -50,8 +50,15 @@ CLASSES = textwrap.dedent("""
         def __init__(self, code, text):
             super().__init__(code, text)
             self.code = code
+    class Told(Exception):
+        def __init__(self, code, *, text):
+            super().__init__(f"{code}: {text}")
+            self.code = code
+    class Missing(FileNotFoundError):
+        def __init__(self, path): super().__init__(2, "not there", path)
     class Broken(Exception):
         def __init__(self, code, text): super().__init__(f"{code}: {text}")
+        def __reduce__(self): return type(self), self.args
     Pair = collections.namedtuple("Pair", "a b")
     class Typed(typing.NamedTuple):
         a: int
@@ -324,6 +331,19 @@ def test_exceptions_keep_type_attributes_notes_and_causes(main: Any, elsewhere: 
     assert again.__notes__ == ["a note"]
     assert type(again.__cause__) is ZeroDivisionError
     assert isinstance(again, module.Oops)
+
+
+def test_an_exception_comes_back_without_a_second_run_of_its_init(main: Any) -> None:
+    module = main(CLASSES)
+    told = raised(module, "raise ExceptionGroup('g', [Told(3, text='t')])")
+    parts = codec.dumps_exception(told)
+    assert parts is not None
+    (again,) = codec.loads(b"".join(parts)).exceptions
+    assert (type(again), again.code, str(again)) == (module.Told, 3, "3: t")
+    lost = codec.dumps_exception(raised(module, "raise Missing('a.txt')"))
+    assert lost is not None
+    found = codec.loads(b"".join(lost))
+    assert (type(found), found.errno, found.filename) == (module.Missing, 2, "a.txt")
 
 
 def test_an_exception_that_cannot_be_rebuilt_is_found_out(main: Any) -> None:
