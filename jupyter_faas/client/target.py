@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import FunctionType
@@ -12,6 +11,7 @@ from jupyter_faas.client.options import Options, parse_options
 from jupyter_faas.core.errors import InvalidSpec
 from jupyter_faas.core.model import Kind, Retries
 from jupyter_faas.core.names import function_name
+from jupyter_faas.core.signature import kind_of, methods_of
 
 _SLACK_S = 30.0
 """Between the gateway's own limits and ours: it always answers first if it lives."""
@@ -72,24 +72,6 @@ def make_target(code: Any, arguments: Mapping[str, Any]) -> Target:
     name = options.name or _derived_name(code)
     kind = Kind.CLASS if isinstance(code, type) else kind_of(code)
     return Target(code=code, name=name, kind=kind, methods=methods, options=options)
-
-
-def kind_of(function: Any) -> Kind:
-    """Return what calling a function gives."""
-    if inspect.isasyncgenfunction(function):
-        return Kind.ASYNC_GENERATOR
-    if inspect.iscoroutinefunction(function):
-        return Kind.ASYNC
-    return Kind.GENERATOR if inspect.isgeneratorfunction(function) else Kind.FUNCTION
-
-
-def methods_of(cls: type) -> dict[str, Kind]:
-    """Return the remote methods of a class: public functions, its own and inherited."""
-    found = {}
-    for name, attribute in inspect.getmembers(cls, inspect.isfunction):
-        if not name.startswith("_") and name != "close":
-            found[name] = kind_of(attribute)
-    return found
 
 
 def _derived_name(code: Any) -> str:

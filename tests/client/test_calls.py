@@ -198,6 +198,16 @@ def test_methods_of_a_class_are_called_by_name(gateway: PretendGateway) -> None:
             self.calls += 1
             return x + self.calls
 
+        @classmethod
+        def kind(cls, x: int) -> str:
+            return cls.__name__ * x
+
+        @staticmethod
+        def twice(x: int) -> int:
+            return 2 * x
+
+    assert Model.kind.remote(1) == "Model"
+    assert Model.twice.remote(4) == 8
     assert Model.predict.remote(10) == 11
     assert Model.predict.remote(10) == 12
     assert Model.predict.local(10) == 11
