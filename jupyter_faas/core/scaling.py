@@ -217,8 +217,9 @@ def _at_once_reason(spec: ScaleSpec, load: Load) -> str:
 
 
 def _mean_reason(mean: float, spec: ScaleSpec, window_s: float) -> str:
-    over = f"over target {_number(spec.target_inputs)}"
-    return f"{_number(mean)} in flight {over} in the last {_seconds(window_s)}"
+    is_over = mean > spec.target_inputs
+    how = f"over target {_number(spec.target_inputs)}" if is_over else "on average"
+    return f"{_number(mean)} in flight {how} in the last {_seconds(window_s)}"
 
 
 def _scaledown(spec: ScaleSpec) -> str:

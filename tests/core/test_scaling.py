@@ -122,7 +122,7 @@ def test_lost_replicas_are_replaced_as_far_as_the_mean_asks_not_as_many_as_the_p
         (ONE, [(0.0, 2)], "2 in flight, 1 at a time per replica"),
         (ONE, [(0.0, 1), (1.0, 0), (90.0, None)], "nothing in flight for 60 s"),
         (ONE, [(0.0, 2), (1.0, 0)], "2 were needed within the last 60 s"),
-        (ONE, [(0.0, 1), (1.0, 0)], "0.2 in flight over target 1 in the last 6 s"),
+        (ONE, [(0.0, 1), (1.0, 0)], "0.2 in flight on average in the last 6 s"),
         (ONE, [(0.0, None)], "nothing has been called yet"),
         (ONE._replace(max_containers=1), [(0.0, 4)], "max_containers=1"),
         (ONE._replace(min_containers=2), [(0.0, 1)], "min_containers=2"),
