@@ -22,6 +22,7 @@ class Poller:
         self._on_signals = on_signals
         self._poll = select.epoll()
         self._readers: dict[int, Reader] = {}
+        self._writers: dict[int, Reader] = {}
         self._wake, self._woken = socket.socketpair()
         self._wake.setblocking(False)
         self._woken.setblocking(False)
@@ -38,16 +39,25 @@ class Poller:
         self._readers[fd] = reader
         self._poll.register(fd, select.EPOLLIN)
 
+    def when_writable(self, fd: int, writer: Reader) -> None:
+        """Call `writer` once, when the watched `fd` takes more; never, if it is not watched."""
+        if fd in self._readers:
+            self._writers[fd] = writer
+            self._poll.modify(fd, select.EPOLLIN | select.EPOLLOUT)
+
     def unwatch(self, fd: int) -> None:
         """Forget a descriptor, before it is closed."""
+        self._writers.pop(fd, None)
         if self._readers.pop(fd, None) is not None:
             self._poll.unregister(fd)
 
     def wait(self, patience_s: float) -> None:
-        """Wait for something and call its readers; a negative patience has no end."""
-        for fd, _ in self._poll.poll(patience_s):
-            reader = self._readers.get(fd)
-            if reader is not None:
+        """Wait for something and call whom it concerns; a negative patience has no end."""
+        for fd, events in self._poll.poll(patience_s):
+            if events & select.EPOLLOUT and (writer := self._writers.pop(fd, None)):
+                self._poll.modify(fd, select.EPOLLIN)
+                writer()
+            if events & ~select.EPOLLOUT and (reader := self._readers.get(fd)):
                 reader()
 
     def close(self) -> None:

@@ -26,13 +26,12 @@ import msgspec
 from jupyter_faas.runner import family
 from jupyter_faas.runner.forking import BecomeRole, Forks, Replica, forked
 from jupyter_faas.runner.inventory import tell_inventory
+from jupyter_faas.runner.outbox import Outbox
 from jupyter_faas.runner.poller import Poller
 from jupyter_faas.runner.preload import Preloader
 
 _MAX_MESSAGE_BYTES = 1 << 20
 _LAST_ROUNDS_S = 5.0
-
-Emit = Callable[[dict[str, Any]], None]
 
 
 class Zygote:
@@ -52,7 +51,8 @@ class Zygote:
         self._is_ending = False
         self._exit_code = 0
         self._forks = Forks(self._close_all)
-        self._preloader = Preloader(self._fork_helper, self._emit)
+        self._outbox = Outbox(control, self._poller)
+        self._preloader = Preloader(self._fork_helper, self._outbox.tell)
         self._preloader.add(preload)
 
     def run(self) -> int:
@@ -110,7 +110,7 @@ class Zygote:
         if self._control is not None:
             self._control.setblocking(False)
             self._poller.watch(self._control.fileno(), self._hear_control)
-        self._emit({"ev": "ready", "python": platform.python_version(), "pid": os.getpid()})
+        self._outbox.tell({"ev": "ready", "python": platform.python_version(), "pid": os.getpid()})
 
     def _turn(self) -> None:
         self._poller.wait(self._patience_s())
@@ -156,7 +156,7 @@ class Zygote:
             case "preload":
                 self._preloader.add(tuple(order["modules"]))
             case "inventory":
-                self._fork_helper(lambda: tell_inventory(self._emit))
+                self._fork_helper(lambda: tell_inventory(self._outbox.tell_waiting))
 
     def _hear_front(self, replica: Replica) -> None:
         while True:
@@ -172,7 +172,7 @@ class Zygote:
             said = msgspec.msgpack.decode(message)
             match said.get("op"):
                 case "listening":
-                    self._emit(
+                    self._outbox.tell(
                         {"ev": "started", "id": replica.name, "pid": replica.front_pid}
                         | {key: said[key] for key in ("address",) if key in said}
                     )
@@ -270,7 +270,7 @@ class Zygote:
         if replica.address.startswith("unix:"):
             with suppress(OSError):
                 os.unlink(replica.address.removeprefix("unix:"))
-        self._emit(
+        self._outbox.tell(
             {
                 "ev": "gone",
                 "id": replica.name,
@@ -314,9 +314,3 @@ class Zygote:
                 os.waitpid(-1, 0)
             except ChildProcessError:
                 return
-
-    def _emit(self, event: dict[str, Any]) -> None:
-        if self._control is None:
-            return
-        with suppress(OSError):  # a provider that does not read is about to close
-            self._control.send(msgspec.msgpack.encode(event))

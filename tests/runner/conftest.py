@@ -24,6 +24,13 @@ def own_zygote() -> Iterator[Zygote]:
 
 
 @pytest.fixture
+def terse_zygote() -> Iterator[Zygote]:
+    """A zygote whose control socket holds a few events."""
+    with state_dir("faas-run-") as path:
+        yield from running_zygote(path, buffer_bytes=1)  # the kernel's least: some 4 KiB
+
+
+@pytest.fixture
 def replica(zygote: Zygote) -> Iterator[Replica]:
     replica = zygote.replica()
     yield replica

@@ -296,10 +296,12 @@ class Watch:
 class Zygote:
     """A zygote and its control socket."""
 
-    def __init__(self, run_dir: Path, *args: str) -> None:
+    def __init__(self, run_dir: Path, *args: str, buffer_bytes: int | None = None) -> None:
         self.run_dir = run_dir
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control.setblocking(False)
+        if buffer_bytes is not None:
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
         self.log = (run_dir / "zygote.log").open("wb")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "jupyter_faas.runner", "zygote",
@@ -367,9 +369,9 @@ class Zygote:
         return left
 
 
-def running_zygote(run_dir: Path, *args: str) -> Iterator[Zygote]:
+def running_zygote(run_dir: Path, *args: str, buffer_bytes: int | None = None) -> Iterator[Zygote]:
     """Give a zygote; whatever it leaves behind fails the test."""
-    zygote = Zygote(run_dir, *args)
+    zygote = Zygote(run_dir, *args, buffer_bytes=buffer_bytes)
     try:
         yield zygote
     finally:

@@ -277,6 +277,23 @@ def test_a_stopped_replica_says_so_once(own_zygote: Zygote) -> None:
     assert len([event for event in own_zygote.events if event["ev"] == "gone"]) == 1
 
 
+def test_no_event_is_lost_while_the_provider_does_not_read(terse_zygote: Zygote) -> None:
+    names = [f"r{number}" for number in range(12)]
+    paths = [terse_zygote.run_dir / f"{name}.sock" for name in names]
+    for name, path in zip(names, paths, strict=True):
+        terse_zygote.send(op="replica", id=name, socket=str(path))
+    for name, path in zip(names, paths, strict=True):
+        wait_until(path.exists, what=f"{name} listens")
+        wait_until(lambda: Replica(terse_zygote, name, str(path)).worker_pid)  # noqa: B023
+        terse_zygote.send(op="stop", id=name, grace_s=0)
+    wait_until(lambda: not any(path.exists() for path in paths), what="all have ended")
+    terse_zygote.send(op="inventory")
+    terse_zygote.wait_event("inventory")
+    for name in names:
+        assert terse_zygote.wait_event("started", id=name)["pid"]
+        assert terse_zygote.wait_event("gone", id=name)["reason"] == "stopped"
+
+
 def test_a_drain_waits_for_the_call_and_takes_nothing_new(replica: Replica) -> None:
     def wait(path):
         import os
