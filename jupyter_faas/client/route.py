@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
@@ -106,7 +106,7 @@ def is_replica() -> bool:
 
     Modules that travel with a function bring their decorators along; over there these are handles.
     """
-    return "jupyter_faas.runner" in sys.modules
+    return context.REPLICA_VARIABLE in os.environ
 
 
 def _nested(outer: context.Invocation) -> Headers:

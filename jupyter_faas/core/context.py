@@ -10,6 +10,9 @@ from contextvars import ContextVar
 
 from jupyter_faas.core.model import Value
 
+REPLICA_VARIABLE = "FAAS_REPLICA"
+"""Environment variable that names the replica a process belongs to; unset everywhere else."""
+
 
 class Invocation(Value):
     """The invocation that is running here."""

@@ -36,7 +36,7 @@ class Specialisation(Value, kw_only=True):
     retries: Retries = Retries()
     idempotent: bool | None = None
     env: dict[str, str] = {}
-    """Complete: `env=` of the function plus FAAS_GATEWAY_URL, FAAS_GATEWAY_TOKEN."""
+    """Complete: `env=` of the function plus FAAS_REPLICA, FAAS_GATEWAY_URL, FAAS_GATEWAY_TOKEN."""
     place: Place | None = None
 
 

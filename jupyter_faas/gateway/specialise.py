@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from jupyter_faas.core.context import REPLICA_VARIABLE
 from jupyter_faas.core.errors import ColdStartTimeout, EnvironmentMismatch, ProviderError
 from jupyter_faas.core.model import PROTOCOL_VERSION, Revision
 from jupyter_faas.core.specialisation import Hello, Specialisation
@@ -37,6 +38,7 @@ def specialisation(
     revision: Revision = replica.entry.revision
     spec = revision.spec
     env = dict(spec.env)
+    env[REPLICA_VARIABLE] = replica.id
     env["FAAS_GATEWAY_URL"] = surroundings.gateway_url
     env["FAAS_GATEWAY_TOKEN"] = surroundings.calls_token
     return Specialisation(

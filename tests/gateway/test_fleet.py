@@ -27,6 +27,7 @@ async def test_a_replica_is_told_everything_it_needs(bench):
     assert told.package_path.endswith(f"/blobs/00/{entry.revision.spec.code.digest}")
     assert told.env == {
         "COLOUR": "red",
+        "FAAS_REPLICA": front.replica_id,
         "FAAS_GATEWAY_URL": bench.service.url,
         "FAAS_GATEWAY_TOKEN": call_token(TOKEN),
     }
