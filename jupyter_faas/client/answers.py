@@ -133,6 +133,14 @@ def problem_of(status: int, headers: Mapping[str, str], body: bytes) -> errors.F
     return errors.from_problem(problem)
 
 
+def with_load_lines(error: errors.FaasError, name: str) -> errors.FaasError:
+    """Return an error with the lines that raised it as a note, if code failed as it was loaded."""
+    text = str(error.extra.get("traceback") or "").rstrip()
+    if text:
+        error.add_note(f"\nWhere {name} raised it while it was loaded:\n{text}")
+    return error
+
+
 def is_framed(status: int, headers: Mapping[str, str]) -> bool:
     """Return whether an answer carries frames."""
     return status == 200 and headers.get("content-type") == CONTENT_TYPE

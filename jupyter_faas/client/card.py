@@ -10,6 +10,8 @@ from jupyter_faas.core.diff import changes
 from jupyter_faas.core.report import note_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jupyter_faas.client.target import Target
     from jupyter_faas.core.capture import Capture
 
@@ -28,6 +30,15 @@ def fields(target: Target, code: Capture, before: Capture | None) -> list[tuple[
     if before is not None and before.id != code.id:
         lines.insert(0, ("changed", "   ".join(changes(before.spec, code.spec)) or "values"))
     return [*lines, ("call it", call_text(target))]
+
+
+def failure(reason: str, serving: Sequence[int]) -> str:
+    """Return why a revision is not ready, and which revisions keep serving, one line each."""
+    if not serving:
+        return reason
+    numbers = " and ".join(str(number) for number in sorted(serving))
+    said = f"Revision {numbers} keeps" if len(serving) == 1 else f"Revisions {numbers} keep"
+    return f"{reason}\n{said} serving."
 
 
 def captured(code: Capture) -> str:

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_faas.client import card, control, place, requirements
+from jupyter_faas.client import answers, card, control, place, requirements
 from jupyter_faas.client.origin import origin
 from jupyter_faas.client.plan import Known, reusable
 from jupyter_faas.client.progress import Progress
@@ -50,6 +50,7 @@ class Deployed:
         is_pending: The revision is not known to be ready: calls wait for it.
         capture: What was captured; tells whether it is still the code here.
         progress: The card that is not finished before the revision is ready.
+        serving: The revisions that had the traffic before it, which keep it if it fails.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Deployed:
     is_pending: bool
     capture: Capture
     progress: Progress | None = None
+    serving: tuple[int, ...] = ()
 
     def finish(self) -> None:
         """Show that the revision is ready; once."""
@@ -69,7 +71,7 @@ class Deployed:
         """Show why it is not ready; once."""
         progress, self.progress = self.progress, None
         if progress is not None:
-            progress.fail(reason)
+            progress.fail(card.failure(reason, self.serving))
             session.display.finish(progress)
 
 
@@ -205,6 +207,8 @@ def _began(
     before = session.deployed.get((gateway.url, target.name))
     progress.fields = card.fields(target, code, before.capture if before else None)
     deployed.progress = progress
+    if known is not None:
+        deployed.serving = tuple(n for n in known.function.traffic if n != revision.number)
     session.display.update(progress)
     if not is_pending:
         deployed.finish()
@@ -214,7 +218,7 @@ def _began(
 def _not_ready(revision: Revision, timeout_s: float) -> errors.FaasError:
     """Return why a revision is not ready."""
     if revision.problem is not None:
-        return errors.from_problem(revision.problem)
+        return answers.with_load_lines(errors.from_problem(revision.problem), revision.function)
     if revision.state is model.RevisionState.FAILED:
         return errors.ProviderError(f"Revision {revision.number} is not ready: {revision.reason}")
     return errors.ColdStartTimeout(

@@ -83,5 +83,5 @@ def _send(
     error = answers.problem_of(response.status, headers, body)
     other = route.refused(error)
     if other is None:
-        raise error
+        raise answers.with_load_lines(error, route.name)
     return _send(other, method, parts)

@@ -12,6 +12,7 @@ from jupyter_faas.client import answers
 from jupyter_faas.client.arguments import pickled
 from jupyter_faas.client.iterators import AsyncStream, RemoteAsyncIterator
 from jupyter_faas.client.session import session
+from jupyter_faas.core.errors import FaasError
 from jupyter_faas.wire.frames import FrameReader
 
 if TYPE_CHECKING:
@@ -26,21 +27,11 @@ async def call(
 ) -> Any:
     """Call a function and return its result. Raises what `invoke.call` raises."""
     __tracebackhide__ = True
-    output = session.output.bind()
-    route = await _route(handle)
-    parts = pickled(args, kwargs)
-    route, connection, response = await _send(route, method, parts)
-    answer = answers.Answer(output)
-    reader = FrameReader()
     try:
-        async for chunk in response.iter_body():
-            for frame in reader.feed(chunk):
-                answer.take(frame)
-    except BaseException:
-        connection.close()
+        return await _call(handle, method, args, kwargs)
+    except (FaasError, asyncio.CancelledError) as error:
+        error.__traceback__ = None  # the reader's own lines, not the platform's
         raise
-    route.gateway.aio.release(connection)
-    return answer.value(route.name)
 
 
 def stream(
@@ -59,6 +50,27 @@ def stream(
         return AsyncStream(route, connection, response, answers.Answer(output))
 
     return RemoteAsyncIterator(begin)
+
+
+async def _call(
+    handle: Deployable, method: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    __tracebackhide__ = True
+    output = session.output.bind()
+    route = await _route(handle)
+    parts = pickled(args, kwargs)
+    route, connection, response = await _send(route, method, parts)
+    answer = answers.Answer(output)
+    reader = FrameReader()
+    try:
+        async for chunk in response.iter_body():
+            for frame in reader.feed(chunk):
+                answer.take(frame)
+    except BaseException:
+        connection.close()
+        raise
+    route.gateway.aio.release(connection)
+    return answer.value(route.name)
 
 
 async def _route(handle: Deployable) -> Route:
@@ -88,5 +100,5 @@ async def _send(
     error = answers.problem_of(response.status, headers, body)
     other = route.refused(error)
     if other is None:
-        raise error
+        raise answers.with_load_lines(error, route.name)
     return await _send(other, method, parts)

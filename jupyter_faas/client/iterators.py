@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from jupyter_faas.client import answers
+from jupyter_faas.core.errors import FaasError
 from jupyter_faas.wire.frames import FrameReader
 
 if TYPE_CHECKING:
@@ -48,7 +49,11 @@ class RemoteIterator(Generic[T], Iterator[T]):
         while not self._items:
             if self._connection is None:
                 raise StopIteration
-            self._read()
+            try:
+                self._read()
+            except (FaasError, KeyboardInterrupt) as error:
+                error.__traceback__ = None
+                raise
         return cast(T, answers.load(self._items.popleft(), self._route.name))
 
     def close(self) -> None:
@@ -111,9 +116,11 @@ class RemoteAsyncIterator(Generic[T], AsyncIterator[T]):
         while not self._items:
             if self._is_over:
                 raise StopAsyncIteration
-            if self._stream is None:
-                self._stream = await self._begin()
-            self._is_over = not await self._stream.read_into(self._items)
+            try:
+                await self._read()
+            except (FaasError, KeyboardInterrupt) as error:
+                error.__traceback__ = None
+                raise
         assert self._stream is not None
         return cast(T, answers.load(self._items.popleft(), self._stream.route.name))
 
@@ -133,6 +140,13 @@ class RemoteAsyncIterator(Generic[T], AsyncIterator[T]):
     def __del__(self) -> None:
         if getattr(self, "_stream", None) is not None:
             self._stream.close()  # type: ignore[union-attr]
+
+    async def _read(self) -> None:
+        """Read one more piece of the answer; the first time, make the call."""
+        __tracebackhide__ = True
+        if self._stream is None:
+            self._stream = await self._begin()
+        self._is_over = not await self._stream.read_into(self._items)
 
 
 class AsyncStream:

@@ -64,7 +64,8 @@ def text_fields(title: str, aside: str, fields: Iterable[tuple[str, str]], width
     """Return the plain-text form of a card."""
     gap = " " * max(2, width - len(title) - len(aside))
     lines = [f"{title}{gap}{aside}", "─" * width]
-    lines += [f"{label:<9} {value}" for label, value in fields]
+    for label, value in fields:
+        lines.append(f"{label:<9} " + value.replace("\n", "\n" + " " * 11))
     return "\n".join(" " + line for line in lines)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
 from jupyter_faas.client import invoke
+from jupyter_faas.core.errors import FaasError
 from jupyter_faas.core.model import Kind
 
 if TYPE_CHECKING:
@@ -41,7 +42,11 @@ class Remote(Generic[P, S, A]):
         """
         __tracebackhide__ = True
         run = invoke.stream if self._is_stream else invoke.call
-        return cast(S, run(self._handle.route(), self._method, args, kwargs))
+        try:
+            return cast(S, run(self._handle.route(), self._method, args, kwargs))
+        except (FaasError, KeyboardInterrupt) as error:
+            error.__traceback__ = None  # the reader's own lines, not the platform's
+            raise
 
     def aio(self, *args: P.args, **kwargs: P.kwargs) -> A:
         """Do the same for a coroutine: `await f.remote.aio(x)`, `async for y in f.remote.aio(x)`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -214,6 +215,19 @@ def test_methods_of_a_class_are_called_by_name(gateway: PretendGateway) -> None:
     assert Model().predict(1) == 2
     with pytest.raises(AttributeError, match="predict"):
         Model.fit  # noqa: B018
+
+
+def test_an_error_of_the_platform_shows_no_frames_of_the_wire(gateway: PretendGateway) -> None:
+    gateway.fails["nobody"] = faas.QueueFull("full")
+
+    @faas.serverless
+    def nobody() -> int:
+        return 1
+
+    with pytest.raises(faas.FaasError) as caught:
+        nobody.remote()
+    names = [frame.name for frame in traceback.extract_tb(caught.tb)]
+    assert names[1:] == ["__call__"]
 
 
 async def test_a_call_can_be_awaited(gateway: PretendGateway) -> None:

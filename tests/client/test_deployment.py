@@ -103,6 +103,24 @@ def test_a_revision_that_cannot_start_raises_its_own_error(gateway: PretendGatew
     assert answer.remote() == 1
 
 
+def test_a_revision_that_fails_as_it_is_loaded_shows_its_lines_and_what_keeps_serving(
+    gateway: PretendGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(session.display, "finish", lambda progress: shown.append(repr(progress)))
+    assert make(1).remote() == 1
+    gateway.fails["answer"] = faas.RemoteError("no weights", traceback='  File "cell", line 3')
+    broken = make(2)
+    for attempt in (broken.remote, broken.deploy):
+        with pytest.raises(faas.RemoteError, match="no weights") as caught:
+            attempt()
+        assert 'raised it while it was loaded:\n  File "cell", line 3' in caught.value.__notes__[0]
+    assert shown[-1].splitlines()[-2:] == [
+        " ✕         no weights",
+        "           Revision 1 keeps serving.",
+    ]
+
+
 def test_the_name_of_another_notebook_is_not_taken_silently(
     gateway: PretendGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
