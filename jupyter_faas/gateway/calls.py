@@ -83,6 +83,8 @@ class Calls:
         self.rejected = 0
         self.suspect: Callable[[SlotsReplica, str], None] = lambda _replica, _detail: None
         """Told of a replica that does not answer; the fleet decides what it is."""
+        self.watch_over: Callable[[SlotsReplica, float], None] = lambda _replica, _busy_s: None
+        """Told now and then for how long a call has been with a replica."""
         self.can_grow: Callable[[Pool], bool] = lambda _pool: True
         """Whether a revision has, or may get, replicas beyond those that serve."""
         self._registry = registry
@@ -307,6 +309,8 @@ class Calls:
             if invocation.is_queued:
                 self._check_stuck(invocation)
             else:
+                if invocation.replica is not None:
+                    self.watch_over(invocation.replica, now_s - invocation.leased_s)
                 invocation.check(now_s)
         self.start()
 

@@ -36,6 +36,7 @@ from jupyter_faas.gateway.idle import Use
 from jupyter_faas.gateway.logs import Logs
 from jupyter_faas.gateway.metering import Metering
 from jupyter_faas.gateway.metrics import Metrics
+from jupyter_faas.gateway.pulse import Pulse
 from jupyter_faas.gateway.registry import Registry, RegistryChange
 from jupyter_faas.gateway.repeats import RepeatingServer
 from jupyter_faas.gateway.replica import Replica
@@ -128,6 +129,7 @@ class GatewayService:
             clock=self.clock,
             wall_clock=self.wall_clock,
         )
+        self.pulse = Pulse(self.fleet.suspect)
         self.autoscaler: Autoscaler[Replica] = Autoscaler(
             self.fleet,
             self.activator,
@@ -196,6 +198,7 @@ class GatewayService:
         self.autoscaler.close()
         await self._wait_for_calls()
         self.calls.close()
+        self.pulse.close()
         self.announcer.close()
         await self.housekeeper.close()
         if self._control is not None:
@@ -221,6 +224,7 @@ class GatewayService:
     def _wire(self) -> None:
         """Tell the parts of one another what they could not know when they were made."""
         self.calls.suspect = self.fleet.suspect
+        self.calls.watch_over = self.pulse.watch_over
         self.calls.can_grow = lambda pool: self.autoscaler.can_grow(pool.entry)
         self.metering.subscribe(self.announcer.on_records)
         self.registry.subscribe(self._on_change)

@@ -64,6 +64,8 @@ class FakeFront:
         self.heads: list[Exchange] = []
         self.refusals = 0
         self.ends_cancelled = True
+        self.is_hung = False
+        self.pulses = 0
         self.load_error: FaasError | None = None
         self.loads: asyncio.Event | None = None
         self.on_call: Callable[[Call], None] = lambda call: call.answer(call.body or b"null")
@@ -107,6 +109,8 @@ class FakeFront:
         path = exchange.path
         if path == b"/v1/specialise":
             exchange.receiver = _Specialising(self, exchange)
+        elif path == b"/v1/runner":
+            self._feel(exchange)
         elif self.told is None or exchange.header(b"faas-secret") != self.told.secret.encode():
             exchange.respond(401)
         elif path == b"/v1/watch":
@@ -119,6 +123,11 @@ class FakeFront:
             call = Call(self, exchange)
             self.calls.append(call)
             exchange.receiver = call
+
+    def _feel(self, exchange: Exchange) -> None:
+        self.pulses += 1
+        if not self.is_hung:
+            exchange.respond(200, (), b"{}")
 
 
 class _Specialising:

@@ -130,6 +130,27 @@ async def test_a_cut_link_takes_the_replica_out_before_the_provider_has_spoken(b
     assert front.replica_id in bench.provider.stopped
 
 
+async def test_a_front_that_hangs_is_replaced_and_its_caller_told(bench):
+    bench.service.pulse.after_s, bench.service.pulse.patience_s = 0.0, 0.05
+    front = await bench.ready(scaling=ONE)
+    front.on_call, front.is_hung = lambda call: None, True
+    answer = await bench.call()
+    assert (answer.status, problem(answer)["code"]) == (502, "replica_lost")
+    assert "has not answered" in problem(answer)["detail"]
+    assert (await bench.call()).status == 200
+    assert front.replica_id in bench.provider.stopped
+
+
+async def test_a_front_that_lives_may_take_its_time(bench):
+    bench.service.pulse.after_s, bench.service.pulse.patience_s = 0.0, 1.0
+    front = await bench.ready()
+    front.on_call = lambda call: None
+    task = bench.calling()
+    await until(lambda: front.pulses > 1, "asked twice")
+    front.calls[0].answer(b"done")
+    assert (await task).body == b"done"
+
+
 async def test_nonsense_on_the_link_ends_the_replica_not_the_gateway(bench):
     front = await bench.ready(scaling=ONE)
     front.say(Frame(FrameKind.ENDED, b"\xc1nonsense"))
