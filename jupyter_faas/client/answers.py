@@ -133,6 +133,20 @@ def problem_of(status: int, headers: Mapping[str, str], body: bytes) -> errors.F
     return errors.from_problem(problem)
 
 
+def without_frames(error: BaseException) -> None:
+    """Take the platform's frames from an error, where they say nothing to its reader.
+
+    That is so for what the function raised, for a reason the platform gives, and for an interrupt;
+    an error of our own code keeps them. To be followed by a bare `raise`, which adds no frame.
+    """
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    is_told = at is not None and at.tb_frame.f_code is Answer.value.__code__
+    if is_told or isinstance(error, (errors.FaasError, KeyboardInterrupt)):
+        error.__traceback__ = None
+
+
 def with_load_lines(error: errors.FaasError, name: str) -> errors.FaasError:
     """Return an error with the lines that raised it as a note, if code failed as it was loaded."""
     text = str(error.extra.get("traceback") or "").rstrip()

@@ -12,7 +12,6 @@ from jupyter_faas.client import answers
 from jupyter_faas.client.arguments import pickled
 from jupyter_faas.client.iterators import AsyncStream, RemoteAsyncIterator
 from jupyter_faas.client.session import session
-from jupyter_faas.core.errors import FaasError
 from jupyter_faas.wire.frames import FrameReader
 
 if TYPE_CHECKING:
@@ -29,8 +28,8 @@ async def call(
     __tracebackhide__ = True
     try:
         return await _call(handle, method, args, kwargs)
-    except (FaasError, asyncio.CancelledError) as error:
-        error.__traceback__ = None  # the reader's own lines, not the platform's
+    except BaseException as error:
+        answers.without_frames(error)
         raise
 
 

@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from jupyter_faas.client import answers
-from jupyter_faas.core.errors import FaasError
 from jupyter_faas.wire.frames import FrameReader
 
 if TYPE_CHECKING:
@@ -51,8 +50,8 @@ class RemoteIterator(Generic[T], Iterator[T]):
                 raise StopIteration
             try:
                 self._read()
-            except (FaasError, KeyboardInterrupt) as error:
-                error.__traceback__ = None
+            except BaseException as error:
+                answers.without_frames(error)
                 raise
         return cast(T, answers.load(self._items.popleft(), self._route.name))
 
@@ -118,8 +117,8 @@ class RemoteAsyncIterator(Generic[T], AsyncIterator[T]):
                 raise StopAsyncIteration
             try:
                 await self._read()
-            except (FaasError, KeyboardInterrupt) as error:
-                error.__traceback__ = None
+            except BaseException as error:
+                answers.without_frames(error)
                 raise
         assert self._stream is not None
         return cast(T, answers.load(self._items.popleft(), self._stream.route.name))

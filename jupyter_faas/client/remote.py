@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
-from jupyter_faas.client import invoke
-from jupyter_faas.core.errors import FaasError
+from jupyter_faas.client import answers, invoke
 from jupyter_faas.core.model import Kind
 
 if TYPE_CHECKING:
@@ -44,8 +43,8 @@ class Remote(Generic[P, S, A]):
         run = invoke.stream if self._is_stream else invoke.call
         try:
             return cast(S, run(self._handle.route(), self._method, args, kwargs))
-        except (FaasError, KeyboardInterrupt) as error:
-            error.__traceback__ = None  # the reader's own lines, not the platform's
+        except BaseException as error:
+            answers.without_frames(error)
             raise
 
     def aio(self, *args: P.args, **kwargs: P.kwargs) -> A:

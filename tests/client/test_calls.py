@@ -217,17 +217,30 @@ def test_methods_of_a_class_are_called_by_name(gateway: PretendGateway) -> None:
         Model.fit  # noqa: B018
 
 
-def test_an_error_of_the_platform_shows_no_frames_of_the_wire(gateway: PretendGateway) -> None:
+async def test_an_error_of_the_platform_or_the_function_ends_at_the_callers_line(
+    gateway: PretendGateway,
+) -> None:
     gateway.fails["nobody"] = faas.QueueFull("full")
 
     @faas.serverless
     def nobody() -> int:
         return 1
 
-    with pytest.raises(faas.FaasError) as caught:
-        nobody.remote()
-    names = [frame.name for frame in traceback.extract_tb(caught.tb)]
-    assert names[1:] == ["__call__"]
+    @faas.serverless
+    def fails() -> int:
+        return 1 // 0
+
+    @faas.serverless
+    def stops() -> Iterator[int]:
+        yield 1 // 0
+
+    for call in (nobody.remote, fails.remote, lambda: next(stops.remote())):
+        with pytest.raises((faas.FaasError, ZeroDivisionError)) as caught:
+            call()
+        assert {frame.filename for frame in traceback.extract_tb(caught.tb)} == {__file__}
+    with pytest.raises(ZeroDivisionError) as awaited:
+        await fails.remote.aio()
+    assert [frame.filename for frame in traceback.extract_tb(awaited.tb)] == [__file__]
 
 
 async def test_a_call_can_be_awaited(gateway: PretendGateway) -> None:
