@@ -20,17 +20,13 @@ from jupyter_faas.core.model import Outcome
 if TYPE_CHECKING:
     from jupyter_faas.gateway.entries import RevisionEntry
 
-OUTCOMES = {
-    499: Outcome.CANCELLED,
-    502: Outcome.LOST,
-    504: Outcome.TIMEOUT,
-}
 CODES = {499: "cancelled", 502: "replica_lost", 504: "timeout", 500: "remote_error"}
 OUTCOME_OF: dict[type[FaasError], Outcome] = {
     InvocationCancelled: Outcome.CANCELLED,
     InvocationTimeout: Outcome.TIMEOUT,
     ReplicaLost: Outcome.LOST,
 }
+OUTCOME_OF_CODE = {cls.code: outcome for cls, outcome in OUTCOME_OF.items()}
 
 
 def past_deadline() -> InvocationTimeout:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_faas.core.model import Outcome
 from jupyter_faas.core.slots import Waiter
-from jupyter_faas.gateway.endings import CODES, OUTCOMES
+from jupyter_faas.gateway.endings import CODES, OUTCOME_OF_CODE
 from jupyter_faas.gateway.heads import Answer, read_answer
 from jupyter_faas.gateway.repeats import KnownAnswer, RepeatedExchange
 from jupyter_faas.gateway.replica import Replica
@@ -227,8 +227,8 @@ class Passage(Waiter):
         return head
 
     def _note_failure(self, status: int, answer: Answer) -> None:
-        self.outcome = OUTCOMES.get(status, Outcome.ERROR)
         self.code = answer.code or CODES.get(status, "")
+        self.outcome = OUTCOME_OF_CODE.get(self.code, Outcome.ERROR)
 
     def _give_back(self, connection: RepeatingConnection) -> None:
         self.connection = None

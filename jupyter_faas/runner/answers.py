@@ -2,7 +2,9 @@
 
 An `Answer` is told what the worker says and decides what goes over the wire, and when. What fits
 into one write goes out in one, with its length; anything printed or yielded before makes it a
-stream. A stream that cannot be ended well is cut, so that it never looks complete.
+stream. A stream that cannot be ended well is cut, so that it never looks complete. Its head goes
+out before its end is known, so it says `Faas-Running: 1`: how the code ended is told by ENDED on
+the watch stream.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from jupyter_faas.wire.problems import problem_answer
 from jupyter_faas.wire.server import Exchange
 
 _OK_FRAMED = f"HTTP/1.1 200 OK\r\nContent-Type: {CONTENT_TYPE}\r\n".encode()
+_RUNNING_LINE = b"Faas-Running: 1\r\n"
+_RUNNING = (b"Faas-Running", b"1")
 _OK_JSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 _TYPES = {BYTES: b"application/octet-stream", TEXT: b"text/plain; charset=utf-8"}
 _LINES, _EVENTS = b"application/x-ndjson", b"text/event-stream"
@@ -35,6 +39,10 @@ class Answer(Protocol):
     @property
     def has_values(self) -> bool:
         """Whether an item or a result, or a part of one, is here: it cannot be run again."""
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether its head has gone out before its end was known."""
 
     def log(self, stream: int, text: bytes) -> None:
         """Something was printed."""
@@ -55,13 +63,13 @@ class Answer(Protocol):
 class FramedAnswer:
     """LOG* (ITEM* | RESULT | ERROR) END."""
 
-    __slots__ = ("_exchange", "_has_values", "_held", "_is_streaming", "_left_bytes")
+    __slots__ = ("_exchange", "_has_values", "_held", "_left_bytes", "is_streaming")
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._held: list[bytes] = []
         self._has_values = False
-        self._is_streaming = False
+        self.is_streaming = False
         self._left_bytes = 0  # of a value that comes in pieces
 
     @property
@@ -94,9 +102,9 @@ class FramedAnswer:
             return
         data = b"".join(self._held) if len(self._held) > 1 else self._held[0]
         self._held = []
-        if not self._is_streaming:
-            self._is_streaming = True
-            self._exchange.raw_start(_OK_FRAMED)
+        if not self.is_streaming:
+            self.is_streaming = True
+            self._exchange.raw_start(_OK_FRAMED + _RUNNING_LINE)
         self._exchange.write(data)
 
     def finish(self, end: CallEnd) -> None:
@@ -104,16 +112,17 @@ class FramedAnswer:
         body = _pack(end)
         self._held.append(encode_header(FrameKind.END, len(body)))
         self._held.append(body)
-        if self._is_streaming:
+        if self.is_streaming:
             self.flush()
             self._exchange.finish()
         else:
             head = b"%bFaas-Run-Ms: %.3f\r\n" % (_OK_FRAMED, end.run_ms)
             if end.problem is not None:
-                fault = from_problem(end.problem).fault.encode()
-                head = b"%bFaas-Fault: %b\r\n" % (head, fault)
+                error = from_problem(end.problem)
+                told = (head, error.fault.encode(), error.code.encode())
+                head = b"%bFaas-Fault: %b\r\nFaas-Code: %b\r\n" % told
             if end.is_running:
-                head += b"Faas-Running: 1\r\n"
+                head += _RUNNING_LINE
             self._exchange.respond_raw(head, b"".join(self._held))
             self._held = []
 
@@ -131,22 +140,22 @@ class FramedAnswer:
 class JsonAnswer:
     """One JSON document (or bytes, or text), or a stream of JSON lines or server-sent events."""
 
-    __slots__ = ("_exchange", "_held", "_is_events", "_is_fixed", "_is_streaming", "_left_bytes",
-                 "_whole")  # fmt: skip
+    __slots__ = ("_exchange", "_held", "_is_events", "_is_fixed", "_left_bytes", "_whole",
+                 "is_streaming")  # fmt: skip
 
     def __init__(self, exchange: Exchange, accept: str) -> None:
         self._exchange = exchange
         self._is_events = "text/event-stream" in accept
         self._held: list[bytes] = []
         self._whole: Frame | None = None
-        self._is_streaming = False
+        self.is_streaming = False
         self._is_fixed = False
         self._left_bytes = 0
 
     @property
     def has_values(self) -> bool:
         """Whether an item or a result is here."""
-        return self._is_streaming or bool(self._held) or self._whole is not None
+        return self.is_streaming or bool(self._held) or self._whole is not None
 
     def log(self, stream: int, text: bytes) -> None:
         """Output is not part of a JSON answer; the watch stream has it."""
@@ -157,8 +166,9 @@ class JsonAnswer:
             self._item(frame)
         elif frame.flags & BEGINS:
             total = TOTAL.unpack_from(frame.body)[0]
-            self._is_streaming = self._is_fixed = True
-            self._exchange.start(200, [(b"Content-Type", _type(frame.stream))], total)
+            self.is_streaming = self._is_fixed = True
+            head = [(b"Content-Type", _type(frame.stream)), _RUNNING]
+            self._exchange.start(200, head, total)
             self._exchange.write(frame.body[TOTAL.size :])
         elif frame.flags & CONTINUES:
             self._exchange.write(frame.body)
@@ -192,7 +202,7 @@ class JsonAnswer:
             problem["traceback"] = fault.traceback
         if self._is_fixed or self._left_bytes:
             self._exchange.abort()
-        elif self._is_streaming or self._held:
+        elif self.is_streaming or self._held:
             self._held.append(self._last_line(problem))
             self.flush()
             self._exchange.finish()
@@ -200,10 +210,12 @@ class JsonAnswer:
             self._refuse(problem, end)
 
     def _refuse(self, problem: dict[str, Any], end: CallEnd) -> None:
-        status, headers, body = problem_answer(from_problem(problem))
+        error = from_problem(problem)
+        status, headers, body = problem_answer(error)
         headers.append((b"Faas-Run-Ms", b"%.3f" % end.run_ms))
+        headers.append((b"Faas-Code", error.code.encode()))
         if end.is_running:
-            headers.append((b"Faas-Running", b"1"))
+            headers.append(_RUNNING)
         self._exchange.respond(status, headers, body)
 
     def _item(self, frame: Frame) -> None:
@@ -226,10 +238,11 @@ class JsonAnswer:
         return b"%b\n" % _dump({"error": problem})
 
     def _start_stream(self) -> None:
-        if not self._is_streaming:
-            self._is_streaming = True
+        if not self.is_streaming:
+            self.is_streaming = True
             kind = _EVENTS if self._is_events else _LINES
-            self._exchange.start(200, [(b"Content-Type", kind), (b"Cache-Control", b"no-store")])
+            head = [(b"Content-Type", kind), (b"Cache-Control", b"no-store"), _RUNNING]
+            self._exchange.start(200, head)
 
 
 def refuse(exchange: Exchange, error: FaasError, *more: tuple[bytes, bytes]) -> None:

@@ -275,9 +275,11 @@ class FrontCall:
         self._arguments.close()
         self._replica.release(self)
         told = self._end_of(end)
-        if self._is_answered:
+        if self._is_answered or self._answer.is_streaming:
             self._replica.watchers.ended(told)
-        elif self._verdict is not None:
+        if self._is_answered:
+            return
+        if self._verdict is not None:
             where = self._fault.traceback if self._fault is not None else ""
             self._answer.fail(Fault(to_problem(self._verdict), None, where), told)
         elif self._fault is not None:

@@ -1,0 +1,78 @@
+"""What is written down of each call: the outcome its caller saw, whatever form the answer had."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+import jupyter_faas as faas
+from jupyter_faas import serverless
+from tests.e2e.gateway import Gateway, wait_until
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@serverless(name="recorded", timeout=0.3)
+def recorded(what: str) -> Any:
+    if what == "late":
+        time.sleep(30)
+    if what == "raises":
+        raise ValueError(what)
+    if what == "talks":
+        print("said")
+    return what
+
+
+@serverless(name="recorded-stream", timeout=0.3)
+def stream(what: str) -> Any:
+    yield 1
+    if what == "late":
+        time.sleep(30)
+    if what == "raises":
+        raise ValueError(what)
+
+
+def outcomes(gateway: Gateway, name: str, count: int) -> list[tuple[str, str]]:
+    """Return (outcome, code) of the calls of a function, oldest first, once there are `count`."""
+
+    found: list[Any] = []
+
+    def are_all_recorded() -> bool:
+        answer = gateway.request("GET", f"/v1/functions/{name}/invocations")
+        found[:] = answer.json()["invocations"]
+        return len(found) >= count
+
+    wait_until(are_all_recorded, 5.0, seen=lambda: found)
+    ordered = sorted(found, key=lambda one: one["startedAt"])
+    return [(one["outcome"], one.get("code", "")) for one in ordered]
+
+
+def test_a_call_is_recorded_as_what_its_caller_saw(gateway: Gateway) -> None:
+    assert recorded.remote("fine") == "fine"
+    assert recorded.remote("talks") == "talks"
+    with pytest.raises(ValueError, match="raises"):
+        recorded.remote("raises")
+    with pytest.raises(faas.InvocationTimeout):
+        recorded.remote("late")
+    assert outcomes(gateway, "recorded", 4) == [
+        ("done", ""),
+        ("done", ""),
+        ("error", "remote_error"),
+        ("timeout", "timeout"),
+    ]
+
+
+def test_a_stream_is_recorded_as_what_its_reader_saw(gateway: Gateway) -> None:
+    assert list(stream.remote("fine")) == [1]
+    with pytest.raises(ValueError, match="raises"):
+        list(stream.remote("raises"))
+    with pytest.raises(faas.InvocationTimeout):
+        list(stream.remote("late"))
+    assert outcomes(gateway, "recorded-stream", 3) == [
+        ("done", ""),
+        ("error", "remote_error"),
+        ("timeout", "timeout"),
+    ]
+    assert [replica.in_flight for replica in faas.function("recorded-stream").replicas()] == [0]
