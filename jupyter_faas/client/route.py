@@ -43,10 +43,11 @@ class Route:
         own: Number of the revision that has the handle's code; None: any will do.
         is_pinned: Calls name `own` and wait for it: it is not known to be ready.
         wait_s: Longest time a call may take as seen from here; None: the gateway's limits alone.
-        listener: Is told what the answers say.
+        listener: Is told what the answers say. With one, calls tell the gateway that `own` has
+            the caller's code: another notebook's under the same name is not called.
     """
 
-    __slots__ = ("_listener", "_own", "gateway", "headers", "name", "path", "wait_s")
+    __slots__ = ("_listener", "_own", "_unpinned", "gateway", "headers", "name", "path", "wait_s")
 
     def __init__(
         self,
@@ -62,7 +63,10 @@ class Route:
         self.name = name
         self.path = gateway.call_path(name)
         self.wait_s = wait_s
-        self.headers: Headers = _BASE
+        self._unpinned: Headers = _BASE
+        if listener is not None:
+            self._unpinned = (*_BASE, (b"Faas-Seen", str(own).encode()))
+        self.headers = self._unpinned
         if is_pinned:
             self.headers = (*_BASE, (b"Faas-Revision", str(own).encode()))
         self._own = "" if own is None else str(own)
@@ -83,8 +87,8 @@ class Route:
             return
         number = headers.get("faas-revision", "")
         if number == self._own:
-            if self.headers is not _BASE:
-                self.headers = _BASE  # it is ready: from now on traffic decides
+            if self.headers is not self._unpinned:
+                self.headers = self._unpinned  # it is ready: from now on traffic decides
                 listener.on_ready(self)
         elif number.isdigit():
             self._listener = None
@@ -96,7 +100,7 @@ class Route:
             return None
         if isinstance(error, (FunctionNotFound, RevisionNotFound)):
             return self._listener.on_lost(self)
-        if self.headers is not _BASE and not isinstance(error, CapacityError):
+        if self.headers is not self._unpinned and not isinstance(error, CapacityError):
             self._listener.on_failed(self, error)
         return None
 

@@ -199,6 +199,16 @@ def is_same_origin(one: Origin, other: Origin) -> bool:
     return one.session == other.session
 
 
+def name_taken(newest: Revision, now: float) -> NameTaken:
+    """Return the error of whoever means other code than that of revision `newest` by its name."""
+    by = newest.origin.notebook.rsplit("/", 1)[-1] or "another session"
+    return NameTaken(
+        f"`{newest.function}` was redeployed by {by} {_ago(now - newest.created_at)}: "
+        "`f.deploy(take_over=True)` or another `name=`.",
+        revision=newest.number,
+    )
+
+
 def _first(namespace: str, name: str, request: DeployRequest, now: float) -> DeployPlan:
     function = Function(
         name=name,
@@ -291,14 +301,8 @@ def _check_taken(
     newest = revisions[function.latest]
     if request.take_over or request.seen == newest.number:
         return
-    if is_same_origin(newest.origin, request.origin):
-        return
-    by = newest.origin.notebook.rsplit("/", 1)[-1] or newest.origin.session or "another session"
-    raise NameTaken(
-        f"`{function.name}` was redeployed by {by} {_ago(now - newest.created_at)}: "
-        "`f.deploy(take_over=True)` or another `name=`.",
-        revision=newest.number,
-    )
+    if not is_same_origin(newest.origin, request.origin):
+        raise name_taken(newest, now)
 
 
 def _check_ready(revision: Revision) -> None:

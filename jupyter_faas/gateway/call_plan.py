@@ -31,18 +31,27 @@ class Plan:
         lines: For the front.
         route_key: Sticky key, if any.
         is_granted: Its token may call.
+        seen: Revision with the caller's own code; 0: the caller has none.
     """
 
-    __slots__ = ("is_granted", "lines", "name", "namespace", "route_key")
+    __slots__ = ("is_granted", "lines", "name", "namespace", "route_key", "seen")
 
     def __init__(
-        self, namespace: str, name: str, lines: bytes, route_key: bytes | None, is_granted: bool
+        self,
+        namespace: str,
+        name: str,
+        lines: bytes,
+        route_key: bytes | None,
+        *,
+        is_granted: bool,
+        seen: int = 0,
     ) -> None:
         self.namespace = namespace
         self.name = name
         self.lines = lines
         self.route_key = route_key
         self.is_granted = is_granted
+        self.seen = seen
 
 
 def plan_of(exchange: Exchange, namespace: str, name: str, authority: Authority) -> Plan | None:
@@ -51,4 +60,11 @@ def plan_of(exchange: Exchange, namespace: str, name: str, authority: Authority)
     if exchange.method != b"POST" or not told.keys().isdisjoint(_PERSONAL):
         return None
     is_granted = authority.grant(told.get(b"authorization")) >= Grant.CALLS
-    return Plan(namespace, name, heads.forwarded(told), told.get(b"faas-route-key"), is_granted)
+    return Plan(
+        namespace,
+        name,
+        heads.forwarded(told),
+        told.get(b"faas-route-key"),
+        is_granted=is_granted,
+        seen=heads.revision_number(told.get(b"faas-seen", b"0")),
+    )

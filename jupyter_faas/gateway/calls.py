@@ -146,6 +146,8 @@ class Calls:
         entry = function.route(plan.route_key)
         if entry.revision.state is RevisionState.FAILED:
             return False
+        if plan.seen and plan.seen != entry.revision.number:
+            return False
         id = self._ids.next()
         now_s = self.clock()
         invocation = Invocation(self, exchange, self.activator.pool(entry), id, now_s)
@@ -169,6 +171,9 @@ class Calls:
             entry = self._registry.get_revision(function, heads.revision_number(pin))
         if entry.revision.state is RevisionState.FAILED:
             raise failure_of(entry)
+        seen = told.get(b"faas-seen")
+        if seen is not None:
+            self._registry.check_seen(entry, heads.revision_number(seen))
         return entry
 
     def _id(self, told: dict[bytes, bytes]) -> bytes:

@@ -102,7 +102,7 @@ def revision_number(value: bytes) -> int:
         BadRequest: It is no revision number.
     """
     if not value.isdigit() or not 0 < len(value) < 10:
-        raise BadRequest("Faas-Revision must be a revision's number: 1, 2, 3 …")
+        raise BadRequest("Faas-Revision and Faas-Seen must be a revision's number: 1, 2, 3 …")
     return int(value)
 
 

@@ -120,6 +120,22 @@ class Registry:
             raise RevisionNotFound(f"`{entry.name}` has no revision {number}; it has {there}.")
         return found
 
+    def check_seen(self, chosen: RevisionEntry, number: int) -> None:
+        """See that the revision chosen for a call is no stranger's.
+
+        Args:
+            chosen: Where the call goes.
+            number: The revision with the caller's own code.
+
+        Raises:
+            NameTaken: Another notebook or session has deployed `chosen`.
+        """
+        own = chosen.function.revisions.get(number)
+        if own is None or own is chosen:
+            return
+        if not rollout.is_same_origin(own.revision.origin, chosen.revision.origin):
+            raise rollout.name_taken(chosen.revision, self._wall_clock())
+
     def functions(self, namespace: str | None = None) -> Iterator[FunctionEntry]:
         """Yield the functions of one namespace, or all."""
         for entry in self._functions.values():

@@ -364,6 +364,7 @@ def test_a_second_notebook_does_not_call_this_ones_code(
         assert error["ename"] == "NameTaken"
         assert "equal.ipynb" in error["evalue"]
         second.run("whose.deploy(take_over=True)\nassert whose.remote() == 'second'")
+    assert kernel.error("whose.remote()")["ename"] == "NameTaken"
     assert kernel.error("@serverless\ndef whose(): return 'third'\nwhose.remote()")["ename"] == (
         "NameTaken"
     )

@@ -14,6 +14,7 @@ from jupyter_faas.core.model import (
     Code,
     DeployRequest,
     FunctionSettings,
+    Origin,
     Resources,
     RevisionSpec,
     Scaling,
@@ -53,6 +54,7 @@ class Bench:
         max_inputs: int = 1,
         settings: FunctionSettings | None = None,
         scaling: Scaling | None = None,
+        origin: Origin = Origin(),
         **spec: Any,
     ) -> RevisionEntry:
         """Deploy new code; returns its revision, pending."""
@@ -71,6 +73,7 @@ class Bench:
                     **spec,
                 ),
                 settings=settings,
+                origin=origin,
                 seen=self.number,
                 take_over=True,
             ),

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from jupyter_faas.core.errors import InvalidSpec
-from jupyter_faas.core.model import FunctionSettings, Outcome, Scaling
+from jupyter_faas.core.model import FunctionSettings, Origin, Outcome, Scaling
 from jupyter_faas.gateway.auth import call_token
 from tests.gateway.conftest import TOKEN, problem, until
 
@@ -282,6 +282,23 @@ async def test_a_pinned_revision_without_traffic_answers(bench):
     await until(lambda: bench.entry(number=2).is_live)
     assert (await bench.call()).header(b"faas-revision") == b"2"
     assert (await bench.call(headers={"Faas-Revision": "1"})).header(b"faas-revision") == b"1"
+
+
+async def test_a_caller_who_has_its_own_code_never_runs_another_notebooks(bench):
+    await bench.ready(origin=Origin(notebook="/a.ipynb"))
+    own = {"Faas-Seen": "1"}
+    assert [(await bench.call(headers=own)).status for _ in range(3)] == [200] * 3
+    await bench.ready(origin=Origin(notebook="/a.ipynb"))
+    await until(lambda: bench.entry(number=2).is_live)
+    assert [(await bench.call(headers=own)).status for _ in range(3)] == [200] * 3
+    await bench.ready(origin=Origin(notebook="/b.ipynb"))
+    await until(lambda: bench.entry(number=3).is_live)
+    for _ in range(3):
+        refused = await bench.call(headers=own)
+        assert (refused.status, problem(refused)["code"]) == (409, "name_taken")
+        assert "b.ipynb" in problem(refused)["detail"]
+    assert (await bench.call(headers={"Faas-Seen": "3"})).status == 200
+    assert (await bench.call()).status == 200
 
 
 async def test_a_host_of_the_domain_is_a_function(bench):
