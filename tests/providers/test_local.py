@@ -201,6 +201,14 @@ async def test_with_its_zygote_a_replica_is_gone_and_the_next_start_works(opened
     assert await can_connect((await events.started("b")).address)
 
 
+async def test_a_zygote_that_somebody_has_stopped_goes_on(opened, monkeypatch):
+    monkeypatch.setattr("jupyter_faas.providers.local.provider._HOUSEKEEPING_S", 0.05)
+    provider, events = await opened()
+    os.kill(zygote_of(provider), signal.SIGSTOP)
+    await provider.start(revision(), ["a"])
+    assert await can_connect((await events.started("a")).address)
+
+
 @pytest.mark.parametrize(
     ("trait", "last_line"),
     [("dies", "this zygote cannot live"), ("dies_at_birth", "died at a birth")],

@@ -114,6 +114,11 @@ class Environment:
         self.stamp = None
         self._renew()
 
+    def wake(self) -> None:
+        """Let zygotes go on that were stopped: nothing is forked or reaped without them."""
+        for zygote in self._zygotes:
+            zygote.wake()
+
     def hang_up(self) -> None:
         """Begin to end everything; `ended` waits for it."""
         self._is_closing = True

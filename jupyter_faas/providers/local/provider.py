@@ -262,11 +262,12 @@ class LocalProvider:
         task.add_done_callback(self._tasks.discard)
 
     async def _keep_house(self) -> None:
-        """Replace zygotes whose packages changed while nobody waits; bound the log."""
+        """Replace zygotes whose packages changed, wake those that were stopped; bound the log."""
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
             for environment in self._environments.values():
                 environment.refresh()
+                environment.wake()
             trim_log(self._run_dir / "runners.log", self._settings.log_file_bytes)
 
 

@@ -72,6 +72,11 @@ class Zygote:
         if not self.ended.is_set():
             os.kill(self.pid, signal.SIGKILL)
 
+    def wake(self) -> None:
+        """Let the process go on if somebody has stopped it: user code may signal its parent."""
+        if not self.ended.is_set():
+            os.kill(self.pid, signal.SIGCONT)
+
     def hang_up(self) -> None:
         """Close the control socket: the zygote kills what it has started and exits."""
         if self._control.fileno() >= 0:
