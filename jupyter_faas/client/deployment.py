@@ -7,6 +7,7 @@ Python that differs.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -152,12 +153,12 @@ def _check_environment(target: Target, code: Capture, gateway: Gateway) -> None:
     __tracebackhide__ = True
     if not target.options.revision["packages"] and not code.code.modules:
         return
-    try:
+    with contextlib.suppress(errors.MissingPackages):
         _compare(target, code, gateway.inventory(code.code.python, sys.executable))
-    except errors.MissingPackages:
-        # Something may have been installed since the gateway was asked.
-        fresh = gateway.inventory(code.code.python, sys.executable, is_fresh=True)
-        _compare(target, code, fresh)
+        return
+    # Something may have been installed since the gateway was asked.
+    fresh = gateway.inventory(code.code.python, sys.executable, is_fresh=True)
+    _compare(target, code, fresh)
 
 
 def _compare(target: Target, code: Capture, stock: control.Inventory) -> None:
