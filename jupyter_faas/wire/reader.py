@@ -26,6 +26,7 @@ class RequestReader(Connection):
     """
 
     __slots__ = (
+        "_gap_bytes",
         "_head_bytes",
         "_headers",
         "_is_deaf",
@@ -46,6 +47,7 @@ class RequestReader(Connection):
         self._headers: list[tuple[bytes, bytes]] = []
         self._is_in_head = False  # the first byte of a head is here, its last is not
         self._head_bytes = 0  # not zero: it has come in several packets
+        self._gap_bytes = 0  # of a chunked body's packets since they brought something of it
         self._read_bytes = 0  # of the packet at hand
         self._receiving: Exchange | None = None  # its body is coming in
         self._left_bytes = 0  # of a body of known length
@@ -84,6 +86,8 @@ class RequestReader(Connection):
             return None
         self._read_bytes = len(data)
         was_in_head = self._is_in_head
+        if self._receiving is not None:
+            self._gap_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -102,6 +106,8 @@ class RequestReader(Connection):
             self._skips_parser = True
         if self._is_in_head:
             self._count_head(len(data) if was_in_head else 1)
+        elif self._gap_bytes > self._limits.head_bytes and self._receiving is not None:
+            self.refuse(431, "Trailers or chunk extensions are larger than a head may be.")
         return None
 
     def refuse(self, status: int, detail: str) -> None:
@@ -127,7 +133,7 @@ class RequestReader(Connection):
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         self._is_in_head = True
-        self._head_bytes = 0
+        self._head_bytes = self._gap_bytes = 0
         self._url = b""
         self._headers = []
 
@@ -167,6 +173,7 @@ class RequestReader(Connection):
     def on_body(self, data: bytes) -> None:
         """A piece of a body."""
         exchange = self._receiving
+        self._gap_bytes = 0
         if exchange is not None:
             if self._left_bytes:
                 self._left_bytes -= len(data)

@@ -69,6 +69,26 @@ async def test_trailers_are_dropped():
     assert app.seen[1].headers == [(b"host", b"a")]
 
 
+@pytest.mark.parametrize("start", [b"1\r\na\r\n0\r\nEvil: ", b"1;evil="])
+async def test_trailers_and_chunk_extensions_are_bounded(start):
+    app = Recording()
+    protocol, transport = connect(app, limits=Limits(head_bytes=1000))
+    protocol.data_received(POST + b"Transfer-Encoding: chunked\r\n\r\n" + start)
+    for _ in range(12):
+        protocol.data_received(b"x" * 100)
+    assert b" 431 " in transport.take()
+    assert app.seen[0].is_over
+
+
+async def test_a_small_chunk_may_come_in_pieces_for_ever():
+    app = Recording()
+    protocol, _ = connect(app, limits=Limits(head_bytes=100))
+    protocol.data_received(POST + b"Transfer-Encoding: chunked\r\n\r\n")
+    for piece in [b"1", b"\r\n", b"a", b"\r\n"] * 100 + [b"0\r\n\r\n"]:
+        protocol.data_received(piece)
+    assert app.events == [(b"POST", b"/p", b"a" * 100)]
+
+
 async def test_an_offer_to_upgrade_is_declined_by_answering():
     app = Recording(answers=True)
     protocol, transport = connect(app)
