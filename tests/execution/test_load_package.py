@@ -164,8 +164,10 @@ def test_closing_gives_names_back(tmp_path: Any, monkeypatch: pytest.MonkeyPatch
     package = shipped(tmp_path, monkeypatch, 3)
     own = types.ModuleType("two_loads")
     monkeypatch.setitem(sys.modules, "two_loads", own)
+    finders = list(sys.meta_path)
     loaded = load(package)
     assert loaded.call()() == ((3, 3), 3)
+    assert sys.meta_path != finders
     loaded.close()
     assert sys.modules["two_loads"] is own
-    assert not [finder for finder in sys.meta_path if type(finder).__name__ == "ShippedModules"]
+    assert sys.meta_path == finders
