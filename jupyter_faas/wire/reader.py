@@ -86,8 +86,6 @@ class RequestReader(Connection):
             return None
         self._read_bytes = len(data)
         was_in_head = self._is_in_head
-        if self._receiving is not None:
-            self._gap_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -106,8 +104,8 @@ class RequestReader(Connection):
             self._skips_parser = True
         if self._is_in_head:
             self._count_head(len(data) if was_in_head else 1)
-        elif self._gap_bytes > self._limits.head_bytes and self._receiving is not None:
-            self.refuse(431, "Trailers or chunk extensions are larger than a head may be.")
+        elif self._receiving is not None:
+            self._count_gap()
         return None
 
     def refuse(self, status: int, detail: str) -> None:
@@ -133,7 +131,7 @@ class RequestReader(Connection):
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         self._is_in_head = True
-        self._head_bytes = self._gap_bytes = 0
+        self._head_bytes = 0
         self._url = b""
         self._headers = []
 
@@ -168,12 +166,13 @@ class RequestReader(Connection):
             exchange.waits_for_continue = waits and length != 0
             self._left_bytes = length or 0
         self._receiving = exchange
+        self._gap_bytes = -self._read_bytes
         self.on_request(exchange)
 
     def on_body(self, data: bytes) -> None:
         """A piece of a body."""
         exchange = self._receiving
-        self._gap_bytes = 0
+        self._gap_bytes = -self._read_bytes  # this packet does not count
         if exchange is not None:
             if self._left_bytes:
                 self._left_bytes -= len(data)
@@ -210,6 +209,12 @@ class RequestReader(Connection):
         self._head_bytes += size
         if self._head_bytes > self._limits.head_bytes:
             self.refuse(431, f"The head is larger than {self._limits.head_bytes} bytes.")
+
+    def _count_gap(self) -> None:
+        """Bound what comes between the pieces of a chunked body: extensions, trailers."""
+        self._gap_bytes += self._read_bytes
+        if self._gap_bytes > self._limits.head_bytes and not self._skips_parser:
+            self.refuse(431, "Trailers or chunk extensions are larger than a head may be.")
 
     def _framing(self, exchange: Exchange) -> Framing:
         facts = told(self._headers)
