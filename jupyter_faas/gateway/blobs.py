@@ -13,6 +13,7 @@ import os
 import re
 import tempfile
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, ParamSpec, TypeVar
 
@@ -163,7 +164,8 @@ class _Upload:
 
     def discard(self) -> None:
         if self._file is not None and self._path is not None:
-            self._file.close()
+            with suppress(OSError):  # a full disk says so again for what is still in the buffer
+                self._file.close()
             self._path.unlink(missing_ok=True)
 
     def _open(self) -> BinaryIO:

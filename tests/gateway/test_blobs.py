@@ -94,6 +94,19 @@ async def test_asking_for_a_blob_keeps_it(blobs: Blobs) -> None:
     assert await blobs.collect((), time.time()) == 0
 
 
+@pytest.mark.parametrize("size", [10, 3 << 20])
+async def test_a_full_disk_is_said(
+    blobs: Blobs, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    def no_room(*, prefix: str, dir: Path) -> tuple[int, str]:
+        return os.open("/dev/full", os.O_WRONLY), str(dir / prefix)
+
+    monkeypatch.setattr("jupyter_faas.gateway.blobs.tempfile.mkstemp", no_room)
+    content = bytes(size)
+    with pytest.raises(ProviderError, match="the disk is full"):
+        await blobs.put(digest(content), chunks(content))
+
+
 async def test_a_disk_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     root = tmp_path / "file"
     root.write_text("no directory")
