@@ -17,6 +17,7 @@ from jupyter_faas.wire.frames import CONTENT_TYPE, Frame, FrameKind
 
 Body = bytes | bytearray | memoryview
 
+_WHERE = "\nWhere "
 _LOG, _ITEM = int(FrameKind.LOG), int(FrameKind.ITEM)
 _RESULT, _ERROR, _END = int(FrameKind.RESULT), int(FrameKind.ERROR), int(FrameKind.END)
 
@@ -61,6 +62,11 @@ class Answer:
         elif kind == _ERROR:
             self.error = frame[1]
         return None
+
+    @property
+    def is_without_result(self) -> bool:
+        """Whether it has ended with neither result nor error: a generator that made no items."""
+        return self.is_ended and self.result is None and self.error is None
 
     def value(self, name: str) -> Any:
         """Return the result, or raise what the function raised.
@@ -114,7 +120,7 @@ def remote_exception(body: Body, name: str) -> Exception:
             rebuilt = None
     error = rebuilt if isinstance(rebuilt, Exception) else errors.from_problem(said.problem)
     if said.traceback:
-        error.add_note(f"\nWhere {name} raised it:\n{said.traceback.rstrip()}")
+        _note(error, name, said.traceback.rstrip())
     return error
 
 
@@ -151,7 +157,7 @@ def with_load_lines(error: errors.FaasError, name: str) -> errors.FaasError:
     """Return an error with the lines that raised it as a note, if code failed as it was loaded."""
     text = str(error.extra.get("traceback") or "").rstrip()
     if text:
-        error.add_note(f"\nWhere {name} raised it while it was loaded:\n{text}")
+        error.add_note(f"{_WHERE}{name} raised it while it was loaded:\n{text}")
     return error
 
 
@@ -166,6 +172,14 @@ def cut(name: str) -> errors.GatewayLost:
         f"The answer of {name} was cut in the middle: the gateway or the replica went away. "
         "The code may have run."
     )
+
+
+def _note(error: Exception, name: str, text: str) -> None:
+    """Add the remote traceback; it repeats those of calls made inside the call, which go."""
+    notes = getattr(error, "__notes__", ())
+    if notes:
+        error.__notes__ = [n for n in notes if not (n.startswith(_WHERE) and n.strip() in text)]
+    error.add_note(f"{_WHERE}{name} raised it:\n{text}")
 
 
 def _read_bundle(body: Body) -> dict[str, Any]:

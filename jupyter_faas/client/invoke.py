@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_faas.client import answers
 from jupyter_faas.client.arguments import pickled
-from jupyter_faas.client.iterators import RemoteIterator
+from jupyter_faas.client.iterators import Begun, RemoteIterator
 from jupyter_faas.client.session import session
-from jupyter_faas.wire.frames import FrameReader
 
 if TYPE_CHECKING:
     from jupyter_faas.client.gateway import Parts
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def call(route: Route, method: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call a function and return its result.
+    """Call a function and return its result; an iterator if that is a generator.
 
     Raises:
         NotSerializable: An argument cannot be pickled; nothing was sent.
@@ -33,14 +32,16 @@ def call(route: Route, method: str | None, args: tuple[Any, ...], kwargs: dict[s
     parts = pickled(args, kwargs)
     route, connection, response = _send(route, method, parts)
     answer = answers.Answer(output)
-    reader = FrameReader()
+    chunks, begun = response.iter_body(), Begun()
     try:
-        for chunk in response.iter_body():
-            for frame in reader.feed(chunk):
-                answer.take(frame)
+        for chunk in chunks:
+            if begun.feed(chunk, answer):
+                return RemoteIterator(route, connection, chunks, answer, begun)
     except BaseException:
         connection.close()
         raise
+    if answer.is_without_result:
+        return RemoteIterator(route, connection, chunks, answer, begun)
     route.gateway.release(connection)
     return answer.value(route.name)
 
@@ -58,7 +59,7 @@ def stream(
     output = session.output.bind()
     parts = pickled(args, kwargs)
     route, connection, response = _send(route, method, parts)
-    return RemoteIterator(route, connection, response, answers.Answer(output))
+    return RemoteIterator(route, connection, response.iter_body(), answers.Answer(output))
 
 
 def _send(

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_faas.client import answers
 from jupyter_faas.client.arguments import pickled
-from jupyter_faas.client.iterators import AsyncStream, RemoteAsyncIterator
+from jupyter_faas.client.iterators import AsyncStream, Begun, RemoteAsyncIterator
 from jupyter_faas.client.session import session
-from jupyter_faas.wire.frames import FrameReader
 
 if TYPE_CHECKING:
     from jupyter_faas.client.deployable import Deployable
@@ -46,7 +45,7 @@ def stream(
         route = await _route(handle)
         parts = pickled(args, kwargs)
         route, connection, response = await _send(route, method, parts)
-        return AsyncStream(route, connection, response, answers.Answer(output))
+        return AsyncStream(route, connection, response.iter_body(), answers.Answer(output))
 
     return RemoteAsyncIterator(begin)
 
@@ -60,16 +59,27 @@ async def _call(
     parts = pickled(args, kwargs)
     route, connection, response = await _send(route, method, parts)
     answer = answers.Answer(output)
-    reader = FrameReader()
+    chunks, begun = response.iter_body(), Begun()
     try:
-        async for chunk in response.iter_body():
-            for frame in reader.feed(chunk):
-                answer.take(frame)
+        async for chunk in chunks:
+            if begun.feed(chunk, answer):
+                return _rest(AsyncStream(route, connection, chunks, answer, begun))
     except BaseException:
         connection.close()
         raise
+    if answer.is_without_result:
+        return _rest(AsyncStream(route, connection, chunks, answer, begun))
     route.gateway.aio.release(connection)
     return answer.value(route.name)
+
+
+def _rest(stream: AsyncStream) -> RemoteAsyncIterator[Any]:
+    """Return the items of a call that has answered with a generator."""
+
+    async def begin() -> AsyncStream:
+        return stream
+
+    return RemoteAsyncIterator(begin)
 
 
 async def _route(handle: Deployable) -> Route:

@@ -10,35 +10,67 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from jupyter_faas.client import answers
 from jupyter_faas.wire.frames import FrameReader
 
 if TYPE_CHECKING:
     from jupyter_faas.client.route import Route
-    from jupyter_faas.wire.aio import AsyncConnection, AsyncResponse
-    from jupyter_faas.wire.blocking import BlockingConnection, Response
+    from jupyter_faas.wire.aio import AsyncConnection
+    from jupyter_faas.wire.blocking import BlockingConnection
 
 T = TypeVar("T")
 
 
+class Begun:
+    """What has been read of an answer, before it was known to be items.
+
+    Attributes:
+        reader: In the middle of the frames.
+        items: Bodies of the first items.
+    """
+
+    __slots__ = ("items", "reader")
+
+    def __init__(self) -> None:
+        self.reader = FrameReader()
+        self.items: deque[answers.Body] = deque()
+
+    def feed(self, chunk: answers.Body, answer: answers.Answer) -> bool:
+        """Take a piece of the answer; return whether it brought items."""
+        for frame in self.reader.feed(chunk):
+            item = answer.take(frame)
+            if item is not None:
+                self.items.append(item)
+        return bool(self.items)
+
+
 class RemoteIterator(Generic[T], Iterator[T]):
-    """The items of one call of a generator function. Belongs to the cell that made the call."""
+    """The items of one call of a generator function. Belongs to the cell that made the call.
+
+    Args:
+        route: The way of the call.
+        connection: Carries the answer.
+        chunks: The rest of the answer's body.
+        answer: Takes what is no item.
+        begun: What was read of the body before; None: nothing.
+    """
 
     def __init__(
         self,
         route: Route,
         connection: BlockingConnection,
-        response: Response,
+        chunks: Iterator[bytes],
         answer: answers.Answer,
+        begun: Begun | None = None,
     ) -> None:
         self._route = route
         self._connection: BlockingConnection | None = connection
-        self._chunks = response.iter_body()
-        self._reader = FrameReader()
+        self._chunks = chunks
         self._answer = answer
-        self._items: deque[answers.Body] = deque()
+        self._begun = Begun() if begun is None else begun
+        self._items = self._begun.items
 
     def __iter__(self) -> RemoteIterator[T]:
         return self
@@ -87,7 +119,7 @@ class RemoteIterator(Generic[T], Iterator[T]):
             self.close()
             raise
         if chunk is not None:
-            _collect(self._reader.feed(chunk), self._answer, self._items)
+            self._begun.feed(chunk, self._answer)
         elif connection is not None:
             self._connection = None
             self._route.gateway.release(connection)
@@ -104,7 +136,6 @@ class RemoteAsyncIterator(Generic[T], AsyncIterator[T]):
     def __init__(self, begin: Callable[[], Awaitable[AsyncStream]]) -> None:
         self._begin = begin
         self._stream: AsyncStream | None = None
-        self._items: deque[answers.Body] = deque()
         self._is_over = False
 
     def __aiter__(self) -> RemoteAsyncIterator[T]:
@@ -112,7 +143,7 @@ class RemoteAsyncIterator(Generic[T], AsyncIterator[T]):
 
     async def __anext__(self) -> T:
         __tracebackhide__ = True
-        while not self._items:
+        while self._stream is None or not self._stream.items:
             if self._is_over:
                 raise StopAsyncIteration
             try:
@@ -120,14 +151,13 @@ class RemoteAsyncIterator(Generic[T], AsyncIterator[T]):
             except BaseException as error:
                 answers.without_frames(error)
                 raise
-        assert self._stream is not None
-        return cast(T, answers.load(self._items.popleft(), self._stream.route.name))
+        return cast(T, answers.load(self._stream.items.popleft(), self._stream.route.name))
 
     async def aclose(self) -> None:
         """Stop: the rest of the remote generator is cancelled."""
         self._is_over = True
-        self._items.clear()
         if self._stream is not None:
+            self._stream.items.clear()
             self._stream.close()
 
     async def __aenter__(self) -> RemoteAsyncIterator[T]:
@@ -145,26 +175,35 @@ class RemoteAsyncIterator(Generic[T], AsyncIterator[T]):
         __tracebackhide__ = True
         if self._stream is None:
             self._stream = await self._begin()
-        self._is_over = not await self._stream.read_into(self._items)
+            if self._stream.items:
+                return
+        self._is_over = not await self._stream.read()
 
 
 class AsyncStream:
-    """One running answer, read on an event loop."""
+    """One running answer, read on an event loop.
+
+    Attributes:
+        route: The way of the call.
+        items: Bodies of items that are here and not taken yet.
+    """
 
     def __init__(
         self,
         route: Route,
         connection: AsyncConnection,
-        response: AsyncResponse,
+        chunks: AsyncIterator[bytes],
         answer: answers.Answer,
+        begun: Begun | None = None,
     ) -> None:
         self.route = route
         self._connection: AsyncConnection | None = connection
-        self._chunks = response.iter_body()
-        self._reader = FrameReader()
+        self._chunks = chunks
         self._answer = answer
+        self._begun = Begun() if begun is None else begun
+        self.items = self._begun.items
 
-    async def read_into(self, items: deque[answers.Body]) -> bool:
+    async def read(self) -> bool:
         """Read one more piece; False at the end.
 
         Raises:
@@ -177,7 +216,7 @@ class AsyncStream:
             self.close()
             raise
         if chunk is not None:
-            _collect(self._reader.feed(chunk), self._answer, items)
+            self._begun.feed(chunk, self._answer)
             return True
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -190,10 +229,3 @@ class AsyncStream:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
-
-
-def _collect(frames: Iterator[Any], answer: answers.Answer, items: deque[answers.Body]) -> None:
-    for frame in frames:
-        item = answer.take(frame)
-        if item is not None:
-            items.append(item)

@@ -243,6 +243,23 @@ async def test_an_error_of_the_platform_or_the_function_ends_at_the_callers_line
     assert [frame.filename for frame in traceback.extract_tb(awaited.tb)] == [__file__]
 
 
+async def test_a_function_that_returns_a_generator_gives_an_iterator(
+    gateway: PretendGateway,
+) -> None:
+    @faas.serverless
+    def numbers(n: int) -> Iterator[int]:
+        return (x if x < 5 else 1 // 0 for x in range(n))
+
+    assert list(numbers.remote(3)) == [0, 1, 2]
+    assert list(numbers.remote(0)) == []
+    assert [x async for x in await numbers.remote.aio(3)] == [0, 1, 2]  # type: ignore[attr-defined]
+    assert [x async for x in await numbers.remote.aio(0)] == []  # type: ignore[attr-defined]
+    items = numbers.remote(9)
+    assert next(items) == 0
+    with pytest.raises(ZeroDivisionError):
+        list(items)
+
+
 async def test_a_call_can_be_awaited(gateway: PretendGateway) -> None:
     @faas.serverless
     async def double(x: int) -> int:

@@ -13,6 +13,24 @@ from tests.notebook.kernel import Kernel
 from tests.notebook.kernel import kernel as run_kernel
 
 CELLS = {
+    "a generator that a plain function returns": """
+        @serverless
+        def lazily(n): return (x * x for x in range(n))
+        assert list(lazily.remote(4)) == list(lazily(4))
+        assert list(lazily.remote(0)) == []
+    """,
+    "an exception whose __init__ takes other arguments than it passes on": """
+        class Told(Exception):
+            def __init__(self, code, *, text):
+                super().__init__(f"{code}: {text}")
+                self.code = code
+        @serverless
+        def tells(): raise Told(3, text="t")
+        @serverless
+        def passes_on(): return tells.remote()
+        try: passes_on.remote()
+        except Told as e: assert (e.code, str(e), len(e.__notes__)) == (3, "3: t", 1)
+    """,
     "a closure": """
         def make(k):
             @serverless(name="closure")
