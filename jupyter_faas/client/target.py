@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import FunctionType
@@ -69,9 +70,24 @@ def make_target(code: Any, arguments: Mapping[str, Any]) -> Target:
     methods = methods_of(code) if isinstance(code, type) else {}
     if isinstance(code, type) and not methods:
         raise InvalidSpec(f"class {code.__name__} has no public method to call remotely.")
+    if isinstance(code, type):
+        _check_init(code)
     name = options.name or _derived_name(code)
     kind = Kind.CLASS if isinstance(code, type) else kind_of(code)
     return Target(code=code, name=name, kind=kind, methods=methods, options=options)
+
+
+def _check_init(cls: type) -> None:
+    """See that a replica can make an instance: nobody is there to give it arguments."""
+    try:
+        inspect.signature(cls).bind()
+    except TypeError as error:
+        raise InvalidSpec(
+            f"class {cls.__name__} cannot be made without arguments ({error}), as a replica does: "
+            "give each parameter of `__init__` a default."
+        ) from None
+    except ValueError:
+        return  # a class without a signature: the replica finds out
 
 
 def _derived_name(code: Any) -> str:

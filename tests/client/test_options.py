@@ -56,6 +56,18 @@ BAD: list[tuple[str, Any]] = [
 ]
 
 
+def test_a_class_that_needs_arguments_is_refused_at_the_decorator() -> None:
+    with pytest.raises(faas.InvalidSpec, match=r"Needy cannot be made .*'path'.* a default"):
+
+        @faas.serverless
+        class Needy:
+            def __init__(self, path: str) -> None:
+                self.path = path
+
+            def get(self) -> str:
+                return self.path
+
+
 @pytest.mark.parametrize(("argument", "value"), BAD)
 def test_a_bad_value_names_the_argument_and_what_is_allowed(argument: str, value: Any) -> None:
     with pytest.raises(faas.InvalidSpec) as caught:
