@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -101,7 +102,7 @@ async def test_a_full_disk_is_said(
     def no_room(*, prefix: str, dir: Path) -> tuple[int, str]:
         return os.open("/dev/full", os.O_WRONLY), str(dir / prefix)
 
-    monkeypatch.setattr("jupyter_faas.gateway.blobs.tempfile.mkstemp", no_room)
+    monkeypatch.setattr(tempfile, "mkstemp", no_room)
     content = bytes(size)
     with pytest.raises(ProviderError, match="the disk is full"):
         await blobs.put(digest(content), chunks(content))
