@@ -43,7 +43,7 @@ class RemoteClass(Deployable, Generic[T]):
             functools.update_wrapper(self, local, updated=())
         self._faces = {method: RemoteMethod(self, method, kind) for method, kind in methods.items()}
 
-    def __call__(self, *args: Any, **kwargs: Any) -> T:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> T:
         """Make an instance here; nothing of it is remote."""
         return self._class()(*args, **kwargs)
 
@@ -97,12 +97,12 @@ class RemoteMethod(NotYet):
         self._owner = owner
         self._method = method
 
-    def __call__(self, instance: Any, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, instance: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Call the plain method of an instance made here: `M.predict(m, x)`."""
         function: Callable[..., Any] = getattr(self._owner._class(), self._method)
         return function(instance, *args, **kwargs)
 
-    def local(self, *args: Any, **kwargs: Any) -> Any:
+    def local(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call it here, on an instance that is made at the first such call."""
         return getattr(self._owner.local_instance(), self._method)(*args, **kwargs)
 

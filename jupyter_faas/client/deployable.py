@@ -86,7 +86,9 @@ class Deployable:
         if route is None or route.gateway is not session.gateway:
             return None
         deployed = self._deployed
-        return route if deployed is None or deployed.capture.is_current() else None
+        if deployed is None:
+            return route
+        return None if deployed.is_superseded or not deployed.capture.is_current() else route
 
     def deploy(self, strategy: str = "rolling", *, take_over: bool = False) -> views.Revision:
         """Capture anew, deploy, and wait until the revision is ready.
@@ -283,9 +285,10 @@ class _Listener:
 
     def on_other(self, number: int) -> None:
         own = self._deployed
+        handle = self._handle._code().code.__name__
         session.display.warn(
             f"{own.name}: revision {number} answered, not revision {own.number} with the code of "
-            f"this notebook. {own.name}.deploy() makes this code live again."
+            f"this notebook. {handle}.deploy() makes this code live again."
         )
 
     def on_failed(self, route: Route, error: FaasError) -> None:

@@ -51,6 +51,7 @@ class Deployed:
         is_pending: The revision is not known to be ready: calls wait for it.
         capture: What was captured; tells whether it is still the code here.
         progress: The card that is not finished before the revision is ready.
+        is_superseded: Other code has been deployed under the name from here since.
         serving: The revisions that had the traffic before it, which keep it if it fails.
     """
 
@@ -60,6 +61,7 @@ class Deployed:
     capture: Capture
     progress: Progress | None = None
     serving: tuple[int, ...] = ()
+    is_superseded: bool = False
 
     def finish(self) -> None:
         """Show that the revision is ready; once."""
@@ -102,6 +104,9 @@ def ensure(target: Target, gateway: Gateway, wish: Wish) -> Deployed:
         progress.fail(str(error))
         session.display.finish(progress)
         raise
+    before = session.deployed.get((gateway.url, target.name))
+    if before is not None:
+        before.is_superseded = before.number != deployed.number
     session.deployed[gateway.url, target.name] = deployed
     return deployed
 

@@ -56,14 +56,14 @@ class RemoteFunction(Deployable, NotYet, Generic[P, L, S, A]):
                 inspect.markcoroutinefunction(self)
         self.remote = Remote(self, kind)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> L:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> L:
         """Run it here, unchanged."""
         __tracebackhide__ = True
         if self._local is None:
             _no_local_code(self.name)
         return self._local(*args, **kwargs)
 
-    def local(self, *args: P.args, **kwargs: P.kwargs) -> L:
+    def local(self, /, *args: P.args, **kwargs: P.kwargs) -> L:
         """Run it here; the same as calling it."""
         __tracebackhide__ = True
         return self(*args, **kwargs)

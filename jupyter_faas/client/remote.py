@@ -33,7 +33,7 @@ class Remote(Generic[P, S, A]):
         self._is_stream = kind in _STREAMS
         self._method = method
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> S:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> S:
         """Run it there and wait: the result, or for a generator an iterator over its items.
 
         Deploys first if this code is not deployed. Raises what the function raises, or a
@@ -47,7 +47,7 @@ class Remote(Generic[P, S, A]):
             answers.without_frames(error)
             raise
 
-    def aio(self, *args: P.args, **kwargs: P.kwargs) -> A:
+    def aio(self, /, *args: P.args, **kwargs: P.kwargs) -> A:
         """Do the same for a coroutine: `await f.remote.aio(x)`, `async for y in f.remote.aio(x)`.
 
         A task that is cancelled cancels its call.

@@ -260,6 +260,15 @@ async def test_a_function_that_returns_a_generator_gives_an_iterator(
         list(items)
 
 
+async def test_any_keyword_can_be_an_argument(gateway: PretendGateway) -> None:
+    @faas.serverless
+    def same(**named: int) -> dict[str, int]:
+        return named
+
+    named = {"self": 1, "args": 2, "method": 3, "handle": 4}
+    assert same(**named) == same.remote(**named) == await same.remote.aio(**named) == named
+
+
 async def test_a_call_can_be_awaited(gateway: PretendGateway) -> None:
     @faas.serverless
     async def double(x: int) -> int:

@@ -54,6 +54,12 @@ def test_changed_code_is_a_new_revision_and_old_code_is_live_again(
     assert sorted(gateway.revisions["answer"]) == [1, 2]
 
 
+def test_two_handles_of_one_name_each_run_their_own_code(gateway: PretendGateway) -> None:
+    one, two = make(1), make(2)
+    assert [one.remote(), two.remote(), one.remote(), two.remote()] == [1, 2, 1, 2]
+    assert sorted(gateway.revisions["answer"]) == [1, 2]
+
+
 def test_a_rebound_global_is_noticed(gateway: PretendGateway) -> None:
     scope: dict[str, Any] = {"serverless": faas.serverless, "k": 1}
     exec("@serverless\ndef answer():\n    return k", scope)
