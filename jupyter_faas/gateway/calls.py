@@ -146,7 +146,7 @@ class Calls:
         entry = function.route(plan.route_key)
         if entry.revision.state is RevisionState.FAILED:
             return False
-        if plan.seen and plan.seen != entry.revision.number:
+        if plan.seen and self._registry.is_strangers(entry, plan.seen):
             return False
         id = self._ids.next()
         now_s = self.clock()

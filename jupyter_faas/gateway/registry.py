@@ -130,11 +130,15 @@ class Registry:
         Raises:
             NameTaken: Another notebook or session has deployed `chosen`.
         """
+        if self.is_strangers(chosen, number):
+            raise rollout.name_taken(chosen.revision, self._wall_clock())
+
+    def is_strangers(self, chosen: RevisionEntry, number: int) -> bool:
+        """Return whether `chosen` is of another origin than revision `number`, if that is here."""
         own = chosen.function.revisions.get(number)
         if own is None or own is chosen:
-            return
-        if not rollout.is_same_origin(own.revision.origin, chosen.revision.origin):
-            raise rollout.name_taken(chosen.revision, self._wall_clock())
+            return False
+        return not rollout.is_same_origin(own.revision.origin, chosen.revision.origin)
 
     def functions(self, namespace: str | None = None) -> Iterator[FunctionEntry]:
         """Yield the functions of one namespace, or all."""

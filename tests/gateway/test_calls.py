@@ -301,6 +301,15 @@ async def test_a_caller_who_has_its_own_code_never_runs_another_notebooks(bench)
     assert (await bench.call()).status == 200
 
 
+async def test_weights_hold_for_callers_who_have_their_own_code(bench):
+    await bench.ready()
+    await bench.ready()
+    await until(lambda: bench.entry(number=2).is_live)
+    await bench.service.registry.set_traffic("default", "f", {1: 50, 2: 50})
+    answers = [await bench.call(headers={"Faas-Seen": "2"}) for _ in range(200)]
+    assert 70 <= sum(one.header(b"faas-revision") == b"1" for one in answers) <= 130
+
+
 async def test_a_host_of_the_domain_is_a_function(bench):
     await bench.ready("score")
     bench.service.door._domain = b".fn.example"
