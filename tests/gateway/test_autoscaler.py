@@ -181,6 +181,20 @@ async def test_a_deploy_starts_one_replica_at_once_also_without_a_floor(world: W
     assert world.count(entry) == 1
 
 
+async def test_the_first_replica_stays_between_ready_revision_and_serving_replica(
+    world: World,
+) -> None:
+    entry = await world.deploy(max_containers=3, max_inputs=4)
+    await world.registry.mark_ready(entry)
+    await settle()
+    await world.later(2)
+    assert world.stopped == []
+    for _ in range(30):
+        world.call(entry)
+    await settle()
+    assert [one.id for one in world.replicas(entry)] == ["f-0", "f-1", "f-2"]
+
+
 @pytest.mark.parametrize(("calls", "max_inputs"), [(1, 1), (7, 1), (100, 10), (101, 10), (3, 8)])
 async def test_a_herd_of_first_calls_starts_exactly_what_it_fills(
     world: World, calls: int, max_inputs: int
