@@ -24,10 +24,10 @@ _SIGINT = int(signal.SIGINT)
 
 _set_async_exc = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _set_async_exc.argtypes = [ctypes.c_ulong, ctypes.py_object]
-# PYFUNCTYPE, not CFUNCTYPE: the interpreter's own functions are called with its lock held.
-_clear_async_exc = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p)(
-    ("PyThreadState_SetAsyncExc", ctypes.pythonapi)
-)
+
+
+class _TakenBack(BaseException):
+    """Takes the place of an interrupt that came too late."""
 
 
 class MainThreadGate:
@@ -100,7 +100,8 @@ class ThreadGate:
             finally:
                 self._leave()
         finally:
-            _clear_async_exc(threading.get_ident(), None)
+            if self._is_cancelled:
+                _take_back()
 
     def cancel(self) -> None:
         """Raise KeyboardInterrupt in the code, now or as soon as it begins. Any thread."""
@@ -120,3 +121,17 @@ class ThreadGate:
     def _leave(self) -> None:
         with self._lock:
             self._thread_id = None
+
+
+def _take_back() -> None:
+    """Remove an asynchronous exception that may still wait for this thread.
+
+    Setting it to NULL would do that too, but leaves Python 3.11's eval breaker set for good: all
+    later code takes the slow path, and under a tracer the thread loops for ever.
+    """
+    try:
+        _set_async_exc(threading.get_ident(), ctypes.py_object(_TakenBack))
+        while True:
+            pass
+    except _TakenBack:
+        pass
