@@ -28,7 +28,7 @@ from jupyter_faas.client.state_file import (
     read_state,
 )
 from jupyter_faas.core.errors import EnvironmentMismatch, GatewayUnavailable
-from jupyter_faas.core.model import PROTOCOL_VERSION
+from jupyter_faas.core.model import speaks
 from jupyter_faas.core.settings import Settings, StatePaths
 from jupyter_faas.core.version import VERSION
 
@@ -253,6 +253,6 @@ def _check_version(state: GatewayState) -> None:
         f"this process has version {VERSION}"
     )
     advice = "`jupyter-faas gateway --stop`, then call again: what is deployed stays"
-    if abs(state.protocol - PROTOCOL_VERSION) > 1:
+    if not speaks(state.protocol):
         raise EnvironmentMismatch(f"{both}; they do not understand each other. {advice}.")
     warnings.warn(f"{both}; to use one version: {advice}.", stacklevel=3)

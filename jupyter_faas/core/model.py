@@ -17,6 +17,12 @@ from jupyter_faas.core.names import DEFAULT_NAMESPACE
 PROTOCOL_VERSION = 1
 """What gateway and runner speak to each other; N and N-1 work together."""
 
+
+def speaks(protocol: int) -> bool:
+    """Return whether this program and one that speaks `protocol` understand each other."""
+    return abs(protocol - PROTOCOL_VERSION) <= 1
+
+
 _UNITS = {"s": "Seconds", "ms": "Milliseconds", "mib": "Mebibytes", "bytes": "Bytes"}
 
 

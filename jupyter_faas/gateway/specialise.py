@@ -12,7 +12,7 @@ import msgspec
 
 from jupyter_faas.core.context import REPLICA_VARIABLE
 from jupyter_faas.core.errors import ColdStartTimeout, EnvironmentMismatch, ProviderError
-from jupyter_faas.core.model import PROTOCOL_VERSION, Revision
+from jupyter_faas.core.model import PROTOCOL_VERSION, Revision, speaks
 from jupyter_faas.core.specialisation import Hello, Specialisation
 from jupyter_faas.gateway.replica import Replica
 from jupyter_faas.wire.problems import read_problem
@@ -105,7 +105,7 @@ def _checked(body: bytes) -> Hello:
         hello = msgspec.json.decode(body, type=Hello)
     except msgspec.MsgspecError as error:
         raise ProviderError(f"The runner's answer cannot be read: {error}") from error
-    if abs(hello.protocol - PROTOCOL_VERSION) > 1:
+    if not speaks(hello.protocol):
         raise EnvironmentMismatch(
             f"The runner speaks protocol {hello.protocol} (jupyter_faas {hello.version}), the "
             f"gateway {PROTOCOL_VERSION}: install versions that are next to each other."

@@ -20,7 +20,7 @@ from jupyter_faas.core.errors import (
     from_problem,
     to_problem,
 )
-from jupyter_faas.core.model import PROTOCOL_VERSION
+from jupyter_faas.core.model import PROTOCOL_VERSION, speaks
 from jupyter_faas.core.specialisation import Hello, Specialisation
 from jupyter_faas.core.version import VERSION
 from jupyter_faas.runner.channel import (
@@ -134,8 +134,11 @@ class FrontReplica:
         self.keeps_bodies = wanted.idempotent is True or wanted.retries.max_retries > 0
         self._on_loaded.append(on_done)
         self._set_state(LOADING)
-        if wanted.protocol > PROTOCOL_VERSION:
-            text = f"The gateway speaks protocol {wanted.protocol}, this runner an older one."
+        if not speaks(wanted.protocol):
+            text = (
+                f"The gateway speaks protocol {wanted.protocol}, this runner {PROTOCOL_VERSION}: "
+                "install versions that are next to each other."
+            )
             self._fail(EnvironmentMismatch(text))
         else:
             self._worker.become(wanted, package)

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from jupyter_faas.core.errors import EnvironmentMismatch, FaasError
-from jupyter_faas.core.model import Revision, RevisionSpec
+from jupyter_faas.core.model import PROTOCOL_VERSION, Revision, RevisionSpec
 from jupyter_faas.core.specialisation import CallEnd, Hello, Specialisation
 from jupyter_faas.providers.base import Inventory, ReplicaEvent, ReplicaGone, ReplicaStarted
 from jupyter_faas.wire.exchange import Exchange
@@ -67,6 +67,7 @@ class FakeFront:
         self.is_hung = False
         self.pulses = 0
         self.load_error: FaasError | None = None
+        self.protocol = PROTOCOL_VERSION
         self.loads: asyncio.Event | None = None
         self.on_call: Callable[[Call], None] = lambda call: call.answer(call.body or b"null")
         self.on_piece: Callable[[Call], None] = lambda call: None
@@ -159,7 +160,13 @@ class _Specialising:
             self.exchange.respond(*problem_answer(front.load_error))
             return
         front.told = told
-        hello = Hello(version="0", python="3.11.0", state="ready", replica=told.replica)
+        hello = Hello(
+            protocol=front.protocol,
+            version="0",
+            python="3.11.0",
+            state="ready",
+            replica=told.replica,
+        )
         self.exchange.respond(200, [], msgspec.json.encode(hello))
 
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
+import pytest
 
 from jupyter_faas.core.errors import InternalError, ProviderError
-from jupyter_faas.core.model import FunctionSettings, ReplicaState, RevisionState, Scaling
+from jupyter_faas.core.model import (
+    PROTOCOL_VERSION,
+    FunctionSettings,
+    ReplicaState,
+    RevisionState,
+    Scaling,
+)
 from jupyter_faas.core.specialisation import Hello
 from jupyter_faas.gateway.auth import call_token
 from jupyter_faas.providers.base import ReplicaGone, ReplicaPending
@@ -54,6 +61,27 @@ async def test_a_provider_that_cannot_start_fails_the_revision_after_some_tries(
     assert "No room" in entry.revision.reason
     answer = await bench.call()
     assert (answer.status, problem(answer)["code"]) == (502, "provider_error")
+
+
+@pytest.mark.parametrize("distance", [-1, 1])
+async def test_a_runner_of_the_neighbouring_version_works(bench, distance):
+    def neighbour(front):
+        front.protocol = PROTOCOL_VERSION + distance
+
+    bench.provider.prepare = neighbour
+    await bench.deploy()
+    assert (await bench.call()).status == 200
+
+
+async def test_a_runner_too_far_away_is_said_to_be(bench):
+    def alien(front):
+        front.protocol = PROTOCOL_VERSION + 2
+
+    bench.provider.prepare = alien
+    await bench.deploy()
+    answer = await bench.call()
+    assert (answer.status, problem(answer)["code"]) == (409, "environment_mismatch")
+    assert f"protocol {PROTOCOL_VERSION + 2}" in problem(answer)["detail"]
 
 
 async def test_a_hiccup_of_the_platform_does_not_fail_the_revision(bench):
