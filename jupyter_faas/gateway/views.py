@@ -110,8 +110,10 @@ class Views:
         }
 
     def _scaled(self, entry: FunctionEntry) -> View | None:
+        """Return the newest decision; what becomes of retired revisions matters less."""
         last = [found for one in entry.revisions.values() if (found := self._last_scaled(one))]
-        return self.scaled(max(last, key=lambda one: one.at)) if last else None
+        newest = max(last, key=lambda one: (one.entry.is_live, one.at), default=None)
+        return None if newest is None else self.scaled(newest)
 
     def _changes(self, entry: RevisionEntry) -> list[str]:
         earlier = [n for n in entry.function.revisions if n < entry.number]
