@@ -52,6 +52,21 @@ def state_dir(prefix: str = "faas-") -> Iterator[Path]:
         yield Path(path)
 
 
+@contextmanager
+def untraced() -> Iterator[None]:
+    """Start processes that measure no coverage.
+
+    For what a tracer breaks: Python 3.11 loops for ever if one thread is traced while an
+    asynchronous exception waits for another.
+    """
+    traced = os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
+    try:
+        yield
+    finally:
+        if traced is not None:
+            os.environ["COVERAGE_PROCESS_CONFIG"] = traced
+
+
 def is_alive(pid: int) -> bool:
     """Return whether a process exists and is no zombie."""
     try:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
+import pytest
+
 from jupyter_faas.core.model import Retries
 from tests.runner.harness import Replica
-from tests.support import is_alive, wait_until
+from tests.support import is_alive, untraced, wait_until
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _untraced() -> Iterator[None]:
+    with untraced():
+        yield
 
 
 def sleeper(path):
