@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,6 @@ from bench.harness import Row, percentile
 PYTHON = Path(__file__).parents[1] / ".venv-ray/bin/python"
 APP = Path(__file__).parent / "peers/ray_noop.py"
 HAPROXY = {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1", "RAY_SERVE_ENABLE_HA_PROXY": "1"}
-CONNECTIONS = (1, 64)
 Address = tuple[str, int]
 
 
@@ -28,18 +28,21 @@ def run() -> list[Row]:
 
 
 def against(label: str, variables: dict[str, str], least: float | None = None) -> list[Row]:
-    """Return one row per number of connections: calls/s and p50, ours over the peer's."""
-    with fresh_gateway() as running, ray_serve(variables) as (host, port):
-        noop = define(
-            "async def f(x=0):\n    return x\n", name="noop", max_inputs=64, max_containers=1
-        )
-        noop.remote(1)
-        ours = running.head("noop") + b"1\r\n\r\n1"
+    """Return one row per number of connections: calls/s and p50, ours over the peer's.
+
+    One caller meets a function as `@serverless` makes it, 64 one that takes 64 calls at once.
+    """
+    with fresh_gateway() as running, ray_serve(variables) as address:
+        define("def f(x=0):\n    return x\n", name="alone").remote(1)
+        wide = "async def f(x=0):\n    return x\n"
+        define(wide, name="wide", max_inputs=64, max_containers=1).remote(1)
         peer = b"POST / HTTP/1.1\r\nHost: bench\r\nContent-Length: 1\r\n\r\n1"
-        return [
-            compare(label, connections, (running.address, ours), ((host, port), peer), least)
-            for connections in CONNECTIONS
-        ]
+        rows = []
+        for name, connections in (("alone", 1), ("wide", 64)):
+            ours = running.head(name) + b"1\r\n\r\n1"
+            sides = (running.address, ours), (address, peer)
+            rows.append(compare(label, connections, *sides, least))
+        return rows
 
 
 def compare(
@@ -63,7 +66,7 @@ def compare(
     ratio = here.per_s / there.per_s
     p50, p50_peer = percentile(here.latencies_ms, 50), percentile(there.latencies_ms, 50)
     return Row(
-        f"no-op over HTTP against {label}, {connections} connections",
+        f"no-op over HTTP against {label}, {connections} connection{'s' * (connections > 1)}",
         f"{ratio:.1f} × ({here.per_s:,.0f} / {there.per_s:,.0f} calls/s; "
         f"p50 {p50:.2f} / {p50_peer:.2f} ms)",
         f"≥ {least:.0f} ×, lower p50" if least else "",
@@ -79,20 +82,19 @@ def ray_serve(variables: dict[str, str]) -> Iterator[Address]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     quiet = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
-    peer = subprocess.Popen(
-        [str(PYTHON), str(APP), str(port)],
-        env=os.environ | quiet | variables,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    assert peer.stdin
-    assert peer.stdout
-    try:
+    with (
+        tempfile.TemporaryFile("w+") as said,
+        subprocess.Popen(
+            [str(PYTHON), str(APP), str(port)],
+            env=os.environ | quiet | variables,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+        ) as peer,
+    ):
+        assert peer.stdout
         if not any(line.strip() == "ready" for line in peer.stdout):
-            raise RuntimeError(f"Ray Serve did not start with {variables}")
+            said.seek(0)
+            raise RuntimeError(f"Ray Serve did not start with {variables}: {said.read()[-2000:]}")
         yield ("127.0.0.1", port)
-    finally:
-        peer.stdin.close()
-        peer.wait(60)  # Ray takes its time to end its own processes
