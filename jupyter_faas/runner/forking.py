@@ -21,7 +21,7 @@ from jupyter_faas.runner.channel import rights
 
 Role = Callable[[], int]
 
-_LIBRARY_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+LIBRARY_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class BecomeRole(BaseException):
@@ -71,7 +71,7 @@ class Forks:
         self._close_all()
         raise BecomeRole(partial(_front, link, replica.address))
 
-    def worker(self, replica: Replica, thread_setters: list[Setter]) -> int:
+    def worker(self, replica: Replica, thread_setters: list[Setter], script: bytes) -> int:
         """Fork a worker and send the front its descriptors; returns its pid."""
         ours, theirs = socket.socketpair()
         out_read, out_write = os.pipe()
@@ -87,7 +87,7 @@ class Forks:
                 os.close(fd)
             for fd in (out_read, err_read, life_write):
                 os.close(fd)
-            raise BecomeRole(partial(_worker, theirs, life_read, thread_setters))
+            raise BecomeRole(partial(_worker, theirs, life_read, thread_setters, script))
         theirs.close()
         pidfd = os.pidfd_open(pid)
         to_front = (ours.fileno(), out_read, err_read, life_write, pidfd)
@@ -105,13 +105,13 @@ def forked() -> None:
         signal.signal(signum, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.setsid()
-    for name in _LIBRARY_THREADS:
+    for name in LIBRARY_THREADS:
         os.environ.pop(name, None)
 
 
 def limit_library_threads() -> None:
     """Keep numerical libraries from starting threads while the zygote imports them."""
-    for name in _LIBRARY_THREADS:
+    for name in LIBRARY_THREADS:
         os.environ[name] = "1"
 
 
@@ -124,7 +124,9 @@ def _front(link: socket.socket, address: str) -> int:
     return front.main(link, address)
 
 
-def _worker(channel: socket.socket, life_fd: int, thread_setters: list[Setter]) -> int:
+def _worker(
+    channel: socket.socket, life_fd: int, thread_setters: list[Setter], script: bytes
+) -> int:
     from jupyter_faas.runner import worker  # noqa: PLC0415 - a cycle otherwise
 
-    return worker.main(channel, life_fd, thread_setters)
+    return worker.main(channel, life_fd, thread_setters, script)

@@ -1,5 +1,6 @@
 """Importing modules into the zygote before they are needed, when there is nothing else to do.
 
+First of all the script of a rehearsal is written (`rehearsal.py`), for which much is imported.
 Each module is tried in a throw-away child first: one that starts threads, or fails, would spoil
 every later fork. Then the zygote imports it (its files are warm by then), never while it is being
 asked for replicas.
@@ -18,10 +19,13 @@ from typing import Any
 
 from jupyter_faas.execution.library_threads import Setter, find_setters
 from jupyter_faas.runner.family import describe_status, kill
+from jupyter_faas.runner.rehearsal import write_script
 
 IDLE_S = 0.2
 """So long nobody has asked for anything before a module is imported."""
 PROBE_TIMEOUT_S = 60.0
+REHEARSAL = "(rehearsal)"
+"""Reported like a module: spares forked from now on are readier than those before."""
 
 
 class Preloader:
@@ -46,6 +50,8 @@ class Preloader:
         self._pipe = -1
         self.thread_setters: list[Setter] = []
         """Of libraries that were imported with one thread; for `library_threads.restore`."""
+        self.script = b""
+        """Of a rehearsal, once there was time to write it."""
         self._idle_since_s = time.monotonic()
         self._give_up_s = 0.0
 
@@ -64,7 +70,7 @@ class Preloader:
         """Return the monotonic second at which `turn` has something to do, if ever."""
         if self._probe_pid:
             return self._give_up_s
-        if self._approved is not None or self._waiting:
+        if not self.script or self._approved is not None or self._waiting:
             return self._idle_since_s + IDLE_S
         return None
 
@@ -75,6 +81,8 @@ class Preloader:
             return
         if self._probe_pid:
             kill(self._probe_pid, signal.SIGKILL)
+        elif not self.script:
+            self._write_script()
         elif self._approved is not None:
             self._import(self._approved)
         else:
@@ -98,6 +106,11 @@ class Preloader:
         if self._pipe >= 0:
             os.close(self._pipe)
             self._pipe = -1
+
+    def _write_script(self) -> None:
+        began_s = time.perf_counter()
+        self.script = write_script()
+        self._report(REHEARSAL, "", (time.perf_counter() - began_s) * 1000)
 
     def _probe(self, name: str) -> None:
         self._pipe, answer = os.pipe()

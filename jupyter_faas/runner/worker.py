@@ -30,6 +30,7 @@ from jupyter_faas.runner import family
 from jupyter_faas.runner.channel import ENCODER, LOAD, LOADED, Channel, LoadAnswer
 from jupyter_faas.runner.looped import LoopedCalls
 from jupyter_faas.runner.payload import open_body
+from jupyter_faas.runner.rehearsal import rehearse
 from jupyter_faas.runner.serial import SerialCalls
 from jupyter_faas.runner.surface import Surface
 from jupyter_faas.wire.frames import Frame, encode_header
@@ -39,13 +40,16 @@ _IOLBF = 1
 _SPECIALISATIONS = msgspec.msgpack.Decoder(Specialisation)
 
 
-def main(sock: socket.socket, life_fd: int, thread_setters: list[Setter]) -> int:
+def main(
+    sock: socket.socket, life_fd: int, thread_setters: list[Setter], script: bytes = b""
+) -> int:
     """Be a worker until the front is gone or has said CLOSE; returns the exit code.
 
     Args:
         sock: The channel to the front.
         life_fd: Read end of a pipe whose other end only the front holds.
         thread_setters: Of libraries that the zygote has loaded with one thread.
+        script: Of a rehearsal, for a worker that will wait; empty: it is needed now.
     """
     family.name_process("faas-worker")
     family.become_subreaper()
@@ -56,6 +60,9 @@ def main(sock: socket.socket, life_fd: int, thread_setters: list[Setter]) -> int
     gate.install()
     surface = Surface(channel, gate)
     _settle(surface)
+    if script:
+        rehearse(script, lambda own, load: _become(own, gate, surface, load))
+        place.fresh_main()
     frame = channel.receive()
     if frame is None or frame.kind != LOAD:
         return 0

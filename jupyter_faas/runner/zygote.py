@@ -73,8 +73,14 @@ class Zygote:
             raise
         return self._exit_code
 
-    def start(self, name: str, address: str) -> None:
-        """Fork a front that will listen on `address`, and its first worker."""
+    def start(self, name: str, address: str, *, is_spare: bool = False) -> None:
+        """Fork a front that will listen on `address`, and its first worker.
+
+        Args:
+            name: Of the replica.
+            address: `unix:PATH` or `HOST:PORT`.
+            is_spare: Nobody waits for it yet: its worker rehearses.
+        """
         self._preloader.touch()
         link, front_link = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         replica = Replica(name, address, link)
@@ -84,7 +90,7 @@ class Zygote:
             replica.front_pid = self._forks.front(replica, front_link)
             self._by_pid[replica.front_pid] = replica
             front_link.close()
-            self._fork_worker(replica)
+            self._fork_worker(replica, self._preloader.script if is_spare else b"")
         except OSError as error:
             replica.reason, replica.detail = "start_failed", f"fork failed: {error}"
             self._end_replica(replica)
@@ -150,7 +156,8 @@ class Zygote:
     def _obey(self, order: dict[str, Any]) -> None:
         match order.get("op"):
             case "replica":
-                self.start(order["id"], f"unix:{order['socket']}")
+                is_spare = bool(order.get("spare"))
+                self.start(order["id"], f"unix:{order['socket']}", is_spare=is_spare)
             case "stop":
                 self.stop(order["id"], float(order.get("grace_s") or 0.0))
             case "preload":
@@ -188,11 +195,11 @@ class Zygote:
 
     # -- forks
 
-    def _fork_worker(self, replica: Replica) -> None:
+    def _fork_worker(self, replica: Replica, script: bytes = b"") -> None:
         if replica.front_pid == 0 or replica.reason == "start_failed":
             return
         try:
-            pid = self._forks.worker(replica, self._preloader.thread_setters)
+            pid = self._forks.worker(replica, self._preloader.thread_setters, script)
         except OSError as error:
             replica.say({"ev": "no_worker", "detail": f"fork failed: {error}"})
             return

@@ -34,7 +34,7 @@ class FakeZygote:
     def say(self, **event: object) -> None:
         self.control.send(msgspec.msgpack.encode(event))
 
-    def on_replica(self, id: str, socket: str) -> None:
+    def on_replica(self, id: str, socket: str, spare: bool) -> None:
         if once := next((trait for trait in self.traits if trait.startswith("dies_once=")), ""):
             path = once.partition("=")[2]
             if not os.path.exists(path):

@@ -340,10 +340,10 @@ class Zygote:
             seen=lambda: (self.events, (self.run_dir / "zygote.log").read_text()[-3000:]),
         )
 
-    def replica(self) -> Replica:
+    def replica(self, *, is_spare: bool = False) -> Replica:
         name = f"r{next(self._names)}"
         path = str(self.run_dir / f"{name}.sock")
-        self.send(op="replica", id=name, socket=path)
+        self.send(op="replica", id=name, socket=path, spare=is_spare)
         self.wait_event("started", id=name)
         return Replica(self, name, path)
 

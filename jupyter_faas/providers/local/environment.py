@@ -163,7 +163,8 @@ class Environment:
     def _fork(self, zygote: Zygote, replica_id: str | None) -> None:
         child = Child(zygote, self._run_dir / f"r{secrets.token_hex(6)}.sock", replica_id)
         self._children.add(child)
-        zygote.send(op="replica", id=child.id, socket=str(child.socket))
+        is_spare = replica_id is None
+        zygote.send(op="replica", id=child.id, socket=str(child.socket), spare=is_spare)
 
     def _refill_later(self) -> None:
         if self._refill is not None:

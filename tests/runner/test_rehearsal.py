@@ -1,0 +1,99 @@
+"""Spares that have rehearsed: readier than others, and otherwise just like them."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from jupyter_faas.core.specialisation import Specialisation
+from jupyter_faas.runner.channel import CLOSE, LOAD, Channel
+from jupyter_faas.runner.rehearsal import rehearse, write_script
+from jupyter_faas.wire.frames import Frame, FrameKind
+from tests.runner.harness import Replica, Zygote
+
+
+@pytest.fixture
+def spares(own_zygote: Zygote) -> tuple[Replica, Replica]:
+    own_zygote.wait_event("preload", module="(rehearsal)")
+    return own_zygote.replica(is_spare=True), own_zygote.replica(is_spare=True)
+
+
+def test_a_script_goes_from_load_to_close() -> None:
+    kinds: list[int] = []
+
+    def become(channel: Channel, load: Frame) -> Callable[[], int]:
+        kinds.append(load.kind)
+
+        def serve() -> int:
+            while (frame := channel.receive()) is not None and frame.kind != CLOSE:
+                kinds.append(frame.kind)
+            return 0
+
+        return serve
+
+    rehearse(write_script(), become)
+    assert kinds == [LOAD, FrameKind.CALL, FrameKind.CALL]
+
+
+def test_a_failed_rehearsal_is_only_a_failed_rehearsal() -> None:
+    rehearse(write_script(), lambda channel, load: None)
+
+
+def test_what_was_rehearsed_leaves_no_trace(spares: tuple[Replica, Replica]) -> None:
+    def look():
+        import os
+
+        import __main__
+
+        return sorted(vars(__main__)), os.getcwd(), os.environ.get("OPENBLAS_NUM_THREADS")
+
+    replica = spares[0]
+    replica.specialise(look)
+    with closing(replica.watch()) as watch:
+        names, cwd, threads = replica.call().value
+        assert watch.lines() == ""
+    assert "rehearsed" not in names
+    assert (cwd, threads) == (os.getcwd(), None)
+    assert replica.hello().get("inFlight", 0) == 0
+
+
+def test_spares_that_have_rehearsed_draw_different_numbers(
+    spares: tuple[Replica, Replica],
+) -> None:
+    def draw():
+        return random.random()
+
+    for replica in spares:
+        replica.specialise(draw)
+    assert len({replica.call().value for replica in spares}) == 2
+
+
+def test_memory_is_limited_as_the_function_says_not_as_rehearsed(
+    spares: tuple[Replica, Replica],
+) -> None:
+    small, large = spares
+    small.specialise(lambda: len(bytearray(200 << 20)), memory_mib=100)
+    large.specialise(lambda: len(bytearray(700 << 20)), memory_mib=900)
+    assert small.call().problem["reason"] == "out_of_memory"
+    assert large.call().value == 700 << 20
+
+
+def test_a_script_holds_no_library_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    told: list[Specialisation] = []
+
+    def become(channel: Channel, load: Frame) -> None:
+        from jupyter_faas.runner.payload import open_body
+        from jupyter_faas.runner.worker import _SPECIALISATIONS
+
+        told.append(_SPECIALISATIONS.decode(open_body(channel, load)[0]))
+
+    rehearse(write_script(), become)
+    assert told[0].place is not None
+    assert "OMP_NUM_THREADS" not in told[0].place.environ
+    assert Path(told[0].place.cwd) == Path.cwd()
