@@ -47,18 +47,10 @@ def run() -> list[Row]:
             summary(nothing, "ms"),
         ),
         limits("new function, gateway up: `.remote()` answered", plain, 30, 80),
-        limits("… a function that uses numpy and pandas", pandas, 30, 80),
-        Row(
-            "… 20 functions in a row",
-            f"p50 {percentile(hurried, 50):.1f} ms, p95 {percentile(hurried, 95):.1f} ms",
-            detail=summary(hurried, "ms"),
-        ),
+        figures("… a function that uses numpy and pandas", pandas),
+        figures("… 20 functions in a row", hurried),
         limits("cold start from zero, deployed function", cold, 12, 40),
-        Row(
-            "… 25 functions in a row",
-            f"p50 {percentile(in_a_row, 50):.1f} ms, p95 {percentile(in_a_row, 95):.1f} ms",
-            detail=summary(in_a_row, "ms"),
-        ),
+        figures("… 25 functions in a row", in_a_row),
     ]
 
 
@@ -72,6 +64,12 @@ def limits(figure: str, values_ms: list[float], p50_ms: float, p95_ms: float) ->
         p50 <= p50_ms and p95 <= p95_ms,
         summary(values_ms, "ms"),
     )
+
+
+def figures(figure: str, values_ms: list[float]) -> Row:
+    """Return a row without limits."""
+    p50, p95 = percentile(values_ms, 50), percentile(values_ms, 95)
+    return Row(figure, f"p50 {p50:.1f} ms, p95 {p95:.1f} ms", detail=summary(values_ms, "ms"))
 
 
 def from_nothing() -> float:
