@@ -30,7 +30,7 @@ def gateway(
     it has been unused for FAAS_IDLE_EXIT_S.
     """
     # What has to be imported before the zygote starts is imported while it could be starting.
-    from jupyter_faas.cli.serve import serve, stop  # noqa: PLC0415
+    from jupyter_faas.cli.serve import serve, stop  # noqa: PLC0415 - only when it runs
     from jupyter_faas.client.state_file import load_settings  # noqa: PLC0415 - as above
 
     if not is_local:

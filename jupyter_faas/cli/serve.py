@@ -61,7 +61,7 @@ def serve(settings: Settings, ready_fd: int | None, *, as_json: bool = False) ->
         run_dir = run_directory(paths.run, os.environ)
         first = spawn_zygote(birth_of_own(settings.preload), run_dir, os.environ)
         # asyncio, the gateway: imported while the zygote imports.
-        from jupyter_faas.cli.live import run  # noqa: PLC0415
+        from jupyter_faas.cli.live import run  # noqa: PLC0415 - after the lock is taken
 
         run(_as_before(settings, paths), first, lambda url: _tell(url, ready_fd, as_json), idle)
     finally:

@@ -55,7 +55,7 @@ class RemoteClass(Deployable, Generic[T]):
                 return getattr(local, name)  # type: ignore[no-any-return]
             methods = ", ".join(self.__dict__.get("_methods", ()))
             raise AttributeError(f"{self.__dict__.get('_name')} has no {name!r}; it has {methods}.")
-        return face  # type: ignore[no-any-return]
+        return face  # type: ignore[no-any-return]  # - made for this class
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._methods]

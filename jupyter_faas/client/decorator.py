@@ -31,11 +31,11 @@ class Decorator(Protocol):
     @overload
     def __call__(self, code: Callable[P, Coroutine[Any, Any, T]], /) -> Awaited[P, T]: ...
     @overload
-    def __call__(  # type: ignore[overload-overlap]
+    def __call__(  # type: ignore[overload-overlap]  # - a class is callable too
         self, code: Callable[P, AsyncIterator[T]], /
     ) -> AsyncItems[P, T]: ...
     @overload
-    def __call__(  # type: ignore[overload-overlap]
+    def __call__(  # type: ignore[overload-overlap]  # - a class is callable too
         self, code: Callable[P, Iterator[T]], /
     ) -> Items[P, T]: ...
     @overload
@@ -47,11 +47,11 @@ def serverless(code: type[T], /) -> RemoteClass[T]: ...  # type: ignore[overload
 @overload
 def serverless(code: Callable[P, Coroutine[Any, Any, T]], /) -> Awaited[P, T]: ...
 @overload
-def serverless(  # type: ignore[overload-overlap]
+def serverless(  # type: ignore[overload-overlap]  # - a class is callable too
     code: Callable[P, AsyncIterator[T]], /
 ) -> AsyncItems[P, T]: ...
 @overload
-def serverless(  # type: ignore[overload-overlap]
+def serverless(  # type: ignore[overload-overlap]  # - a class is callable too
     code: Callable[P, Iterator[T]], /
 ) -> Items[P, T]: ...
 @overload

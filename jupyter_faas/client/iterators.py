@@ -168,7 +168,7 @@ class RemoteAsyncIterator(Generic[T], AsyncIterator[T]):
 
     def __del__(self) -> None:
         if getattr(self, "_stream", None) is not None:
-            self._stream.close()  # type: ignore[union-attr]
+            self._stream.close()  # type: ignore[union-attr]  # - open while it has items
 
     async def _read(self) -> None:
         """Read one more piece of the answer; the first time, make the call."""

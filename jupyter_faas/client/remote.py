@@ -53,7 +53,7 @@ class Remote(Generic[P, S, A]):
         A task that is cancelled cancels its call.
         """
         # asyncio is half of this package's import time: only for who uses it
-        from jupyter_faas.client import invoke_aio  # noqa: PLC0415
+        from jupyter_faas.client import invoke_aio  # noqa: PLC0415 - asyncio, first .aio only
 
         run: Any = invoke_aio.stream if self._is_stream else invoke_aio.call
         return cast(A, run(self._handle, self._method, args, kwargs))

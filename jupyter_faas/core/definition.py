@@ -76,7 +76,7 @@ def fill(cls: type, state: dict[str, Any]) -> None:
     for name, value in state.items():
         if name == "<virtual subclasses>":
             for subclass in value:
-                cls.register(subclass)  # type: ignore[attr-defined]
+                cls.register(subclass)  # type: ignore[attr-defined]  # - an ABC has register
         elif name == "<members>":
             for member_name, attributes in value.items():
                 cls.__members__[member_name].__dict__.update(attributes)  # type: ignore[attr-defined]
@@ -136,7 +136,7 @@ def _member_attributes(cls: Any) -> dict[str, dict[str, Any]]:
 
 
 def _virtual_subclasses(cls: abc.ABCMeta) -> list[type]:
-    registry = abc._get_dump(cls)[0]  # type: ignore[attr-defined]
+    registry = abc._get_dump(cls)[0]  # type: ignore[attr-defined]  # - private, there since 3.7
     found = [reference() for reference in registry]
     return sorted((c for c in found if c is not None), key=lambda c: (c.__module__, c.__qualname__))
 

@@ -57,7 +57,7 @@ class Sink(Protocol):
         """Take a chunk; it is not changed afterwards."""
 
 
-class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]
+class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # - cloudpickle has no types
     """Pickles what a notebook defines by value.
 
     Args:

@@ -61,10 +61,10 @@ def install(publish: Publish) -> None:
     def display(*values: Any, **options: Any) -> DisplayHandle | None:
         return _display(publish, display, values, options)
 
-    builtins.display = display  # type: ignore[attr-defined]
+    builtins.display = display  # type: ignore[attr-defined]  # - notebooks have this builtin
     loaded = sys.modules.get(PATCHED_MODULE)
     if loaded is not None:
-        loaded.display = display  # type: ignore[attr-defined]
+        loaded.display = display  # type: ignore[attr-defined]  # - IPython is not imported here
     else:
         sys.meta_path.insert(0, _PatchingFinder(display))
 

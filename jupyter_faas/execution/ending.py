@@ -13,7 +13,7 @@ import signal
 import threading
 
 # Not signal.getsignal: that makes an enum of it, 8 µs per call.
-from _signal import getsignal  # type: ignore[import-not-found]
+from _signal import getsignal  # type: ignore[import-not-found]  # - typeshed lacks the C module
 from collections.abc import Callable
 from types import FrameType
 from typing import TypeVar

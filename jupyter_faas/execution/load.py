@@ -58,7 +58,7 @@ class Loaded:
         if self.kind is not Kind.CLASS:
             if method:
                 raise BadRequest(f"{self.name} is a function; it has no method {method!r}.")
-            return self._entry  # type: ignore[no-any-return]
+            return self._entry  # type: ignore[no-any-return]  # - user code has any type
         if method not in self.methods:
             names = ", ".join(self.methods)
             asked = f"no method {method!r}" if method else "to be called by a method"

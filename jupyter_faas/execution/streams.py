@@ -38,12 +38,12 @@ class ContextStream(io.TextIOBase):
         os.register_at_fork(after_in_child=self._after_fork)
 
     @property
-    def encoding(self) -> str:  # type: ignore[override]
+    def encoding(self) -> str:  # type: ignore[override]  # - typeshed says attribute
         """Always UTF-8."""
         return "utf-8"
 
     @property
-    def errors(self) -> str:  # type: ignore[override]
+    def errors(self) -> str:  # type: ignore[override]  # - typeshed says attribute
         """What becomes of lone surrogates."""
         return "backslashreplace"
 

@@ -32,7 +32,7 @@ def _patch_start() -> None:
             self.run = lambda: context.run(run)  # type: ignore[method-assign]
         original(self)
 
-    threading.Thread.start = start  # type: ignore[method-assign]
+    threading.Thread.start = start  # type: ignore[method-assign]  # - wraps every thread
 
 
 def _patch_submit() -> None:

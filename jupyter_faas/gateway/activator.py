@@ -281,7 +281,7 @@ def _queue_full(pool: Pool, is_own_limit: bool) -> QueueFull:
 
 
 def _as_queued(waiter: Waiter) -> Queued:
-    return waiter  # type: ignore[return-value]
+    return waiter  # type: ignore[return-value]  # - only calls wait here
 
 
 __all__ = ["Activator", "Pool", "Queued", "wait_is_over"]

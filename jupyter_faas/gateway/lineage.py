@@ -82,7 +82,7 @@ def is_stuck(pool: Pool, can_grow: CanGrow, assumed: frozenset[Pool] = frozenset
 
 
 def _waits_in_vain(holder: object, can_grow: CanGrow, assumed: frozenset[Pool]) -> bool:
-    nested: Invocation = holder  # type: ignore[assignment]
+    nested: Invocation = holder  # type: ignore[assignment]  # - only calls hold leases
     return any(
         child.is_queued and is_stuck(child.pool, can_grow, assumed) for child in descendants(nested)
     )

@@ -54,7 +54,7 @@ class Metrics:
     def page(self) -> bytes:
         """Return the current values in the text format."""
         # Imported at the first scrape: it costs a gateway's start 40 ms.
-        from prometheus_client import generate_latest  # noqa: PLC0415
+        from prometheus_client import generate_latest  # noqa: PLC0415 - at scrape time only
         from prometheus_client.registry import CollectorRegistry  # noqa: PLC0415 - as above
 
         if self._registry is None:

@@ -267,7 +267,7 @@ class RepeatingUpstream(Upstream):
         while idle:
             connection = idle.pop()
             if not connection.transport.is_closing():
-                return connection  # type: ignore[return-value]
+                return connection  # type: ignore[return-value]  # - this pool makes no others
         return None
 
     async def connect(self) -> RepeatingConnection:

@@ -69,7 +69,7 @@ class CellMemory:
             thread.__dict__.pop("run", None)
             run()
 
-        thread.run = run_in_cell  # type: ignore[method-assign]
+        thread.run = run_in_cell  # type: ignore[method-assign]  # - wraps this one thread
         self._start(thread)
 
 
