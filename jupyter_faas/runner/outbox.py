@@ -6,7 +6,6 @@ waits: what the socket does not take now follows when it does.
 
 from __future__ import annotations
 
-import select
 import socket
 from collections import deque
 from typing import Any
@@ -36,14 +35,6 @@ class Outbox:
         self._unsent.append(msgspec.msgpack.encode(event))
         if len(self._unsent) == 1:
             self._flush()
-
-    def tell_waiting(self, event: dict[str, Any]) -> None:
-        """Send an event from a helper process, which has nothing else to do than wait."""
-        if self._control is None:
-            return
-        message = msgspec.msgpack.encode(event)
-        while not self._is_done_with(message):
-            select.select([], [self._control], [])
 
     def _flush(self) -> None:
         while self._unsent:

@@ -25,7 +25,6 @@ import msgspec
 
 from jupyter_faas.runner import family
 from jupyter_faas.runner.forking import BecomeRole, Forks, Replica, forked
-from jupyter_faas.runner.inventory import tell_inventory
 from jupyter_faas.runner.outbox import Outbox
 from jupyter_faas.runner.poller import Poller
 from jupyter_faas.runner.preload import Preloader
@@ -162,8 +161,6 @@ class Zygote:
                 self.stop(order["id"], float(order.get("grace_s") or 0.0))
             case "preload":
                 self._preloader.add(tuple(order["modules"]))
-            case "inventory":
-                self._fork_helper(lambda: tell_inventory(self._outbox.tell_waiting))
 
     def _hear_front(self, replica: Replica) -> None:
         while True:

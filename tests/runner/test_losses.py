@@ -287,8 +287,6 @@ def test_no_event_is_lost_while_the_provider_does_not_read(terse_zygote: Zygote)
         wait_until(lambda: Replica(terse_zygote, name, str(path)).worker_pid)  # noqa: B023
         terse_zygote.send(op="stop", id=name, grace_s=0)
     wait_until(lambda: not any(path.exists() for path in paths), what="all have ended")
-    terse_zygote.send(op="inventory")
-    terse_zygote.wait_event("inventory")
     for name in names:
         assert terse_zygote.wait_event("started", id=name)["pid"]
         assert terse_zygote.wait_event("gone", id=name)["reason"] == "stopped"

@@ -9,7 +9,7 @@ import pytest
 
 from jupyter_faas.core.model import Place
 from tests.runner.harness import Zygote, running_zygote
-from tests.support import children, state_dir, wait_until
+from tests.support import state_dir, wait_until
 
 
 def place(cwd: str, *more_path: str) -> Place:
@@ -111,14 +111,6 @@ def test_a_preloaded_numpy_computes_on_every_core_again(own_zygote: Zygote) -> N
     replica = own_zygote.replica()
     replica.specialise(threads)
     assert replica.call().value == len(os.sched_getaffinity(0))
-
-
-def test_inventory_is_told(own_zygote: Zygote) -> None:
-    own_zygote.send(op="inventory")
-    told = own_zygote.wait_event("inventory")
-    assert "msgspec" in told["modules"]
-    assert "numpy" in told["top_level"]
-    wait_until(lambda: not children(own_zygote.pid))
 
 
 def test_memory_is_limited(zygote: Zygote) -> None:
