@@ -27,8 +27,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.command == "zygote":
             control = socket.socket(fileno=options.control_fd)
             os.set_inheritable(options.control_fd, False)
-            return zygote.Zygote(control, preload).run()
+            provided = zygote.Zygote(control, preload)
+            provided.settle()
+            return provided.run()
         alone = zygote.Zygote(None, preload)
+        alone.settle()
         alone.start(SERVED, options.listen)
         return alone.run()
     except BecomeRole as become:

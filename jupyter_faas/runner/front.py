@@ -38,8 +38,12 @@ def main(link: socket.socket, address: str) -> int:
     front = Front(loop, link)
     loop.add_signal_handler(signal.SIGTERM, front.replica.drain)
     loop.add_signal_handler(signal.SIGINT, lambda: None)
-    loop.run_until_complete(front.listen(address))
+    # One run: between two, uvloop takes no signals, and a SIGTERM would be lost.
+    listening = loop.create_task(front.listen(address))
+    listening.add_done_callback(lambda task: task.exception() and loop.stop())
     loop.run_forever()
+    if listening.done():
+        listening.result()
     return front.exit_code
 
 

@@ -54,13 +54,22 @@ class Zygote:
         self._preloader = Preloader(self._fork_helper, self._outbox.tell)
         self._preloader.add(preload)
 
+    def settle(self) -> None:
+        """Take charge of signals and orphans; before anything is forked, or a signal is lost."""
+        family.name_process("faas-zygote")
+        family.become_subreaper()
+        self._poller.catch(signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
+        if self._control is not None:
+            self._control.setblocking(False)
+            self._poller.watch(self._control.fileno(), self._hear_control)
+        self._outbox.tell({"ev": "ready", "python": platform.python_version(), "pid": os.getpid()})
+
     def run(self) -> int:
-        """Serve until the control socket closes or SIGTERM; returns the exit code.
+        """Serve, once settled, until the control socket closes or SIGTERM; returns the exit code.
 
         Raises:
             BecomeRole: In a forked child; it says what to become.
         """
-        self._settle()
         try:
             while not (self._is_ending and not self._by_pid):
                 self._turn()
@@ -107,15 +116,6 @@ class Zygote:
             self._end_replica(replica)
 
     # -- one turn
-
-    def _settle(self) -> None:
-        family.name_process("faas-zygote")
-        family.become_subreaper()
-        self._poller.catch(signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
-        if self._control is not None:
-            self._control.setblocking(False)
-            self._poller.watch(self._control.fileno(), self._hear_control)
-        self._outbox.tell({"ev": "ready", "python": platform.python_version(), "pid": os.getpid()})
 
     def _turn(self) -> None:
         self._poller.wait(self._patience_s())
