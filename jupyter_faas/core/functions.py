@@ -94,6 +94,34 @@ def fill(function: FunctionType, state: FunctionState) -> None:
     function.__dict__.update(state.own_dict)
 
 
+def reduce_code(code: CodeType) -> tuple[Any, ...]:
+    """Return the reduction of a code object: the arguments of its type (Python 3.11 and later).
+
+    With its file name, which cloudpickle ≥ 3.1.3 leaves out: tracebacks find a cell's lines by it.
+    """
+    arguments = (
+        code.co_argcount,
+        code.co_posonlyargcount,
+        code.co_kwonlyargcount,
+        code.co_nlocals,
+        code.co_stacksize,
+        code.co_flags,
+        code.co_code,
+        code.co_consts,
+        code.co_names,
+        code.co_varnames,
+        code.co_filename,
+        code.co_name,
+        code.co_qualname,
+        code.co_firstlineno,
+        code.co_linetable,
+        code.co_exceptiontable,
+        code.co_freevars,
+        code.co_cellvars,
+    )
+    return CodeType, arguments
+
+
 def reduce_cell(cell: CellType) -> tuple[Any, ...]:
     """Reduce a cell such that functions that share it go on sharing it, and cycles end."""
     try:

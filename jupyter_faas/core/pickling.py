@@ -12,7 +12,7 @@ import functools
 import io
 import pickle
 from collections.abc import Callable, Iterable
-from types import CellType, FunctionType, MethodType
+from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any, Protocol
 
 import cloudpickle
@@ -47,6 +47,7 @@ def _dispatch_table(_registered: tuple[Any, ...]) -> Reducers:
         **cloudpickle.Pickler.dispatch_table,
         **REDUCERS,
         CellType: functions.reduce_cell,
+        CodeType: functions.reduce_code,
     }
 
 

@@ -410,3 +410,12 @@ def test_counters_of_a_class_are_not_its_definition(main: Any) -> None:
 def test_dates_and_decimals_are_equal_on_return(elsewhere: Elsewhere) -> None:
     value = [datetime.datetime.now(tz=datetime.UTC), decimal.Decimal("1.10")]
     assert elsewhere.echo(value) == value
+
+
+def test_code_keeps_its_file_and_lines() -> None:
+    scope: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile("def f(x):\n    return [y for y in x]\n", "/tmp/cell.py", "exec"), scope)
+    payload = b"".join(map(bytes, codec.dumps(scope["f"])))
+    code = codec.loads(payload, classes=ClassTable()).__code__
+    assert (code.co_filename, code.co_firstlineno) == ("/tmp/cell.py", 1)
+    assert code == scope["f"].__code__
