@@ -190,10 +190,11 @@ class JsonAnswer:
                 self._whole.body,
             )
             return
-        if not self._is_fixed:
-            self._start_stream()
-        self.flush()
-        self._exchange.finish()
+        if self.is_streaming:
+            self.flush()
+            self._exchange.finish()
+        else:
+            self._send_items(b"Faas-Run-Ms: %.3f\r\n" % end.run_ms)
 
     def fail(self, fault: Fault, end: CallEnd) -> None:
         """Send a problem document, or end the stream with one."""
@@ -202,10 +203,16 @@ class JsonAnswer:
             problem["traceback"] = fault.traceback
         if self._is_fixed or self._left_bytes:
             self._exchange.abort()
-        elif self.is_streaming or self._held:
+        elif self.is_streaming:
             self._held.append(self._last_line(problem))
             self.flush()
             self._exchange.finish()
+        elif self._held:
+            error = from_problem(problem)
+            told = (end.run_ms, error.fault.encode(), error.code.encode())
+            lines = b"Faas-Run-Ms: %.3f\r\nFaas-Fault: %b\r\nFaas-Code: %b\r\n" % told
+            self._held.append(self._last_line(problem))
+            self._send_items(lines + _RUNNING_LINE if end.is_running else lines)
         else:
             self._refuse(problem, end)
 
@@ -240,9 +247,16 @@ class JsonAnswer:
     def _start_stream(self) -> None:
         if not self.is_streaming:
             self.is_streaming = True
-            kind = _EVENTS if self._is_events else _LINES
-            head = [(b"Content-Type", kind), (b"Cache-Control", b"no-store"), _RUNNING]
-            self._exchange.start(200, head)
+            self._exchange.raw_start(self._items_head() + _RUNNING_LINE)
+
+    def _send_items(self, lines: bytes) -> None:
+        """Send all items at once: the code has ended before the first went out."""
+        self._exchange.respond_raw(self._items_head() + lines, b"".join(self._held))
+        self._held = []
+
+    def _items_head(self) -> bytes:
+        kind = _EVENTS if self._is_events else _LINES
+        return b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nCache-Control: no-store\r\n" % kind
 
 
 def refuse(exchange: Exchange, error: FaasError, *more: tuple[bytes, bytes]) -> None:

@@ -123,6 +123,13 @@ def test_a_generator_is_server_sent_events_if_asked_for(gateway: Gateway) -> Non
     assert [json.loads(text) for text in found][:2] == [0, 1]
 
 
+def test_a_short_stream_gives_its_replica_back_every_time(gateway: Gateway) -> None:
+    """Its items and its end may reach the front in one read, or in several."""
+    for n in [0, 1, 2, 3] * 100:
+        answer = gateway.call("count", {"n": n}, timeout_s=10.0)
+        assert [json.loads(line) for line in answer.body.splitlines()] == list(range(n))
+
+
 def test_a_late_error_is_the_last_json_line(gateway: Gateway) -> None:
     answer = gateway.call("breaks-off", {"n": 2})
     *items, last = [json.loads(line) for line in answer.body.splitlines()]
