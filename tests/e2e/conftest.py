@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.e2e)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport]:
+    """Show what the gateway wrote beside a test that failed."""
+    report = yield
+    log = Path(os.environ.get("FAAS_STATE_DIR", "/nowhere")) / "gateway.log"
+    if report.failed and log.exists():
+        report.sections.append(("gateway.log", log.read_text(errors="replace")[-4000:]))
+    return report
 
 
 @pytest.fixture(scope="module")
