@@ -40,7 +40,7 @@ def main(link: socket.socket, address: str) -> int:
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     # One run: between two, uvloop takes no signals, and a SIGTERM would be lost.
     listening = loop.create_task(front.listen(address))
-    listening.add_done_callback(lambda task: task.exception() and loop.stop())
+    listening.add_done_callback(lambda task: loop.stop() if task.exception() else None)
     loop.run_forever()
     if listening.done():
         listening.result()
