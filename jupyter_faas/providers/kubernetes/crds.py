@@ -50,7 +50,10 @@ _FUNCTION_RULES: dict[str, tuple[Rule, ...]] = {
         ),
     ),
     "traffic": (
-        ("self.map(t, t.percent).sum() == 100", "the percents of `traffic` must sum to 100"),
+        (
+            "self.size() == 0 || self.map(t, t.percent).sum() == 100",
+            "the percents of `traffic` must sum to 100",
+        ),
         (
             "self.all(t, has(t.revision) != (has(t.latest) && t.latest))",
             "each entry of `traffic` names a `revision` by number, or says `latest: true`",
@@ -71,6 +74,15 @@ _FUNCTION_RULES: dict[str, tuple[Rule, ...]] = {
         ),
     ),
 }
+_CPU: Rule = (
+    "string(self).matches('^[0-9]+([.][0-9]+)?m?$')",
+    'an amount of CPU is written in cores or thousandths: `2`, `"0.5"`, `100m`',
+)
+_MEMORY: Rule = (
+    "string(self).matches('^[0-9]+([.][0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$')",
+    "an amount of memory is written `256Mi` or `2Gi`, or in bytes",
+)
+_QUANTITIES = {"cpu": _CPU, "cpuLimit": _CPU, "memory": _MEMORY, "memoryRequest": _MEMORY}
 _IMMUTABLE: Rule = ("self == oldSelf", "a revision never changes: change its Function instead")
 _COLUMNS = (
     ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status', 0),
@@ -143,6 +155,8 @@ def _function_spec() -> Schema:
     }
     for field, rules in _FUNCTION_RULES.items():
         _add_rules(parts[field], rules)
+    for field, rule in _QUANTITIES.items():
+        _add_rules(parts["resources"]["properties"][field], (rule,))
     return spec
 
 

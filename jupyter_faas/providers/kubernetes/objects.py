@@ -32,16 +32,10 @@ MAX_CONTAINERS = 10_000
 
 _LABEL = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 _MINOR = "^3\\.[0-9]{1,2}$"
-_CPU = "^[0-9]+(\\.[0-9]+)?m?$"
-_MEMORY = "^[0-9]+(\\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$"
 
 
 def _says(meaning: str, **limits: Any) -> msgspec.Meta:
     return msgspec.Meta(description=meaning, **limits)
-
-
-def _quantity(meaning: str, pattern: str) -> msgspec.Meta:
-    return msgspec.Meta(description=meaning, extra_json_schema={"pattern": pattern})
 
 
 def _open(meaning: str) -> msgspec.Meta:
@@ -122,21 +116,23 @@ class ScalingObject(Value, kw_only=True):
 class ResourcesObject(Value, kw_only=True):
     """What one replica gets, as Kubernetes quantities."""
 
-    cpu: Annotated[
-        Quantity | None, _quantity("Cores asked for, e.g. `100m` (the default) or `2`.", _CPU)
-    ] = None
-    cpu_limit: Annotated[
-        Quantity | None, _quantity("Cores it may not exceed; absent: no limit.", _CPU)
-    ] = None
+    cpu: Annotated[Quantity | None, _says("Cores asked for, e.g. `100m` (the default) or `2`.")] = (
+        None
+    )
+    cpu_limit: Annotated[Quantity | None, _says("Cores it may not exceed; absent: no limit.")] = (
+        None
+    )
     memory: Annotated[
         Quantity | None,
-        _quantity("What the function's own data may take, e.g. `512Mi` (the default).", _MEMORY),
+        _says("What the function's own data may take, e.g. `512Mi` (the default)."),
     ] = None
     memory_request: Annotated[
         Quantity | None,
-        _quantity("Memory to be kept free for it on the node; absent: a quarter.", _MEMORY),
+        _says("Memory to be kept free for it on the node; absent: a quarter."),
     ] = None
-    gpu: Annotated[str | None, _says("A count like `1`, or a kind and a count: `a100:2`.")] = None
+    gpu: Annotated[str | None, _says("A count like `1`, or a kind and a count like `a100:2`.")] = (
+        None
+    )
 
 
 class TrafficObject(Value, kw_only=True):

@@ -130,7 +130,9 @@ class _Converter:
         choices = [choice for choice in schema["anyOf"] if choice != {"type": "null"}]
         nullable = {"nullable": True} if len(choices) < len(schema["anyOf"]) else {}
         if len(choices) == 1:
-            return {**self.convert({**choices[0], **rest}, path, inside), **nullable}
+            out = self.convert({**choices[0], **rest}, path, inside)
+            # Of an enum the API server takes no null, whatever is said: absent is all there is.
+            return out if "enum" in out else {**out, **nullable}
         if choices == [{"type": "integer"}, {"type": "string"}]:
             _refuse_unknown(rest, path)
             return {**_kept(rest), **self._default(rest), _INT_OR_STRING: True, **nullable}
