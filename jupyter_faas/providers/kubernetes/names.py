@@ -45,6 +45,7 @@ BLOBS_NAME = "jupyter-faas-blobs"
 KEYS_SECRET = "jupyter-faas-keys"  # noqa: S105 - a name
 LEADER_LEASE = "jupyter-faas-leader"
 TRUST_CONFIG = "jupyter-faas-trust"
-"""ConfigMap in each namespace of functions; its key `gateway.pub` is what runners trust."""
+"""ConfigMap in each namespace of functions; its key `TRUST_KEY` is what runners trust."""
+TRUST_KEY = "gateway.pub"
 USER_ACCOUNT = "jupyter-faas-user"
 """ServiceAccount whose tokens people get who have no bearer token of their own."""
