@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from jupyter_faas.core.model import Resources, Value
 from jupyter_faas.providers.kubernetes.names import (
     GROUP,
@@ -46,7 +48,10 @@ GPU_RESOURCE = "nvidia.com/gpu"
 GPU_LABEL = f"{GROUP}/gpu"
 """Of nodes: the kind of their GPUs, as functions name it (`gpu: a100:2`)."""
 
-_PROBE = "until grep -q ':%04X ' /proc/net/tcp /proc/net/tcp6; do sleep 0.03; done"
+_UNTIL_IT_LISTENS = f"until grep -q ':{RUNNER_PORT:04X} ' /proc/net/tcp; do sleep 0.03; done"
+"""A container is ready when this hook has ended. A readiness probe comes once a second: with one,
+pods were ready 1.28 s after their creation, with this 0.81 s, the moment they could be connected
+to (0.79 s); every pod that replaces a claimed one waits for that."""
 
 
 class RunnerShape(Value, kw_only=True):
@@ -56,7 +61,7 @@ class RunnerShape(Value, kw_only=True):
     python: str
     """Minor version, e.g. `3.11`."""
     runtime_class: str | None = None
-    resources: Object = POOL_RESOURCES
+    resources: Object = msgspec.field(default_factory=lambda: POOL_RESOURCES)
     """`requests` and `limits` as in a container; see `pod_resources`."""
     gpu: str | None = None
     """`1`, `a100:2` (nodes labelled `jupyter-faas.io/gpu=a100`) or `amd.com/gpu:1`."""
@@ -165,7 +170,8 @@ def container_security() -> Object:
 
 
 def _container(shape: RunnerShape, resources: Object, claims: list[str]) -> Object:
-    command = ["python", "-m", "jupyter_faas.runner", "serve", "--listen", f"0.0.0.0:{RUNNER_PORT}"]
+    command = ["python", "-P", "-m", "jupyter_faas.runner", "serve"]
+    command += ["--listen", f"0.0.0.0:{RUNNER_PORT}"]
     if shape.preload:
         command += ["--preload", ",".join(shape.preload)]
     trust = {"name": TRUST_CONFIG, "key": TRUST_KEY}
@@ -174,6 +180,7 @@ def _container(shape: RunnerShape, resources: Object, claims: list[str]) -> Obje
         "image": shape.image,
         "imagePullPolicy": shape.pull_policy,
         "command": command,
+        "workingDir": "/tmp",  # noqa: S108 - the one place where a function may write
         "env": [
             # Not optional: a runner without it would believe whoever comes first.
             {"name": TRUST_ENV, "valueFrom": {"configMapKeyRef": trust}},
@@ -181,6 +188,7 @@ def _container(shape: RunnerShape, resources: Object, claims: list[str]) -> Obje
             {"name": "HOME", "value": "/tmp"},  # noqa: S108 - the pod's own, see `volumes`
         ],
         "ports": [{"name": "runner", "containerPort": RUNNER_PORT}],
+        "lifecycle": {"postStart": {"exec": {"command": ["sh", "-c", _UNTIL_IT_LISTENS]}}},
         "resources": resources,
         "securityContext": container_security(),
         "volumeMounts": [
