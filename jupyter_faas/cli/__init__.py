@@ -29,6 +29,8 @@ _COMMANDS = {
     "delete": ("functions", "delete"),
     "gateway": ("gateway", "gateway"),
     "runner": ("runner", "runner"),
+    "install": ("install", "install"),
+    "uninstall": ("uninstall", "uninstall"),
     "auth-header": ("auth", "auth_header"),
     "doctor": ("doctor", "doctor"),
 }

@@ -16,7 +16,7 @@ FUNCTION_LABEL = f"{GROUP}/function"
 REVISION_LABEL = f"{GROUP}/revision"
 """Number of the revision a replica serves."""
 ROLE_LABEL = f"{GROUP}/role"
-"""`pool`, `replica`, `gateway` or `blobs`."""
+"""`pool`, `spare`, `replica`, `gateway` or `blobs`."""
 REPLICA_LABEL = f"{GROUP}/replica"
 """Id of the replica, as the gateway knows it."""
 PYTHON_LABEL = f"{GROUP}/python"
@@ -32,6 +32,8 @@ REVISION_ID_ANNOTATION = f"{GROUP}/revision-id"
 
 POOL, REPLICA, GATEWAY, BLOBS = "pool", "replica", "gateway", "blobs"
 """Roles."""
+SPARE = "spare"
+"""Role of a generic pod that a gateway has created because a pool was empty."""
 
 RUNNER_PORT = 8600
 GATEWAY_PORT = 8080
@@ -49,3 +51,10 @@ TRUST_CONFIG = "jupyter-faas-trust"
 TRUST_KEY = "gateway.pub"
 USER_ACCOUNT = "jupyter-faas-user"
 """ServiceAccount whose tokens people get who have no bearer token of their own."""
+
+PEERS_NAME = "jupyter-faas-peers"
+"""Headless Service of the gateways: in its EndpointSlices they find one another."""
+RUNNERS_POLICY = "jupyter-faas-runners"
+"""NetworkPolicy of runners, in each namespace of functions."""
+BLOBS_KEY = "blobs.key"
+"""In `KEYS_SECRET`: 32 random bytes that gateways and the blob store share."""

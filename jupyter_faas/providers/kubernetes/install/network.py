@@ -1,0 +1,120 @@
+"""Who may connect to whom. The second line: what must hold is held by the protocol.
+
+Many clusters do not enforce a NetworkPolicy; on those that do, a function reaches no other
+function, no cluster-internal and no metadata address unless `--egress all` says so.
+"""
+
+from __future__ import annotations
+
+from jupyter_faas.providers.kubernetes.install.objects import Object, obj
+from jupyter_faas.providers.kubernetes.install.options import Egress, InstallOptions
+from jupyter_faas.providers.kubernetes.names import (
+    BLOBS,
+    BLOBS_NAME,
+    BLOBS_PORT,
+    CALLS_PORT,
+    GATEWAY,
+    GATEWAY_NAME,
+    GATEWAY_PORT,
+    POOL,
+    REPLICA,
+    ROLE_LABEL,
+    RUNNER_PORT,
+    RUNNERS_POLICY,
+    SPARE,
+)
+
+PRIVATE_V4 = (
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
+)
+"""RFC 6890: private, shared, loopback, link-local (metadata services), multicast, reserved."""
+PUBLIC_V6 = "2000::/3"
+"""All that is routed globally (RFC 4291); the private ranges lie outside."""
+NODE_LOCAL_DNS = "169.254.20.10/32"
+
+
+def network_policies(options: InstallOptions) -> list[Object]:
+    """Return the policies of runners, gateways and the blob store."""
+    blobs = [_blobs(options)] if options.has_blob_volume else []
+    return [
+        *(_runners(namespace, options) for namespace in options.namespaces),
+        _gateways(options),
+        *blobs,
+    ]
+
+
+def _runners(namespace: str, options: InstallOptions) -> Object:
+    gateways = _pods(options.system_namespace, GATEWAY)
+    egress = [
+        {"to": [gateways], "ports": [_port(CALLS_PORT)]},
+        {
+            "to": [_namespace("kube-system"), {"ipBlock": {"cidr": NODE_LOCAL_DNS}}],
+            "ports": [_port(53), _port(53, "UDP")],
+        },
+        *_beyond(options.egress),
+    ]
+    roles = {"key": ROLE_LABEL, "operator": "In", "values": [POOL, SPARE, REPLICA]}
+    spec = {
+        "podSelector": {"matchExpressions": [roles]},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{"from": [gateways], "ports": [_port(RUNNER_PORT)]}],
+        "egress": egress,
+    }
+    return obj("networking.k8s.io/v1", "NetworkPolicy", RUNNERS_POLICY, namespace, spec=spec)
+
+
+def _beyond(egress: Egress) -> list[Object]:
+    if egress == Egress.ALL:
+        return [{}]
+    if egress == Egress.NONE:
+        return []
+    public = [
+        {"ipBlock": {"cidr": "0.0.0.0/0", "except": list(PRIVATE_V4)}},
+        {"ipBlock": {"cidr": PUBLIC_V6}},
+    ]
+    return [{"to": public}]
+
+
+def _gateways(options: InstallOptions) -> Object:
+    functions = [_pods(namespace, REPLICA) for namespace in options.namespaces]
+    spec = {
+        "podSelector": {"matchLabels": {ROLE_LABEL: GATEWAY}},
+        "policyTypes": ["Ingress"],
+        "ingress": [
+            {"ports": [_port(GATEWAY_PORT)]},
+            {"from": functions, "ports": [_port(CALLS_PORT)]},
+        ],
+    }
+    system = options.system_namespace
+    return obj("networking.k8s.io/v1", "NetworkPolicy", GATEWAY_NAME, system, spec=spec)
+
+
+def _blobs(options: InstallOptions) -> Object:
+    system = options.system_namespace
+    spec = {
+        "podSelector": {"matchLabels": {ROLE_LABEL: BLOBS}},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{"from": [_pods(system, GATEWAY)], "ports": [_port(BLOBS_PORT)]}],
+    }
+    return obj("networking.k8s.io/v1", "NetworkPolicy", BLOBS_NAME, system, spec=spec)
+
+
+def _namespace(name: str) -> Object:
+    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
+
+
+def _pods(namespace: str, role: str) -> Object:
+    return {**_namespace(namespace), "podSelector": {"matchLabels": {ROLE_LABEL: role}}}
+
+
+def _port(port: int, protocol: str = "TCP") -> Object:
+    return {"port": port, "protocol": protocol}
