@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -47,6 +48,19 @@ def children_of(pid: int) -> list[int]:
     except OSError:
         return []
     return found
+
+
+def is_process(number: int) -> bool:
+    """Return whether a number found among children is a process.
+
+    gVisor lists every thread of a child there, by its own number, and a signal to one ends them
+    all: a child with a second thread looked like a stranger.
+    """
+    try:
+        text = Path(f"/proc/{number}/status").read_text()
+    except OSError:
+        return False
+    return re.search(rf"^Tgid:\s*{number}$", text, re.MULTILINE) is not None
 
 
 def living_descendants_of(pid: int) -> list[int]:

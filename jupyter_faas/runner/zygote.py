@@ -295,7 +295,8 @@ class Zygote:
     def _kill_orphans(self) -> None:
         """Kill every child that was not started here: a worker that has ended left it behind."""
         for child in family.children_of(os.getpid()):
-            if child not in self._by_pid and child not in self._helpers:
+            is_known = child in self._by_pid or child in self._helpers
+            if not is_known and family.is_process(child):
                 family.kill(child)
 
     def _drain_everything(self) -> None:

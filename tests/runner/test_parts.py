@@ -6,6 +6,7 @@ import hashlib
 import os
 import signal
 import socket
+import threading
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from jupyter_faas.core.errors import BadRequest, PayloadTooLarge, ProviderError
 from jupyter_faas.core.specialisation import Specialisation
-from jupyter_faas.runner import crash_loop
+from jupyter_faas.runner import crash_loop, family
 from jupyter_faas.runner.channel import (
     BEGINS,
     PIECE_BYTES,
@@ -178,3 +179,18 @@ def test_a_package_is_taken_only_with_its_digest(size: int) -> None:
     assert source.data == blob or os.pread(source.fd, size, 0) == blob
     source.close()
     body.close()
+
+
+def test_a_thread_is_no_process_even_where_it_is_listed_like_one():
+    started, over = threading.Event(), threading.Event()
+    thread = threading.Thread(target=lambda: (started.set(), over.wait()))
+    thread.start()
+    try:
+        started.wait()
+        assert thread.native_id is not None
+        assert family.is_process(os.getpid())
+        assert not family.is_process(thread.native_id)
+    finally:
+        over.set()
+        thread.join()
+    assert not family.is_process(2**22 + 1)
