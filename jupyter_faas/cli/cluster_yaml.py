@@ -26,11 +26,8 @@ def to_yaml(objects: Sequence[dict[str, Any]]) -> str:
     """Return objects as one YAML stream, each part written out where it stands."""
     import yaml  # noqa: PLC0415 - not in the base install
 
-    class Plain(yaml.SafeDumper):
-        def ignore_aliases(self, data: Any) -> bool:
-            return True
-
+    plain = type("Plain", (yaml.SafeDumper,), {"ignore_aliases": lambda *_: True})
     text: str = yaml.dump_all(
-        objects, Dumper=Plain, sort_keys=False, width=100, explicit_start=True, allow_unicode=True
+        objects, Dumper=plain, sort_keys=False, width=100, explicit_start=True, allow_unicode=True
     )
     return text
