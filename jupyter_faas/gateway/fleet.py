@@ -19,8 +19,6 @@ from typing import Any
 from jupyter_faas.core.errors import (
     ColdStartTimeout,
     FaasError,
-    InternalError,
-    ProviderError,
     to_problem,
 )
 from jupyter_faas.core.ids import random_id
@@ -29,7 +27,13 @@ from jupyter_faas.core.slots import Replica as SlotsReplica
 from jupyter_faas.core.specialisation import CallEnd, Hello
 from jupyter_faas.gateway.activator import Activator
 from jupyter_faas.gateway.entries import RevisionEntry
-from jupyter_faas.gateway.fleet_ports import FleetSettings, Observer, Outlook, start_error
+from jupyter_faas.gateway.fleet_ports import (
+    FleetSettings,
+    Observer,
+    Outlook,
+    is_passing,
+    start_error,
+)
 from jupyter_faas.gateway.link import Link
 from jupyter_faas.gateway.repeats import RepeatingUpstream
 from jupyter_faas.gateway.replica import Replica
@@ -38,6 +42,7 @@ from jupyter_faas.providers.base import (
     Provider,
     ReplicaEvent,
     ReplicaGone,
+    ReplicaLeaving,
     ReplicaPending,
     ReplicaStarted,
 )
@@ -173,8 +178,16 @@ class Fleet:
         elif isinstance(event, ReplicaPending):
             replica.reason = event.reason
             self._observer.on_change(replica)
-        else:
+        elif isinstance(event, ReplicaLeaving):
+            replica.reason = event.reason
+            self._leave(replica)
+        elif isinstance(event, ReplicaGone):
             self._gone(replica, event)
+
+    def _leave(self, replica: Replica) -> None:
+        """A replica drains that nobody here has stopped: another one is needed at once."""
+        self.stop(replica)
+        self._observer.on_gone(replica.entry, has_been_ready=True)
 
     def _wanted(self, entry: RevisionEntry) -> Replica:
         replica = Replica(random_id("r"), entry, secrets.token_hex(16), self._wall_clock())
@@ -263,13 +276,12 @@ class Fleet:
     def _judge(self, entry: RevisionEntry, error: FaasError) -> None:
         """After a failed start: is it the revision's fault, and must those who wait know?"""
         failures = self._failures[entry.key] = self._failures.get(entry.key, 0) + 1
-        is_ours = isinstance(error, (ProviderError, InternalError))
-        if is_ours and failures < TRIES:
+        if is_passing(error) and failures < TRIES:
             return
         if entry.is_pending:
             self._run(self._registry.mark_failed(entry, to_problem(error)))
             self._activator.fail(entry, error)
-        elif failures > 1 and not self._serving(entry):
+        elif (failures > 1 or error.extra.get("is_final")) and not self._serving(entry):
             self._activator.fail(entry, error)
 
     def _serving(self, entry: RevisionEntry) -> bool:
@@ -342,8 +354,8 @@ class Fleet:
         """A front that drains by itself takes nothing new."""
         if hello.worker_pid is not None:
             replica.pid = hello.worker_pid
-        if hello.state in ("draining", "failed"):
-            self.stop(replica)
+        if hello.state in ("draining", "failed") and not replica.is_leaving:
+            self._leave(replica)
 
     def on_usage(self, replica: Replica, usage: dict[str, Any]) -> None:
         """What the replica uses."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-from jupyter_faas.core.errors import FaasError, ProviderError, ReplicaLost
+from jupyter_faas.core.errors import FaasError, InternalError, ProviderError, ReplicaLost
 from jupyter_faas.core.specialisation import CallEnd
 from jupyter_faas.gateway.entries import RevisionEntry
 from jupyter_faas.gateway.replica import Replica
@@ -22,7 +22,7 @@ class Observer(Protocol):
         """A replica serves."""
 
     def on_gone(self, entry: RevisionEntry, *, has_been_ready: bool) -> None:
-        """A replica has ended."""
+        """A replica has ended, or leaves by itself: it takes nothing more."""
 
     def on_log(self, replica: Replica, stream: int, invocation_id: str, text: bytes) -> None:
         """Output of the user's code."""
@@ -58,4 +58,14 @@ def start_error(event: ReplicaGone) -> FaasError:
         return ReplicaLost(
             f"The replica {what} while it loaded the code{detail}", reason=event.reason
         )
-    return ProviderError(event.detail or f"A replica could not be started: {event.reason}.")
+    extra: dict[str, Any] = {"reason": event.code} if event.code else {}
+    if event.is_final:
+        extra["is_final"] = True
+    detail = event.detail or f"A replica could not be started: {event.reason}."
+    return ProviderError(detail, **extra)
+
+
+def is_passing(error: FaasError) -> bool:
+    """Return whether a start that failed like this may work the next time."""
+    is_ours = isinstance(error, (ProviderError, InternalError))
+    return is_ours and not error.extra.get("is_final")

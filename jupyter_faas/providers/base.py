@@ -14,6 +14,15 @@ from typing import Protocol
 from jupyter_faas.core.model import Revision, RevisionSpec, Value
 
 
+class Seal(Value):
+    """What a specialisation is sealed to: one start of one runner."""
+
+    public_key: bytes
+    """X25519, 32 bytes raw."""
+    nonce: bytes
+    pod_uid: str
+
+
 class ReplicaStarted(Value):
     """A generic runner is reachable."""
 
@@ -22,6 +31,8 @@ class ReplicaStarted(Value):
     """`unix:PATH` or `HOST:PORT`."""
     node: str = ""
     pid: int | None = None
+    seal: Seal | None = None
+    """None: it takes a specialisation in plain."""
 
 
 class ReplicaPending(Value):
@@ -29,18 +40,50 @@ class ReplicaPending(Value):
 
     replica: str
     reason: str
+    """A sentence without its full stop."""
+    code: str = ""
+    """One word for machines, e.g. `PoolEmpty`, `Unschedulable`, `ImagePull`."""
+
+
+class ReplicaFound(Value):
+    """There is a replica that this gateway has not started: another one has, or an earlier one.
+
+    It may be specialised or not (its front says so); whoever owns the function may adopt it.
+    """
+
+    replica: str
+    namespace: str
+    function: str
+    revision_id: str
+    address: str
+    node: str = ""
+    seal: Seal | None = None
+
+
+class ReplicaLeaving(Value):
+    """Somebody else ends this replica: it drains. `ReplicaGone` follows."""
+
+    replica: str
+    reason: str
 
 
 class ReplicaGone(Value):
-    """A replica has ended or could not be made. Said exactly once, the last word about it."""
+    """A replica has ended or could not be made. Said exactly once, the last word about it.
+
+    Also said of replicas that others have started.
+    """
 
     replica: str
     reason: str
     """`stopped`, `crashed`, `out_of_memory`, `node_lost`, `start_failed`."""
     detail: str = ""
+    code: str = ""
+    """One word for machines on why a start has failed, e.g. `ImagePull`, `QuotaExceeded`."""
+    is_final: bool = False
+    """Of a failed start: the next one would fail as well, somebody must change something."""
 
 
-ReplicaEvent = ReplicaStarted | ReplicaPending | ReplicaGone
+ReplicaEvent = ReplicaStarted | ReplicaPending | ReplicaFound | ReplicaLeaving | ReplicaGone
 
 
 class Inventory(Value):
@@ -76,6 +119,20 @@ class Provider(Protocol):
 
     def watch(self) -> AsyncIterator[ReplicaEvent]:
         """Yield what happens to replicas, in order. One reader."""
+
+    async def known(self, namespace: str, function: str) -> list[ReplicaFound]:
+        """Return the replicas of a function that exist, whoever has made them.
+
+        A gateway that becomes the function's owner adopts them: what happens to them later is
+        told by `watch`, and `stop` ends them, as if it had started them.
+        """
+
+    async def secrets(self, namespace: str, names: Sequence[str]) -> dict[str, str]:
+        """Return the variables that these secrets give to a function of `namespace`.
+
+        Raises:
+            InvalidSpec: A secret is missing, or functions may not use it.
+        """
 
     async def inventory(self, revision_python: str, interpreter: str | None) -> Inventory:
         """Return what a runner of this Python (and, locally, interpreter) can import.

@@ -8,10 +8,16 @@ from pathlib import Path
 
 import msgspec
 
-from jupyter_faas.core.errors import EnvironmentMismatch, FaasError
+from jupyter_faas.core.errors import EnvironmentMismatch, FaasError, InvalidSpec
 from jupyter_faas.core.model import PROTOCOL_VERSION, Revision, RevisionSpec
 from jupyter_faas.core.specialisation import CallEnd, Hello, Specialisation
-from jupyter_faas.providers.base import Inventory, ReplicaEvent, ReplicaGone, ReplicaStarted
+from jupyter_faas.providers.base import (
+    Inventory,
+    ReplicaEvent,
+    ReplicaFound,
+    ReplicaGone,
+    ReplicaStarted,
+)
 from jupyter_faas.wire.exchange import Exchange
 from jupyter_faas.wire.frames import Frame, FrameKind, encode
 from jupyter_faas.wire.problems import problem_answer
@@ -182,6 +188,7 @@ class FakeProvider:
         self.stopped: list[str] = []
         self.prepare: Callable[[FakeFront], None] = lambda front: None
         self.start_error: FaasError | None = None
+        self.secret_values: dict[str, dict[str, str]] = {}
         self.is_held = False
         self._held: list[FakeFront] = []
         self._events: asyncio.Queue[ReplicaEvent | None] = asyncio.Queue()
@@ -234,6 +241,14 @@ class FakeProvider:
     async def watch(self) -> AsyncIterator[ReplicaEvent]:
         while (event := await self._events.get()) is not None:
             yield event
+
+    async def known(self, namespace: str, function: str) -> list[ReplicaFound]:
+        return []
+
+    async def secrets(self, namespace: str, names: Sequence[str]) -> dict[str, str]:
+        if missing := [name for name in names if name not in self.secret_values]:
+            raise InvalidSpec(f"There is no secret {missing[0]}.")
+        return {k: v for name in names for k, v in self.secret_values[name].items()}
 
     async def inventory(self, revision_python: str, interpreter: str | None) -> Inventory:
         if revision_python != "3.11":

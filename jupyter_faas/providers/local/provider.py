@@ -15,7 +15,13 @@ from pathlib import Path
 from jupyter_faas.core.errors import EnvironmentMismatch, InvalidSpec, ProviderError
 from jupyter_faas.core.model import Place, Revision, RevisionSpec
 from jupyter_faas.core.settings import Settings, StatePaths
-from jupyter_faas.providers.base import Inventory, ReplicaEvent, ReplicaGone, ReplicaPending
+from jupyter_faas.providers.base import (
+    Inventory,
+    ReplicaEvent,
+    ReplicaFound,
+    ReplicaGone,
+    ReplicaPending,
+)
 from jupyter_faas.providers.local.environment import Environment
 from jupyter_faas.providers.local.interpreter import (
     Interpreter,
@@ -141,6 +147,14 @@ class LocalProvider:
         """Yield what happens to replicas until the provider is closed."""
         while (event := await self._events.get()) is not None:
             yield event
+
+    async def known(self, namespace: str, function: str) -> list[ReplicaFound]:
+        """Return nothing: replicas here end with their gateway."""
+        return []
+
+    async def secrets(self, namespace: str, names: Sequence[str]) -> dict[str, str]:
+        """Return nothing: `check` has refused functions that ask for secrets."""
+        return {}
 
     async def inventory(self, revision_python: str, interpreter: str | None) -> Inventory:
         """Return what replicas of an interpreter can import.
