@@ -11,6 +11,10 @@ from typing import Any
 from jupyter_faas.core.model import PROTOCOL_VERSION, Kind, Place, Retries, Value
 
 
+SEALED = "application/vnd.faas.sealed-specialisation"
+"""Content type of a specialisation whose head is sealed; the framing of the body is the same."""
+
+
 class Specialisation(Value, kw_only=True):
     """Everything a runner needs to serve one revision."""
 
@@ -55,6 +59,16 @@ class Hello(Value, kw_only=True):
     load_ms: float = 0.0
     worker_pid: int | None = None
     modules: dict[str, str] = {}
+    nonce: str = ""
+    """base64; told while generic by a runner that takes only sealed specialisations."""
+    public_key: str = ""
+    """base64 of the X25519 key that they are sealed to."""
+
+    def to_strangers(self) -> Hello:
+        """Return what those are told who do not know the replica's secret: nothing of its code."""
+        return Hello(
+            protocol=self.protocol, version=self.version, python=self.python, state=self.state
+        )
 
 
 class CallEnd(Value, kw_only=True):

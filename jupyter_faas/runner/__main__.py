@@ -1,4 +1,8 @@
-"""`python -m jupyter_faas.runner`: `zygote --control-fd N`; in a pod `serve --listen ADDRESS`."""
+"""`python -m jupyter_faas.runner`: `zygote --control-fd N`; in a pod `serve --listen ADDRESS`.
+
+`serve` with `FAAS_TRUST` and `FAAS_POD_UID` takes only what that gateway has sealed; see
+`admission.py`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
+from jupyter_faas.runner.admission import Trust, take_trust
 from jupyter_faas.runner.forking import BecomeRole, limit_library_threads
 
 SERVED = "runner"
@@ -30,13 +35,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             provided = zygote.Zygote(control, preload)
             provided.settle()
             return provided.run()
-        alone = zygote.Zygote(None, preload)
+        alone = zygote.Zygote(None, preload, _trust())
         alone.settle()
         alone.start(SERVED, options.listen)
         return alone.run()
     except BecomeRole as become:
         role = become.role
     return role()
+
+
+def _trust() -> Trust | None:
+    """Return whose specialisations to take; what checks them is loaded once, for all forks."""
+    trust = take_trust(os.environ)
+    if trust is not None:
+        from jupyter_faas.runner import sealed  # noqa: PLC0415 - 40 ms, only where it is needed
+
+        sealed.warm_up()
+    return trust
 
 
 def _parser() -> argparse.ArgumentParser:

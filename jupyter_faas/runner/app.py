@@ -24,6 +24,7 @@ from jupyter_faas.core.errors import (
     from_problem,
 )
 from jupyter_faas.core.specialisation import Specialisation
+from jupyter_faas.runner.admission import Admission, OpenAdmission
 from jupyter_faas.runner.answers import refuse
 from jupyter_faas.runner.channel import CallHead
 from jupyter_faas.runner.intake import Body
@@ -49,10 +50,12 @@ class App:
 
     Args:
         replica: Does what they ask.
+        admission: Whose specialisations it takes.
     """
 
-    def __init__(self, replica: FrontReplica) -> None:
+    def __init__(self, replica: FrontReplica, admission: Admission | None = None) -> None:
         self._replica = replica
+        self._admission = admission or OpenAdmission()
         self._secret = b""
 
     def on_head(self, exchange: Exchange) -> None:
@@ -105,7 +108,7 @@ class App:
 
     def _route(self, exchange: Exchange, method: bytes, path: bytes) -> None:
         if path == b"/v1/runner" and method == b"GET":
-            self._say_hello(exchange)
+            self._introduce(exchange)
         elif path == b"/v1/specialise" and method == b"POST":
             exchange.receiver = _SpecialisationBody(self, exchange)
         else:
@@ -126,10 +129,32 @@ class App:
         else:
             raise FunctionNotFound(f"A runner has no {method.decode()} {path.decode('latin-1')}.")
 
+    def _introduce(self, exchange: Exchange) -> None:
+        """Say who this is: all of it to the gateway, nothing of the function to strangers."""
+        hello = self._replica.hello()
+        if not self._is_secret(exchange.header(b"faas-secret")):
+            hello = hello.to_strangers()
+        if hello.state == GENERIC:
+            hello = self._admission.introduce(hello)
+        exchange.respond(200, [_JSON], _json(hello))
+
     def _say_hello(self, exchange: Exchange) -> None:
         exchange.respond(200, [_JSON], _json(self._replica.hello()))
 
     # -- specialisation
+
+    def admit(self, exchange: Exchange, head: bytes) -> Specialisation:
+        """Return what a head says that this runner should become.
+
+        Raises:
+            Unauthorized, Forbidden: Whoever has sent it may not say so.
+            BadRequest: It cannot be read.
+        """
+        told = self._admission.open(exchange.header(b"content-type", b""), head)
+        try:
+            return _specialisation(told)
+        except msgspec.MsgspecError as error:
+            raise BadRequest(f"The specialisation cannot be read: {error}") from error
 
     def specialise(self, exchange: Exchange, wanted: Specialisation, body: Body) -> None:
         """Become what is wanted, or say why not.
@@ -214,10 +239,7 @@ class _SpecialisationBody:
             raise PayloadTooLarge("The head of a specialisation is too large.")
         if len(self._head) < end:
             return
-        try:
-            self._wanted = _specialisation(self._head[_U32.size : end])
-        except msgspec.MsgspecError as error:
-            raise BadRequest(f"The specialisation cannot be read: {error}") from error
+        self._wanted = self._app.admit(self._exchange, self._head[_U32.size : end])
         rest, self._head = self._head[end:], b""
         if rest:
             self._blob.add(rest)

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from jupyter_faas.execution.library_threads import Setter
+from jupyter_faas.runner.admission import Trust
 from jupyter_faas.runner.channel import rights
 
 Role = Callable[[], int]
@@ -57,10 +58,12 @@ class Forks:
 
     Args:
         close_all: Closes, in a child, what the zygote holds and no child may keep.
+        trust: Whose specialisations fronts take; None: those of whoever reaches them.
     """
 
-    def __init__(self, close_all: Callable[[], None]) -> None:
+    def __init__(self, close_all: Callable[[], None], trust: Trust | None = None) -> None:
         self._close_all = close_all
+        self._trust = trust
 
     def front(self, replica: Replica, link: socket.socket) -> int:
         """Fork a front; returns its pid. In the child `BecomeRole` is raised."""
@@ -69,7 +72,7 @@ class Forks:
             return pid
         forked()
         self._close_all()
-        raise BecomeRole(partial(_front, link, replica.address))
+        raise BecomeRole(partial(_front, link, replica.address, self._trust))
 
     def worker(self, replica: Replica, thread_setters: list[Setter], script: bytes) -> int:
         """Fork a worker and send the front its descriptors; returns its pid."""
@@ -118,10 +121,10 @@ def limit_library_threads() -> None:
 # The imports are the zygote's, at its start (`__main__.py`): here they only find their module.
 
 
-def _front(link: socket.socket, address: str) -> int:
+def _front(link: socket.socket, address: str, trust: Trust | None) -> int:
     from jupyter_faas.runner import front  # noqa: PLC0415 - a cycle otherwise
 
-    return front.main(link, address)
+    return front.main(link, address, trust)
 
 
 def _worker(

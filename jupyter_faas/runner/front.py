@@ -16,6 +16,7 @@ import msgspec
 import uvloop
 
 from jupyter_faas.runner import family
+from jupyter_faas.runner.admission import Trust, admission_of
 from jupyter_faas.runner.app import App
 from jupyter_faas.runner.channel import received_fds
 from jupyter_faas.runner.replica import FrontReplica
@@ -30,12 +31,12 @@ _MAX_FDS = 8
 _BACKLOG = 128
 
 
-def main(link: socket.socket, address: str) -> int:
+def main(link: socket.socket, address: str, trust: Trust | None = None) -> int:
     """Be a front until drained or until the zygote is gone; returns the exit code."""
     family.name_process("faas-front")
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
-    front = Front(loop, link)
+    front = Front(loop, link, trust)
     loop.add_signal_handler(signal.SIGTERM, front.replica.drain)
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     # One run: between two, uvloop takes no signals, and a SIGTERM would be lost.
@@ -53,9 +54,12 @@ class Front:
     Args:
         loop: Of this process.
         link: To the zygote (SOCK_SEQPACKET, msgpack).
+        trust: Whose specialisations it takes; None: those of whoever reaches it.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, link: socket.socket) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, link: socket.socket, trust: Trust | None
+    ) -> None:
         self.exit_code = 0
         self.replica = FrontReplica(
             loop,
@@ -65,7 +69,7 @@ class Front:
         )
         self._loop = loop
         self._link = link
-        self._app = App(self.replica)
+        self._app = App(self.replica, admission_of(trust))
         self._usage = UsageTimer(loop, self.replica)
         link.setblocking(False)
         loop.add_reader(link.fileno(), self._hear)

@@ -24,6 +24,7 @@ from typing import Any
 import msgspec
 
 from jupyter_faas.runner import family
+from jupyter_faas.runner.admission import Trust
 from jupyter_faas.runner.forking import BecomeRole, Forks, Replica, forked
 from jupyter_faas.runner.outbox import Outbox
 from jupyter_faas.runner.poller import Poller
@@ -39,9 +40,15 @@ class Zygote:
     Args:
         control: Socket to the provider (SOCK_SEQPACKET, msgpack); None in a pod.
         preload: Modules to import when there is nothing to do.
+        trust: Whose specialisations fronts take; None: those of whoever reaches them.
     """
 
-    def __init__(self, control: socket.socket | None, preload: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        control: socket.socket | None,
+        preload: tuple[str, ...] = (),
+        trust: Trust | None = None,
+    ) -> None:
         self._control = control
         self._poller = Poller(self._on_signals)
         self._replicas: dict[str, Replica] = {}
@@ -49,7 +56,7 @@ class Zygote:
         self._helpers: set[int] = set()
         self._is_ending = False
         self._exit_code = 0
-        self._forks = Forks(self._close_all)
+        self._forks = Forks(self._close_all, trust)
         self._outbox = Outbox(control, self._poller)
         self._preloader = Preloader(self._fork_helper, self._outbox.tell)
         self._preloader.add(preload)
