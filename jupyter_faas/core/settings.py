@@ -43,6 +43,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int,
         _says("TCP port of the gateway; 0: the one it had before, or a free one.", ge=0, le=65535),
     ] = 0
+    calls_port: Annotated[
+        int,
+        _says(
+            "TCP port that takes calls only, and that replicas are told; 0: none.", ge=0, le=65535
+        ),
+    ] = 0
+    calls_url: Annotated[
+        str, _says("What replicas are told as address of the gateway; empty: where it listens.")
+    ] = ""
     domain: Annotated[
         str, _says("Calls whose Host is `{function}.{domain}` go to that function; empty: off.")
     ] = ""

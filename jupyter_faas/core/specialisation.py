@@ -10,7 +10,6 @@ from typing import Any
 
 from jupyter_faas.core.model import PROTOCOL_VERSION, Kind, Place, Retries, Value
 
-
 SEALED = "application/vnd.faas.sealed-specialisation"
 """Content type of a specialisation whose head is sealed; the framing of the body is the same."""
 

@@ -6,8 +6,10 @@ its id, its deadline or its parent, has no plan: each is looked at.
 
 from __future__ import annotations
 
+from jupyter_faas.core.errors import FaasError
 from jupyter_faas.gateway import heads
-from jupyter_faas.gateway.auth import Authority, Grant
+from jupyter_faas.gateway.acts import call_of
+from jupyter_faas.gateway.auth import NEVER, Judge, Pass
 from jupyter_faas.wire.exchange import Exchange
 
 _PERSONAL = frozenset(
@@ -30,11 +32,11 @@ class Plan:
         name: Of the function.
         lines: For the front.
         route_key: Sticky key, if any.
-        is_granted: Its token may call.
+        passed: Until when its token may call.
         seen: Revision with the caller's own code; 0: the caller has none.
     """
 
-    __slots__ = ("is_granted", "lines", "name", "namespace", "route_key", "seen")
+    __slots__ = ("lines", "name", "namespace", "passed", "route_key", "seen")
 
     def __init__(
         self,
@@ -43,28 +45,31 @@ class Plan:
         lines: bytes,
         route_key: bytes | None,
         *,
-        is_granted: bool,
+        passed: Pass,
         seen: int = 0,
     ) -> None:
         self.namespace = namespace
         self.name = name
         self.lines = lines
         self.route_key = route_key
-        self.is_granted = is_granted
+        self.passed = passed
         self.seen = seen
 
 
-def plan_of(exchange: Exchange, namespace: str, name: str, authority: Authority) -> Plan | None:
+def plan_of(exchange: Exchange, namespace: str, name: str, judge: Judge) -> Plan | None:
     """Return the plan of calls like `exchange`; None: there is none."""
     told = dict(exchange.headers)
     if exchange.method != b"POST" or not told.keys().isdisjoint(_PERSONAL):
         return None
-    is_granted = authority.grant(told.get(b"authorization")) >= Grant.CALLS
+    try:
+        passed = judge.judge(told.get(b"authorization"), call_of(namespace)) or NEVER
+    except FaasError:
+        passed = NEVER  # the function may be public; otherwise the long way says what is wrong
     return Plan(
         namespace,
         name,
         heads.forwarded(told),
         told.get(b"faas-route-key"),
-        is_granted=is_granted,
+        passed=passed,
         seen=heads.revision_number(told.get(b"faas-seen", b"0")),
     )

@@ -21,9 +21,11 @@ from jupyter_faas.core.errors import (
 from jupyter_faas.core.model import Outcome, RevisionState
 from jupyter_faas.core.slots import Replica as SlotsReplica
 from jupyter_faas.gateway import heads, lineage, problems
-from jupyter_faas.gateway.auth import Authority, Grant
+from jupyter_faas.gateway.acts import call_of
+from jupyter_faas.gateway.auth import Judge
 from jupyter_faas.gateway.call_plan import Plan, plan_of
 from jupyter_faas.gateway.endings import failure_of, too_large
+from jupyter_faas.gateway.held import Held
 from jupyter_faas.gateway.invocation import Invocation
 from jupyter_faas.gateway.passage import BUFFER_BYTES, FOREVER
 from jupyter_faas.gateway.replica import Replica
@@ -68,7 +70,7 @@ class Calls:
         self,
         registry: Registry,
         activator: Activator,
-        authority: Authority,
+        authority: Judge,
         metering: Metering,
         ids: InvocationIds,
         *,
@@ -107,11 +109,18 @@ class Calls:
 
     def _begin(self, exchange: Exchange, namespace: str, name: str) -> None:
         function = self._registry.find(namespace, name)
-        told = dict(exchange.headers)
         if function is None or not function.function.settings.public:
-            refusal = self._authority.refusal(told.get(b"authorization"), Grant.CALLS)
-            if refusal is not None:
-                raise refusal
+            header, act = exchange.header(b"authorization"), call_of(namespace)
+            if self._authority.judge(header, act) is None:
+                verdict = self._authority.review(header, act)
+                Held(exchange, verdict, lambda: self._let_in(exchange, namespace, name))
+                return
+        self._let_in(exchange, namespace, name)
+
+    def _let_in(self, exchange: Exchange, namespace: str, name: str) -> None:
+        """Take a request from somebody who may call."""
+        function = self._registry.find(namespace, name)
+        told = dict(exchange.headers)
         if function is None:
             self._registry.get(namespace, name)  # Raises, naming a similar one.
             return
@@ -141,7 +150,10 @@ class Calls:
         What may have changed since is looked up again: the function, its traffic, its state.
         """
         function = self._registry.find(plan.namespace, plan.name)
-        if function is None or not (plan.is_granted or function.function.settings.public):
+        now_s = self.clock()
+        if function is None:
+            return False
+        if plan.passed.until_s <= now_s and not function.function.settings.public:
             return False
         entry = function.route(plan.route_key)
         if entry.revision.state is RevisionState.FAILED:
@@ -149,7 +161,6 @@ class Calls:
         if plan.seen and self._registry.is_strangers(entry, plan.seen):
             return False
         id = self._ids.next()
-        now_s = self.clock()
         invocation = Invocation(self, exchange, self.activator.pool(entry), id, now_s)
         invocation.lines = plan.lines
         invocation.body.append(body)

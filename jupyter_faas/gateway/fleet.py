@@ -14,7 +14,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_faas.core.errors import (
     ColdStartTimeout,
@@ -47,6 +47,9 @@ from jupyter_faas.providers.base import (
     ReplicaStarted,
 )
 
+if TYPE_CHECKING:
+    from jupyter_faas.gateway.keys import Keys
+
 REASON_S = 0.05
 """How long a cut link waits for the provider's word on why."""
 
@@ -71,6 +74,8 @@ class Fleet:
         settings: Graces and paths.
         clock: Monotonic seconds.
         wall_clock: Seconds since the epoch, for people.
+        keys: Of a cluster's gateways: secrets of replicas come from them, and specialisations are
+            sealed with them. None: secrets are random, and nobody else knows them.
     """
 
     def __init__(  # noqa: PLR0913 — the parts it ties together
@@ -84,6 +89,7 @@ class Fleet:
         settings: FleetSettings,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
+        keys: Keys | None = None,
     ) -> None:
         self._provider = provider
         self._activator = activator
@@ -94,6 +100,7 @@ class Fleet:
         self._settings = settings
         self._clock = clock
         self._wall_clock = wall_clock
+        self._keys = keys
         self._replicas: dict[str, Replica] = {}
         self._by_entry: dict[str, dict[str, Replica]] = {}
         self._failures: dict[str, int] = {}
@@ -190,13 +197,20 @@ class Fleet:
         self._observer.on_gone(replica.entry, has_been_ready=True)
 
     def _wanted(self, entry: RevisionEntry) -> Replica:
-        replica = Replica(random_id("r"), entry, secrets.token_hex(16), self._wall_clock())
+        return self._enter(random_id("r"), entry)
+
+    def _enter(self, replica_id: str, entry: RevisionEntry) -> Replica:
+        """Note a replica that is to be, or that is there and unknown here."""
+        replica = Replica(replica_id, entry, self._secret(replica_id), self._wall_clock())
         replica.last_used_s = self._clock()
         self._replicas[replica.id] = replica
         self._by_entry.setdefault(entry.key, {})[replica.id] = replica
         self._alarm(replica, entry.revision.spec.startup_timeout_s + SLACK_S, self._late)
         self._observer.on_change(replica)
         return replica
+
+    def _secret(self, replica_id: str) -> str:
+        return self._keys.replica_secret(replica_id) if self._keys else secrets.token_hex(16)
 
     async def _ask(self, entry: RevisionEntry, replica_ids: list[str]) -> None:
         try:
@@ -211,6 +225,7 @@ class Fleet:
         if replica.state is not ReplicaState.STARTING:
             return
         replica.address, replica.node, replica.pid = event.address, event.node, event.pid
+        replica.seal = event.seal
         replica.upstream = RepeatingUpstream(event.address)
         replica.task = self._run(self._bring_up(replica))
 
@@ -222,13 +237,21 @@ class Fleet:
         path = self._settings.package_path(spec.code.digest)
         told = specialisation(replica, path, self.surroundings)
         try:
-            hello = await specialise(replica, told, timeout_s=spec.startup_timeout_s + SLACK_S)
-            link = self._links[replica.id] = Link(replica, self)
-            await link.open()
+            hello = await specialise(
+                replica, told, timeout_s=spec.startup_timeout_s + SLACK_S, keys=self._keys
+            )
+            await self._listen_to(replica)
         except FaasError as error:
             if replica.state is ReplicaState.STARTING:
                 self._fail(replica, error)
-            return
+        else:
+            await self._let_serve(replica, hello)
+
+    async def _listen_to(self, replica: Replica) -> None:
+        link = self._links[replica.id] = Link(replica, self)
+        await link.open()
+
+    async def _let_serve(self, replica: Replica, hello: Hello) -> None:
         if replica.entry.is_pending:
             await self._mark_ready(replica.entry)
         if replica.state is ReplicaState.STARTING:

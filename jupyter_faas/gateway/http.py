@@ -16,13 +16,16 @@ from jupyter_faas.core.errors import (
     NotImplementedYet,
 )
 from jupyter_faas.gateway import problems
-from jupyter_faas.gateway.auth import Authority, Grant
+from jupyter_faas.gateway.acts import NOTHING, Act, act_of, call_of
+from jupyter_faas.gateway.auth import Judge
 from jupyter_faas.gateway.calls import Calls
+from jupyter_faas.gateway.held import Held
 from jupyter_faas.gateway.repeats import KnownHead, RepeatedExchange
 from jupyter_faas.wire.exchange import Exchange
 
 CALL_PREFIX = b"/function/"
 ASYNC_PREFIX = b"/async-function/"
+HEALTH = (b"/healthz", b"/readyz")
 _MOST_PATHS = 4096
 _TEXT = [(b"Content-Type", b"text/plain; charset=utf-8")]
 _METRICS = [(b"Content-Type", b"text/plain; version=0.0.4; charset=utf-8")]
@@ -36,6 +39,7 @@ class Door:
     Args:
         calls: Serves invocation paths.
         authority: Judges tokens for all others.
+        exists: Whether a namespace has a function of a name.
         namespace: What `/function/{name}` looks in.
         domain: `{function}.{domain}` as Host is a call of that function; empty: off.
         metrics: Returns the page of `/metrics`.
@@ -44,14 +48,16 @@ class Door:
     def __init__(
         self,
         calls: Calls,
-        authority: Authority,
+        authority: Judge,
         *,
+        exists: Callable[[str, str], bool],
         namespace: str,
         domain: str,
         metrics: Callable[[], bytes],
     ) -> None:
         self._calls = calls
         self._authority = authority
+        self._exists = exists
         self._namespace = namespace
         self._domain = b"." + domain.lower().encode("ascii") if domain else b""
         self._metrics = metrics
@@ -84,31 +90,54 @@ class Door:
             target = None if self._domain else self._targets.get(exchange.path)
             found = None if target is None else self._calls.plan(exchange, *target)
             plan = known.memo = found or False
-        return plan is not False and self._calls.repeat(exchange, plan, body)
+        if plan is False:
+            return False
+        if self._calls.repeat(exchange, plan, body):
+            return True
+        known.memo = None  # what was known of its token may be known again after the long way
+        return False
+
+    def calls_only(self, exchange: Exchange) -> None:
+        """Take a request on the listener for replicas: calls and health, nothing else."""
+        path = exchange.path
+        if path.startswith((CALL_PREFIX, ASYNC_PREFIX)) or path in HEALTH:
+            self(exchange)
+            return
+        elsewhere = BadRequest("This port takes calls of functions and nothing else.", status=404)
+        exchange.respond(*problems.answer(elsewhere))
 
     def _other(self, exchange: Exchange, path: bytes) -> None:
         if path.startswith(CALL_PREFIX):
             self._call(exchange, path)
-        elif path in (b"/healthz", b"/readyz"):
+        elif path in HEALTH:
             self._health(exchange, path)
         else:
-            self._authorise(exchange, Grant.ALL)
-            self._guarded(exchange, path)
+            self._control(exchange, path)
 
     def _call(self, exchange: Exchange, path: bytes) -> None:
         target = self._target_of_path(path)
         if target is not None:
             self._calls(exchange, *target)
             return
-        self._authorise(exchange, Grant.CALLS)
-        raise FunctionNotFound(
-            "A function is called at /function/{name} or /function/{namespace}/{name}."
-        )
+        self._permitted(exchange, call_of(self._namespace), _no_function)
 
-    def _authorise(self, exchange: Exchange, wanted: Grant) -> None:
-        refusal = self._authority.refusal(exchange.header(b"authorization"), wanted)
-        if refusal is not None:
-            raise refusal
+    def _control(self, exchange: Exchange, path: bytes) -> None:
+        """Serve what is neither a call nor health, if the bearer may do it."""
+        target = (path, exchange.query)
+        act = act_of(exchange.method, target, self._namespace, self._exists)
+        if act is None and self._authority.is_namespaced:
+            # What the table does not know nobody has permitted, whatever might answer to it.
+            self._permitted(exchange, NOTHING, _no_path)
+        else:
+            self._permitted(exchange, act or NOTHING, lambda: self._guarded(exchange, path))
+
+    def _permitted(self, exchange: Exchange, act: Act, then: Callable[[], None]) -> None:
+        """Go on with `then` if the bearer may do this: now, or when that is known."""
+        header = exchange.header(b"authorization")
+        if self._authority.judge(header, act) is not None:
+            then()
+        else:
+            Held(exchange, self._authority.review(header, act), then)
 
     def _guarded(self, exchange: Exchange, path: bytes) -> None:
         if path == b"/metrics":
@@ -147,3 +176,15 @@ class Door:
         if "." in name:
             raise BadRequest(f"`{name}` is no function's name.")
         return self._namespace, name
+
+
+def _no_function() -> None:
+    raise FunctionNotFound(
+        "A function is called at /function/{name} or /function/{namespace}/{name}."
+    )
+
+
+def _no_path() -> None:
+    raise BadRequest(
+        "There is no such path or method here; /openapi.json lists those there are.", status=404
+    )

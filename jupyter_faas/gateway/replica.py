@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from jupyter_faas.gateway.entries import RevisionEntry
+    from jupyter_faas.providers.base import Seal
 
 
 class Replica(SlotsReplica):
@@ -28,6 +29,7 @@ class Replica(SlotsReplica):
         ready_at_s: Monotonic, when it was first callable; minus infinity: not yet.
         last_used_s: Monotonic, when its last lease ended or it became ready.
         task: What brings it up and listens to it.
+        seal: What its specialisation is sealed to; None: it takes one in plain.
     """
 
     __slots__ = (
@@ -41,6 +43,7 @@ class Replica(SlotsReplica):
         "pid",
         "ready_at_s",
         "reason",
+        "seal",
         "secret",
         "started_at",
         "state",
@@ -62,6 +65,7 @@ class Replica(SlotsReplica):
         self.ready_at_s = self.last_used_s = float("-inf")
         self.load_ms = 0.0
         self.memory_mib = 0.0
+        self.seal: Seal | None = None
         self.task: asyncio.Task[Any] | None = None
         self.call_head = (
             b"POST /v1/call HTTP/1.1\r\nHost: runner\r\n"

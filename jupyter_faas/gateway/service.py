@@ -22,7 +22,7 @@ from jupyter_faas.core.slots import WaitingRoom
 from jupyter_faas.core.specialisation import CallEnd
 from jupyter_faas.gateway.activator import Activator
 from jupyter_faas.gateway.announce import Announcer
-from jupyter_faas.gateway.auth import Authority
+from jupyter_faas.gateway.auth import Authority, Judge
 from jupyter_faas.gateway.autoscaler import Autoscaler, Scaled, Windows
 from jupyter_faas.gateway.blobs import Blobs
 from jupyter_faas.gateway.calls import Calls
@@ -47,6 +47,7 @@ from jupyter_faas.providers.base import Provider
 from jupyter_faas.wire.server import HttpServerProtocol
 
 if TYPE_CHECKING:
+    from jupyter_faas.gateway.keys import Keys
     from jupyter_faas.gateway.store.base import Store
     from jupyter_faas.wire.asgi import AsgiBridge
 
@@ -64,6 +65,8 @@ class GatewayService:
         store: Not opened yet.
         clock: Monotonic seconds.
         wall_clock: Seconds since the epoch, for people.
+        authority: Judges tokens; None: `gateway_token` opens everything.
+        keys: Of a cluster's gateways; None: replicas are on this machine.
     """
 
     def __init__(
@@ -73,6 +76,9 @@ class GatewayService:
         store: Store,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        *,
+        authority: Judge | None = None,
+        keys: Keys | None = None,
     ) -> None:
         self.settings = settings
         self.provider = provider
@@ -80,8 +86,10 @@ class GatewayService:
         self.clock = clock
         self.wall_clock = wall_clock
         self.paths = StatePaths(settings.state_dir)
-        self.authority = Authority(settings.gateway_token)
+        self.authority: Judge = authority or Authority(settings.gateway_token)
+        self.keys = keys
         self.host, self.port = settings.host, settings.port
+        self.calls_port = settings.calls_port
         self._make_data_plane()
         self._make_control_plane()
         self._connections: set[HttpServerProtocol] = set()
@@ -120,7 +128,7 @@ class GatewayService:
             self.activator,
             self.registry,
             _Observer(self),
-            surroundings=Surroundings("", self.authority.calls_token, settings.cancel_grace_s),
+            surroundings=Surroundings("", self.authority.call_token, settings.cancel_grace_s),
             settings=FleetSettings(
                 lambda digest: str(self.blobs.path(digest)),
                 settings.stop_grace_s,
@@ -128,6 +136,7 @@ class GatewayService:
             ),
             clock=self.clock,
             wall_clock=self.wall_clock,
+            keys=self.keys,
         )
         self.pulse = Pulse(self.fleet.suspect)
         self.autoscaler: Autoscaler[Replica] = Autoscaler(
@@ -146,6 +155,7 @@ class GatewayService:
         self.door = Door(
             self.calls,
             self.authority,
+            exists=lambda namespace, name: self.registry.find(namespace, name) is not None,
             namespace=settings.namespace,
             domain=settings.domain,
             metrics=self.metrics.page,
@@ -154,8 +164,12 @@ class GatewayService:
     @property
     def url(self) -> str:
         """Where plain HTTP goes, without a trailing slash."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return self._url(self.port)
+
+    @property
+    def calls_url(self) -> str:
+        """Where replicas send their calls."""
+        return self.settings.calls_url or self._url(self.calls_port or self.port)
 
     @property
     def address(self) -> str:
@@ -180,7 +194,7 @@ class GatewayService:
         await asyncio.gather(self._load(), self.provider.open())
         self._wire()
         await self._listen()
-        self.fleet.surroundings = self.fleet.surroundings._replace(gateway_url=self.url)
+        self.fleet.surroundings = self.fleet.surroundings._replace(gateway_url=self.calls_url)
         self._tasks.append(asyncio.create_task(self.fleet.follow()))
         self.calls.start()
         self.announcer.start()
@@ -204,6 +218,7 @@ class GatewayService:
         if self._control is not None:
             await self._control.stop()
         self.activator.close()
+        await self.authority.close()
         await self.fleet.close()
         await self.provider.close()
         for task in self._tasks:
@@ -233,9 +248,9 @@ class GatewayService:
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(self._protocol, self.host, self.port, backlog=_BACKLOG)
-        self._servers.append(server)
-        self.port = server.sockets[0].getsockname()[1]
+        self.port = await self._listen_tcp(self._protocol, self.port)
+        if self.calls_port:
+            await self._listen_tcp(self._calls_protocol, self.calls_port)
         old = os.umask(0o177)
         try:
             local = await loop.create_unix_server(
@@ -244,6 +259,21 @@ class GatewayService:
         finally:
             os.umask(old)
         self._servers.append(local)
+
+    async def _listen_tcp(self, protocol: Callable[[], HttpServerProtocol], port: int) -> int:
+        """Listen on a TCP port; return which it is."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(protocol, self.host, port, backlog=_BACKLOG)
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    def _url(self, port: int) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{port}"
+
+    def _calls_protocol(self) -> HttpServerProtocol:
+        connections = self._connections
+        return RepeatingServer(self.door.calls_only, self.door.repeated, connections=connections)
 
     def _protocol(self) -> HttpServerProtocol:
         return RepeatingServer(self.door, self.door.repeated, connections=self._connections)

@@ -6,17 +6,21 @@ Elsewhere the blob follows in the body. The gateway never looks into it.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from jupyter_faas.core.context import REPLICA_VARIABLE
 from jupyter_faas.core.errors import ColdStartTimeout, EnvironmentMismatch, ProviderError
 from jupyter_faas.core.model import PROTOCOL_VERSION, Revision, speaks
-from jupyter_faas.core.specialisation import Hello, Specialisation
+from jupyter_faas.core.specialisation import SEALED, Hello, Specialisation
 from jupyter_faas.gateway.replica import Replica
 from jupyter_faas.wire.problems import read_problem
 from jupyter_faas.wire.upstream import AnswerLost, request
+
+if TYPE_CHECKING:
+    from jupyter_faas.gateway.keys import Keys
 
 CONTENT_TYPE = b"application/vnd.faas.specialisation"
 
@@ -26,8 +30,8 @@ class Surroundings(NamedTuple):
 
     gateway_url: str
     """Where nested calls go."""
-    calls_token: str
-    """What they may show there: opens invocation paths only."""
+    call_token: Callable[[str], str]
+    """What replicas of a namespace may show there: opens invocation paths only."""
     cancel_grace_s: float = 0.15
 
 
@@ -40,7 +44,7 @@ def specialisation(
     env = dict(spec.env)
     env[REPLICA_VARIABLE] = replica.id
     env["FAAS_GATEWAY_URL"] = surroundings.gateway_url
-    env["FAAS_GATEWAY_TOKEN"] = surroundings.calls_token
+    env["FAAS_GATEWAY_TOKEN"] = surroundings.call_token(revision.namespace)
     return Specialisation(
         function=revision.function,
         namespace=revision.namespace,
@@ -64,7 +68,12 @@ def specialisation(
 
 
 async def specialise(
-    replica: Replica, told: Specialisation, *, timeout_s: float, blob: bytes = b""
+    replica: Replica,
+    told: Specialisation,
+    *,
+    timeout_s: float,
+    blob: bytes = b"",
+    keys: Keys | None = None,
 ) -> Hello:
     """Make a replica serve its revision; returns when its code is loaded.
 
@@ -73,18 +82,18 @@ async def specialise(
         told: See `specialisation`.
         timeout_s: Until the code is loaded.
         blob: The package, unless `told` names a path.
+        keys: Of a cluster's gateways: what leaves this machine is sealed with them.
 
     Raises:
         FaasError: What the front said: the package cannot be loaded, or the replica is another's.
         ColdStartTimeout: It took longer than `timeout_s`.
         EnvironmentMismatch: The runner speaks another protocol.
-        ProviderError: The front cannot be reached or broke off.
+        ProviderError: The front cannot be reached or broke off, or takes nothing sealed.
     """
-    packed = msgspec.msgpack.encode(told)
-    body = (len(packed).to_bytes(4, "little"), packed, blob)
+    headers, head = _head(replica, told, keys)
+    body = (len(head).to_bytes(4, "little"), head, blob)
     upstream = replica.upstream
     assert upstream is not None
-    headers = ((b"Content-Type", CONTENT_TYPE), (b"Faas-Secret", replica.secret.encode("ascii")))
     try:
         answer = await request(
             upstream, "POST", "/v1/specialise", headers, body, timeout_s=timeout_s
@@ -98,6 +107,22 @@ async def specialise(
     if answer.status != 200:
         raise read_problem(answer.status, answer.body)
     return _checked(answer.body)
+
+
+def _head(
+    replica: Replica, told: Specialisation, keys: Keys | None
+) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Return headers and head: sealed where others could read them, plain on this machine."""
+    packed = msgspec.msgpack.encode(told)
+    if replica.seal is not None and keys is not None:
+        return [(b"Content-Type", SEALED.encode())], keys.seal(packed, replica.seal)
+    if keys is not None and not replica.address.startswith("unix:"):
+        raise ProviderError(
+            f"The runner at {replica.address} takes nothing sealed (FAAS_TRUST is not set there), "
+            "and secrets are not sent in plain: install the pools anew."
+        )
+    secret = replica.secret.encode("ascii")
+    return [(b"Content-Type", CONTENT_TYPE), (b"Faas-Secret", secret)], packed
 
 
 def _checked(body: bytes) -> Hello:

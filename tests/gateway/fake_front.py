@@ -134,7 +134,16 @@ class FakeFront:
     def _feel(self, exchange: Exchange) -> None:
         self.pulses += 1
         if not self.is_hung:
-            exchange.respond(200, (), b"{}")
+            exchange.respond(200, (), msgspec.json.encode(self.hello(exchange)))
+
+    def hello(self, exchange: Exchange) -> Hello:
+        """What it says of itself: all to who knows its secret."""
+        told = self.told
+        state = "generic" if told is None else "ready"
+        said = Hello(protocol=self.protocol, version="0", python="3.11.0", state=state)
+        if told is None or exchange.header(b"faas-secret") != told.secret.encode():
+            return said
+        return msgspec.structs.replace(said, replica=told.replica, revision_id=told.revision_id)
 
 
 class _Specialising:

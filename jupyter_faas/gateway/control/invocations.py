@@ -48,24 +48,24 @@ class Invocations:
     async def show(self, request: Request) -> Response:
         """What is known of an invocation: running now, or its record."""
         id = request.path_params["id"]
-        running = self._parts.calls.find(id)
+        running = self._running(request, id)
         if running is not None:
             return json_answer(_of_running(running))
-        return json_answer({**plain(await self._record(id)), "state": "ended"})
+        return json_answer({**plain(await self._record(request, id)), "state": "ended"})
 
     async def cancel(self, request: Request) -> Response:
         """Cancel an invocation that waits or runs."""
         id = request.path_params["id"]
-        if self._parts.calls.cancel(id):
+        if self._running(request, id) is not None and self._parts.calls.cancel(id):
             return json_answer({"cancelled": True}, 202)
-        record = await self._record(id)
+        record = await self._record(request, id)
         return json_answer({"cancelled": False, "outcome": record.outcome})
 
     async def result(self, request: Request) -> Response:
         """Say that answers of ordinary calls are not kept."""
         id = request.path_params["id"]
-        if self._parts.calls.find(id) is None:
-            await self._record(id)
+        if self._running(request, id) is None:
+            await self._record(request, id)
         raise NotImplementedYet(
             "The answer of an ordinary call goes to its caller and is not kept.", invocation_id=id
         )
@@ -83,12 +83,12 @@ class Invocations:
     async def logs(self, request: Request) -> Response:
         """What one invocation printed; with `follow` until it has ended."""
         id = request.path_params["id"]
-        running = self._parts.calls.find(id)
+        running = self._running(request, id)
         if running is not None:
             function = running.pool.entry.function
             place = (function.namespace, function.name)
         else:
-            record = await self._record(id)
+            record = await self._record(request, id)
             place = (record.namespace, record.function)
         return self._lines(request, *place, id, lambda: self._parts.calls.find(id) is None)
 
@@ -126,10 +126,21 @@ class Invocations:
 
         return lines_answer(written())
 
-    async def _record(self, id: str) -> InvocationRecord:
+    def _is_shown(self, request: Request, namespace: str) -> bool:
+        """Whether an invocation there may be shown: its id alone does not say where it belongs."""
+        is_free = not self._parts.authority.is_namespaced
+        return is_free or namespace_of(request, self._parts) == namespace
+
+    def _running(self, request: Request, id: str) -> Invocation | None:
+        running = self._parts.calls.find(id)
+        if running is None or not self._is_shown(request, running.pool.entry.function.namespace):
+            return None
+        return running
+
+    async def _record(self, request: Request, id: str) -> InvocationRecord:
         self._parts.metering.flush()
         record = await self._parts.store.invocation(id)
-        if record is None:
+        if record is None or not self._is_shown(request, record.namespace):
             raise InvocationNotFound(f"No invocation {id} is known here (any more).")
         return record
 

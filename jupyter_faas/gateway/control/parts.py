@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from jupyter_faas.core.settings import Settings
+from jupyter_faas.gateway.auth import Judge
 from jupyter_faas.gateway.blobs import Blobs
 from jupyter_faas.gateway.calls import Calls
 from jupyter_faas.gateway.events import EventLog
@@ -20,6 +21,7 @@ class Parts(Protocol):
     """Parts of one gateway."""
 
     settings: Settings
+    authority: Judge
     provider: Provider
     store: Store
     registry: Registry
