@@ -22,11 +22,13 @@ from jupyter_faas.core.errors import (
     to_problem,
 )
 from jupyter_faas.core.ids import random_id
-from jupyter_faas.core.model import ReplicaState
+from jupyter_faas.core.model import ReplicaState, RevisionState
 from jupyter_faas.core.slots import Replica as SlotsReplica
 from jupyter_faas.core.specialisation import CallEnd, Hello
+from jupyter_faas.gateway import adoption
 from jupyter_faas.gateway.activator import Activator
-from jupyter_faas.gateway.entries import RevisionEntry
+from jupyter_faas.gateway.adoption import Fate
+from jupyter_faas.gateway.entries import FunctionEntry, RevisionEntry
 from jupyter_faas.gateway.fleet_ports import (
     FleetSettings,
     Observer,
@@ -41,6 +43,7 @@ from jupyter_faas.gateway.specialise import Surroundings, specialisation, specia
 from jupyter_faas.providers.base import (
     Provider,
     ReplicaEvent,
+    ReplicaFound,
     ReplicaGone,
     ReplicaLeaving,
     ReplicaPending,
@@ -101,6 +104,8 @@ class Fleet:
         self._clock = clock
         self._wall_clock = wall_clock
         self._keys = keys
+        self.owns: Callable[[FunctionEntry], bool] = lambda _function: True
+        """Whether the replicas of a function are this gateway's to care for."""
         self._replicas: dict[str, Replica] = {}
         self._by_entry: dict[str, dict[str, Replica]] = {}
         self._failures: dict[str, int] = {}
@@ -180,6 +185,8 @@ class Fleet:
         if replica is None:
             if isinstance(event, ReplicaStarted):
                 self._run(self._provider.stop(event.replica, grace_s=0.0))
+            elif isinstance(event, ReplicaFound):
+                self._find_a_place(event)
         elif isinstance(event, ReplicaStarted):
             self._reachable(replica, event)
         elif isinstance(event, ReplicaPending):
@@ -228,6 +235,61 @@ class Fleet:
         replica.seal = event.seal
         replica.upstream = RepeatingUpstream(event.address)
         replica.task = self._run(self._bring_up(replica))
+
+    # -- replicas of others ---------------------------------------------------------------------
+
+    async def restore(self, function: FunctionEntry) -> None:
+        """Adopt the replicas that a function has: this gateway has just come to own it."""
+        try:
+            found = await self._provider.known(function.namespace, function.name)
+        except FaasError:
+            _log.exception("replicas of %s cannot be looked for", function)
+            return
+        for one in found:
+            if one.replica not in self._replicas:
+                self._find_a_place(one)
+
+    def adopt(self, entry: RevisionEntry, found: ReplicaFound) -> Replica:
+        """Take over a replica of a revision that another gateway, or an earlier one, has started.
+
+        It is among `replicas` at once, as starting. Calls that it runs for others go on: its front
+        says whether it has room for more.
+        """
+        replica = self._enter(found.replica, entry)
+        replica.address, replica.node, replica.seal = found.address, found.node, found.seal
+        replica.upstream = RepeatingUpstream(found.address)
+        replica.task = self._run(self._take_over(replica))
+        return replica
+
+    def _find_a_place(self, found: ReplicaFound) -> None:
+        """Adopt what serves a revision that is there; end what serves one that is not."""
+        function = self._registry.find(found.namespace, found.function)
+        if function is None or not self.owns(function):
+            return
+        for entry in function.revisions.values():
+            is_usable = entry.revision.state is not RevisionState.FAILED
+            if entry.revision.id == found.revision_id and is_usable:
+                self.adopt(entry, found)
+                return
+        self._run(self._provider.stop(found.replica, grace_s=self._settings.drain_grace_s))
+
+    async def _take_over(self, replica: Replica) -> None:
+        met = await adoption.meet(replica, self._listen_to)
+        if met.fate is Fate.STOP or met.hello is None:
+            self._turn_away(replica, met.why)
+        elif met.fate is Fate.SPECIALISE:
+            replica.seal = met.seal
+            await self._bring_up(replica)
+        else:
+            await self._let_serve(replica, met.hello)
+
+    def _turn_away(self, replica: Replica, why: str) -> None:
+        """End a replica that cannot be adopted; that is no fault of its revision."""
+        if replica.state is not ReplicaState.STARTING:
+            return
+        _log.warning("replica %s is not adopted: %s", replica.id, why)
+        self._run(self._provider.stop(replica.id, grace_s=0.0))
+        self._lose(replica, "stopped", why)
 
     # -- up -------------------------------------------------------------------------------------
 

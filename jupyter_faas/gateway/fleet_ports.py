@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 from jupyter_faas.core.errors import FaasError, InternalError, ProviderError, ReplicaLost
 from jupyter_faas.core.specialisation import CallEnd
-from jupyter_faas.gateway.entries import RevisionEntry
+from jupyter_faas.gateway.entries import FunctionEntry, RevisionEntry
 from jupyter_faas.gateway.replica import Replica
 from jupyter_faas.providers.base import ReplicaGone
 
@@ -32,7 +32,10 @@ class Observer(Protocol):
 
 
 class Outlook(Protocol):
-    """What the registry is told about a revision."""
+    """What the registry knows, and is told about a revision."""
+
+    def find(self, namespace: str, name: str) -> FunctionEntry | None:
+        """Return a function, None if there is none."""
 
     async def mark_ready(self, entry: RevisionEntry) -> None:
         """A first replica is ready."""

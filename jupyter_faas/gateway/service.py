@@ -195,6 +195,7 @@ class GatewayService:
         self._wire()
         await self._listen()
         self.fleet.surroundings = self.fleet.surroundings._replace(gateway_url=self.calls_url)
+        await asyncio.gather(*map(self.fleet.restore, self.registry.functions()))
         self._tasks.append(asyncio.create_task(self.fleet.follow()))
         self.calls.start()
         self.announcer.start()
