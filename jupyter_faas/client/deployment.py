@@ -104,10 +104,10 @@ def ensure(target: Target, gateway: Gateway, wish: Wish) -> Deployed:
         progress.fail(str(error))
         session.display.finish(progress)
         raise
-    before = session.deployed.get((gateway.url, target.name))
+    before = session.deployed.get((gateway.key, target.name))
     if before is not None:
         before.is_superseded = before.number != deployed.number
-    session.deployed[gateway.url, target.name] = deployed
+    session.deployed[gateway.key, target.name] = deployed
     return deployed
 
 
@@ -182,7 +182,7 @@ def _compare(target: Target, code: Capture, stock: control.Inventory) -> None:
 
 
 def _request(target: Target, code: Capture, gateway: Gateway, wish: Wish) -> model.DeployRequest:
-    seen = session.deployed.get((gateway.url, target.name))
+    seen = session.deployed.get((gateway.key, target.name))
     return model.DeployRequest(
         id=code.id,
         revision=code.spec,
@@ -210,7 +210,7 @@ def _began(
     deployed = Deployed(target.name, revision.number, is_pending, code)
     if was_live and not is_pending:
         return deployed
-    before = session.deployed.get((gateway.url, target.name))
+    before = session.deployed.get((gateway.key, target.name))
     progress.fields = card.fields(target, code, before.capture if before else None)
     deployed.progress = progress
     if known is not None:

@@ -11,7 +11,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -41,6 +41,22 @@ class Location(NamedTuple):
         return f"Location({self.url!r})"
 
 
+class Access(Protocol):
+    """How a gateway is reached whose token changes, or to which a way must be kept open."""
+
+    def url(self) -> str:
+        """Return the address for HTTP clients of this machine."""
+
+    def is_due(self) -> bool:
+        """Return whether the token should be asked for again before it is shown."""
+
+    def token(self) -> str:
+        """Return the token as it is now; may take a moment."""
+
+    def close(self) -> None:
+        """Give up what was kept open."""
+
+
 class Gateway:
     """A gateway, as `faas.gateway()` returns it.
 
@@ -49,10 +65,13 @@ class Gateway:
         may_start: `locate` starts it if need be: it is called again when the gateway has gone.
         namespace: Where names are looked up; empty: the token's own.
         connect_timeout_s: How long to try to reach it.
+        access: Returns what keeps token and way good, after `locate`; None: nothing must.
+        where: Which machine or cluster it is on, for people; empty: its address says it.
 
     Attributes:
         location: Where it was found last.
         authorization: The header that each request carries.
+        where: See above.
     """
 
     location: Location
@@ -65,8 +84,13 @@ class Gateway:
         may_start: bool = False,
         namespace: str = "",
         connect_timeout_s: float = 5.0,
+        access: Callable[[], Access] | None = None,
+        where: str = "",
     ) -> None:
         self._locate = locate
+        self._reach = access
+        self.access: Access | None = None
+        self.where = where
         self._namespace = namespace
         self.connect_timeout_s = connect_timeout_s
         self._lock = threading.Lock()
@@ -80,13 +104,24 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        """Address for HTTP clients, without a trailing slash."""
-        return self.location.url
+        """Address for HTTP clients, without a trailing slash.
+
+        Of a cluster's gateway seen from outside: its public address if it has one, else one of
+        this machine, which is good as long as this process lives.
+        """
+        if self.access is None:
+            return self.location.url
+        return str(self._about().get("publicUrl") or "").rstrip("/") or self.access.url()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells this gateway and namespace from others, for whoever remembers things."""
+        return self.location.url, self._namespace
 
     @property
     def token(self) -> str:
         """The bearer token. It is in no repr and no log."""
-        return self.location.token
+        return self.location.token if self.access is None else self.access.token()
 
     @property
     def namespace(self) -> str:
@@ -141,13 +176,23 @@ class Gateway:
             self._inventories[key] = control.inventory(self, python, interpreter)
         return self._inventories[key]
 
+    @property
+    def place(self) -> str:
+        """Where it is, for people: its address, or cluster and namespace."""
+        return self.where or self.location.url
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether its replicas do not see this machine: its directories, its interpreter."""
+        return self.location.url.startswith("kubernetes") or self.provider not in ("local", "")
+
     def __repr__(self) -> str:
-        return f"Gateway at {self.url}"
+        return f"Gateway at {self.place}"
 
     def _repr_html_(self) -> str:
         from jupyter_faas.client.markup import escape  # noqa: PLC0415 - displays only
 
-        return f"<b>Gateway</b> at {escape(self.url)}"
+        return f"<b>Gateway</b> at {escape(self.place)}"
 
     def open(
         self,
@@ -169,6 +214,8 @@ class Gateway:
         """
         for is_last in (not self.may_start, True):
             location = self.location
+            if self.access is not None and self.access.is_due():
+                self.renew()
             connection = self._take()
             try:
                 response = connection.request(
@@ -192,8 +239,8 @@ class Gateway:
     def silence(self, timeout_s: float | None) -> str:
         """Return what to say when the gateway has not answered in time."""
         return (
-            f"The gateway at {self.url} has not answered within {timeout_s or 0:g} s, longer than "
-            "it may take; the code may have run. `jupyter-faas status` shows whether it lives."
+            f"The gateway at {self.place} has not answered within {timeout_s or 0:g} s, longer "
+            "than it may take; the code may have run. `jupyter-faas status` shows whether it lives."
         )
 
     def release(self, connection: BlockingConnection) -> None:
@@ -233,7 +280,17 @@ class Gateway:
         return msgspec.json.decode(content, type=result) if result is not None else None
 
     def close(self) -> None:
-        """Close idle connections. The gateway itself goes on."""
+        """Close idle connections, and a port-forward. The gateway itself goes on."""
+        self._close_idle()
+        if self.access is not None:
+            self.access.close()
+
+    def renew(self) -> None:
+        """Show the token as it is now from here on."""
+        if self.access is not None:
+            self._show(self.access.token())
+
+    def _close_idle(self) -> None:
         while self._idle:
             self._idle.pop().close()
 
@@ -255,14 +312,19 @@ class Gateway:
         with self._lock:
             if self.location is not used:
                 return  # another thread has done it meanwhile
-            self.close()
+            self._close_idle()
             self._settle(self._locate())
 
     def _settle(self, location: Location) -> None:
         self.location = location
-        self.authorization = (b"Authorization", f"Bearer {location.token}".encode())
+        self._show(location.token)
         self._server = {}
         self._inventories = {}
+        if self._reach is not None:
+            self.access = self._reach()
+
+    def _show(self, token: str) -> None:
+        self.authorization = (b"Authorization", f"Bearer {token}".encode())
 
 
 CONTROL_TIMEOUT_S = 60.0

@@ -41,6 +41,8 @@ class AsyncGateway:
         gateway = self._gateway
         for is_last in (not gateway.may_start, True):
             location = gateway.location
+            if gateway.access is not None and gateway.access.is_due():
+                await asyncio.to_thread(gateway.renew)
             connection = await self._take()
             try:
                 response = await connection.request(

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from jupyter_faas.client.origin import Cell
 from jupyter_faas.client.output import OutputSink, ProcessOutput
@@ -20,6 +21,7 @@ from jupyter_faas.client.progress import DeployDisplay, TerminalDisplay
 if TYPE_CHECKING:
     from jupyter_faas.client.deployment import Deployed
     from jupyter_faas.client.gateway import Gateway
+    from jupyter_faas.client.kube.forward import Forward
 
 
 class Session:
@@ -32,6 +34,7 @@ class Session:
         cell: Tells which cell runs now.
         id: Names this process (a notebook's kernel: also after a restart).
         deployed: What this process deployed or found live, by (gateway, function name).
+        forwards: Open ways to clusters, by which cluster and gateway; each while one uses it.
     """
 
     def __init__(self) -> None:
@@ -41,7 +44,8 @@ class Session:
         self.cell: Callable[[], Cell] = Cell
         self.id = f"{os.getpid()}-{secrets.token_hex(4)}"
         self.lock = threading.RLock()
-        self.deployed: dict[tuple[str, str], Deployed] = {}
+        self.deployed: dict[tuple[tuple[str, str], str], Deployed] = {}
+        self.forwards: WeakValueDictionary[tuple[str, ...], Forward] = WeakValueDictionary()
 
     @staticmethod
     def now_s() -> float:

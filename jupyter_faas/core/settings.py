@@ -31,10 +31,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Effective settings of one process. `Settings()` has the defaults and no `state_dir`."""
 
     gateway_url: Annotated[
-        str, _says("Address of the gateway; empty: the embedded one, started on first use.")
+        str,
+        _says(
+            "Address of the gateway, `kubernetes`, `kubernetes://CONTEXT/NAMESPACE` or `embedded`; "
+            "empty: in a pod that of its cluster, else the embedded one, started on first use."
+        ),
     ] = ""
     gateway_token: Annotated[str, _says("Bearer token for `gateway_url`; never printed.")] = ""
     namespace: Annotated[str, _says("Namespace that names are looked up in.")] = DEFAULT_NAMESPACE
+    system_namespace: Annotated[str, _says("Namespace of a cluster in which its gateways are.")] = (
+        "jupyter-faas"
+    )
     state_dir: Annotated[
         str, _says("Directory of the embedded gateway: token, database, code, sockets.")
     ] = ""
