@@ -83,6 +83,18 @@ def settled(gateway: Gateway, name: str, number: int, timeout_s: float) -> Revis
             return revision
 
 
+def pending_reason(gateway: Gateway, name: str, number: int) -> str:
+    """Return what a replica of a revision that is not ready waits for; empty: not known."""
+    answer = gateway.ask("GET", _path(name, "replicas"), result=dict[str, list[Replica]])
+    starting = model.ReplicaState.STARTING
+    reasons = [
+        replica.reason
+        for replica in answer["replicas"]
+        if replica.revision == number and replica.state is starting and replica.reason
+    ]
+    return reasons[0] if reasons else ""
+
+
 def deploy(gateway: Gateway, name: str, request: model.DeployRequest) -> model.DeployAnswer:
     """Make code that has been uploaded what answers to a name.
 
@@ -106,8 +118,9 @@ def upload(gateway: Gateway, digest: str, parts: Parts, size_bytes: int) -> bool
 
 
 def inventory(gateway: Gateway, python: str, interpreter: str) -> Inventory:
-    """Return what runners of this Python have installed."""
-    query = urlencode({"python": python, "interpreter": interpreter})
+    """Return what runners of this Python, and of this interpreter if one is given, have."""
+    wanted = {"python": python, "interpreter": interpreter}
+    query = urlencode({name: value for name, value in wanted.items() if value})
     found: Inventory = gateway.ask("GET", f"/v1/inventory?{query}", result=Inventory)
     return found
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jupyter_faas.client import connect, control, views
 from jupyter_faas.client.options import parse_scaling
 from jupyter_faas.client.route import Route, is_replica
 from jupyter_faas.client.session import session
+from jupyter_faas.client.waiting import Waiting
 from jupyter_faas.core.errors import FaasError, InvalidSpec, UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from jupyter_faas.client.gateway import Gateway
     from jupyter_faas.client.target import Target
     from jupyter_faas.core.report import Report
+
+_IDEMPOTENT_TRIES = 3
+"""So often an idempotent call is sent in all while gateways go away."""
 
 _deploying = threading.RLock()
 """One deployment at a time: functions that refer to each other deploy each other."""
@@ -136,7 +140,9 @@ class Deployable:
         """
         from jupyter_faas.client import deployment  # noqa: PLC0415 - capture is heavy
 
-        return deployment.captured(self._code()).report
+        gateway = session.gateway
+        is_elsewhere = gateway is not None and gateway.is_elsewhere
+        return deployment.captured(self._code(), is_elsewhere=is_elsewhere).report
 
     def status(self) -> views.Status:
         """Return what is: traffic, replicas, load.
@@ -212,6 +218,10 @@ class Deployable:
         where = f", revision {self._deployed.number}" if self._deployed else ""
         return f"<{type(self).__name__} {self._name}{where}>"
 
+    @property
+    def _is_idempotent(self) -> bool:
+        return self._target is not None and self._target.options.revision["idempotent"] is True
+
     def _code(self) -> Target:
         if self._target is None:
             raise UsageError(f"{self._name} was looked up by name: deploy it where its code is.")
@@ -247,6 +257,7 @@ class Deployable:
             own=deployed.number,
             is_pinned=deployed.is_pending,
             wait_s=self._wait_s,
+            tries=_IDEMPOTENT_TRIES if self._is_idempotent else 1,
             listener=_Listener(self, deployed),
         )
         return self._route
@@ -278,6 +289,9 @@ class _Listener:
     def __init__(self, handle: Deployable, deployed: Deployed) -> None:
         self._handle = handle
         self._deployed = deployed
+
+    def waiting(self, route: Route) -> AbstractContextManager[None]:
+        return Waiting(self._deployed, route.gateway)
 
     def on_ready(self, route: Route) -> None:
         self._deployed.is_pending = False

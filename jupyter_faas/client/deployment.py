@@ -17,6 +17,7 @@ from jupyter_faas.client.origin import origin
 from jupyter_faas.client.plan import Known, reusable
 from jupyter_faas.client.progress import Progress
 from jupyter_faas.client.session import session
+from jupyter_faas.client.waiting import Waiting
 from jupyter_faas.core import errors, model
 from jupyter_faas.core.capture import Capture, capture
 
@@ -78,9 +79,15 @@ class Deployed:
             session.display.finish(progress)
 
 
-def captured(target: Target) -> Capture:
-    """Return what would be sent of a target, as it is now; nothing is raised for what is wrong."""
-    settings = {**target.options.revision, "place": place.here()}
+def captured(target: Target, *, is_elsewhere: bool = False) -> Capture:
+    """Return what would be sent of a target, as it is now; nothing is raised for what is wrong.
+
+    Args:
+        target: What was decorated.
+        is_elsewhere: Replicas do not run on this machine: its directories and its interpreter mean
+            nothing there, and names of its environment that the code reads are reported.
+    """
+    settings = {**target.options.revision, "place": None if is_elsewhere else place.here()}
     return capture(target.code, name=target.code.__name__, settings=settings)
 
 
@@ -112,17 +119,18 @@ def ensure(target: Target, gateway: Gateway, wish: Wish) -> Deployed:
 
 
 def wait_ready(deployed: Deployed, gateway: Gateway, timeout_s: float) -> Revision:
-    """Wait until a revision is ready and return it.
+    """Wait until a revision is ready and return it; shows meanwhile what it waits for.
 
     Raises:
         FaasError: Why it will not get ready.
     """
-    revision = control.settled(gateway, deployed.name, deployed.number, timeout_s)
+    with Waiting(deployed, gateway):
+        revision = control.settled(gateway, deployed.name, deployed.number, timeout_s)
     if revision.state is model.RevisionState.READY:
         deployed.finish()
         deployed.is_pending = False
         return revision
-    error = _not_ready(revision, timeout_s)
+    error = _not_ready(revision, timeout_s, deployed.progress)
     deployed.fail(str(error))
     raise error
 
@@ -130,7 +138,7 @@ def wait_ready(deployed: Deployed, gateway: Gateway, timeout_s: float) -> Revisi
 def _ensure(target: Target, gateway: Gateway, wish: Wish, progress: Progress) -> Deployed:
     __tracebackhide__ = True
     progress.begin("capture")
-    code = captured(target)
+    code = captured(target, is_elsewhere=gateway.is_elsewhere)
     if not code.report.is_sendable:
         session.display.report(code.report)
     code.raise_for_problems()
@@ -156,17 +164,22 @@ def _ensure(target: Target, gateway: Gateway, wish: Wish, progress: Progress) ->
 def _check_environment(target: Target, code: Capture, gateway: Gateway) -> None:
     """Compare what the code needs with what runners have, before anything is sent."""
     __tracebackhide__ = True
-    if not target.options.revision["packages"] and not code.code.modules:
+    is_elsewhere = gateway.is_elsewhere
+    if target.options.revision["image"] is not None:
+        return  # what is in an image of its own is known to nobody here
+    needs = target.options.revision["packages"] or code.code.modules
+    if not needs and not is_elsewhere:
         return
+    interpreter = "" if is_elsewhere else sys.executable
     with contextlib.suppress(errors.MissingPackages):
-        _compare(target, code, gateway.inventory(code.code.python, sys.executable))
+        _compare(target, code, gateway.inventory(code.code.python, interpreter), is_elsewhere)
         return
     # Something may have been installed since the gateway was asked.
-    fresh = gateway.inventory(code.code.python, sys.executable, is_fresh=True)
-    _compare(target, code, fresh)
+    fresh = gateway.inventory(code.code.python, interpreter, is_fresh=True)
+    _compare(target, code, fresh, is_elsewhere)
 
 
-def _compare(target: Target, code: Capture, stock: control.Inventory) -> None:
+def _compare(target: Target, code: Capture, stock: control.Inventory, is_elsewhere: bool) -> None:
     __tracebackhide__ = True
     minor = ".".join(stock.python.split(".")[:2])
     if minor != code.code.python:
@@ -174,11 +187,12 @@ def _compare(target: Target, code: Capture, stock: control.Inventory) -> None:
             f"{target.name} was written with Python {code.code.python}; the runner has {minor}. "
             f"Use a kernel with Python {minor}."
         )
-    requirements.check_packages(target.options.revision["packages"], stock.modules, "The runner")
+    runner = requirements.IMAGE if is_elsewhere else requirements.HERE
+    requirements.check_packages(target.options.revision["packages"], stock.modules, runner)
     available = {*stock.top_level, *sys.stdlib_module_names}
     used = [name.partition(".")[0] for name in code.code.modules]
     missing = [name for name in used if name not in available]
-    requirements.check_modules(missing, target.name, "the runner")
+    requirements.check_modules(missing, target.name, runner)
 
 
 def _request(target: Target, code: Capture, gateway: Gateway, wish: Wish) -> model.DeployRequest:
@@ -221,12 +235,14 @@ def _began(
     return deployed
 
 
-def _not_ready(revision: Revision, timeout_s: float) -> errors.FaasError:
+def _not_ready(revision: Revision, timeout_s: float, progress: Progress | None) -> errors.FaasError:
     """Return why a revision is not ready."""
     if revision.problem is not None:
         return answers.with_load_lines(errors.from_problem(revision.problem), revision.function)
     if revision.state is model.RevisionState.FAILED:
         return errors.ProviderError(f"Revision {revision.number} is not ready: {revision.reason}")
+    why = f": {progress.waiting}" if progress is not None and progress.waiting else ""
     return errors.ColdStartTimeout(
-        f"Revision {revision.number} of {revision.function} is not ready after {timeout_s:g} s."
+        f"Revision {revision.number} of {revision.function} is not ready after "
+        f"{timeout_s:g} s{why}."
     )

@@ -184,6 +184,8 @@ class Gateway:
     @property
     def is_elsewhere(self) -> bool:
         """Whether its replicas do not see this machine: its directories, its interpreter."""
+        if self.may_start and self.access is None:
+            return False  # this machine's own
         return self.location.url.startswith("kubernetes") or self.provider not in ("local", "")
 
     def __repr__(self) -> str:

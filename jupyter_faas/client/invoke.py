@@ -1,7 +1,7 @@
 """One call, made from a thread that waits: send, read the answer as it comes, return or raise.
 
 Interrupting the wait closes the connection, which cancels the call at the gateway. A call that
-was sent is never sent again.
+was sent is never sent again, unless its function is idempotent and the gateway went away.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 from jupyter_faas.client import answers
 from jupyter_faas.client.arguments import pickled
 from jupyter_faas.client.iterators import Begun, RemoteIterator
+from jupyter_faas.client.route import is_repeatable
 from jupyter_faas.client.session import session
+from jupyter_faas.core.errors import GatewayLost
 
 if TYPE_CHECKING:
     from jupyter_faas.client.gateway import Parts
+    from jupyter_faas.client.output import BoundOutput
     from jupyter_faas.client.route import Route
     from jupyter_faas.wire.blocking import BlockingConnection, Response
 
@@ -30,20 +33,36 @@ def call(route: Route, method: str | None, args: tuple[Any, ...], kwargs: dict[s
     __tracebackhide__ = True
     output = session.output.bind()
     parts = pickled(args, kwargs)
+    for tries_left in range(route.tries - 1, -1, -1):
+        try:
+            route, answer, items = _once(route, method, parts, output)
+        except GatewayLost as error:
+            if not is_repeatable(error, tries_left):
+                raise
+        else:
+            break
+    return items if items is not None else answer.value(route.name)
+
+
+def _once(
+    route: Route, method: str | None, parts: Parts, output: BoundOutput
+) -> tuple[Route, answers.Answer, RemoteIterator[Any] | None]:
+    """Send a call and read its answer; returns early, with an iterator, if that has items."""
+    __tracebackhide__ = True
     route, connection, response = _send(route, method, parts)
     answer = answers.Answer(output)
     chunks, begun = response.iter_body(), Begun()
     try:
         for chunk in chunks:
             if begun.feed(chunk, answer):
-                return RemoteIterator(route, connection, chunks, answer, begun)
+                return route, answer, RemoteIterator(route, connection, chunks, answer, begun)
     except BaseException:
         connection.close()
         raise
     if answer.is_without_result:
-        return RemoteIterator(route, connection, chunks, answer, begun)
+        return route, answer, RemoteIterator(route, connection, chunks, answer, begun)
     route.gateway.release(connection)
-    return answer.value(route.name)
+    return route, answer, None
 
 
 def stream(
@@ -68,9 +87,10 @@ def _send(
     """Send a call; returns when a framed answer begins, with the route it came by."""
     __tracebackhide__ = True
     gateway = route.gateway
-    connection, response = gateway.open(
-        "POST", route.path, route.head(method), parts, timeout_s=route.wait_s
-    )
+    with route.waiting():
+        connection, response = gateway.open(
+            "POST", route.path, route.head(method), parts, timeout_s=route.wait_s
+        )
     headers = response.headers
     route.answered(headers)
     if answers.is_framed(response.status, headers):

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 from jupyter_faas.client import answers
 from jupyter_faas.client.arguments import pickled
 from jupyter_faas.client.iterators import AsyncStream, Begun, RemoteAsyncIterator
+from jupyter_faas.client.route import is_repeatable
 from jupyter_faas.client.session import session
+from jupyter_faas.core.errors import GatewayLost
 
 if TYPE_CHECKING:
     from jupyter_faas.client.deployable import Deployable
     from jupyter_faas.client.gateway import Parts
+    from jupyter_faas.client.output import BoundOutput
     from jupyter_faas.client.route import Route
     from jupyter_faas.wire.aio import AsyncConnection, AsyncResponse
 
@@ -57,20 +60,36 @@ async def _call(
     output = session.output.bind()
     route = await _route(handle)
     parts = pickled(args, kwargs)
+    for tries_left in range(route.tries - 1, -1, -1):
+        try:
+            route, answer, items = await _once(route, method, parts, output)
+        except GatewayLost as error:
+            if not is_repeatable(error, tries_left):
+                raise
+        else:
+            break
+    return items if items is not None else answer.value(route.name)
+
+
+async def _once(
+    route: Route, method: str | None, parts: Parts, output: BoundOutput
+) -> tuple[Route, answers.Answer, RemoteAsyncIterator[Any] | None]:
+    __tracebackhide__ = True
     route, connection, response = await _send(route, method, parts)
     answer = answers.Answer(output)
     chunks, begun = response.iter_body(), Begun()
     try:
         async for chunk in chunks:
             if begun.feed(chunk, answer):
-                return _rest(AsyncStream(route, connection, chunks, answer, begun))
+                stream = AsyncStream(route, connection, chunks, answer, begun)
+                return route, answer, _rest(stream)
     except BaseException:
         connection.close()
         raise
     if answer.is_without_result:
-        return _rest(AsyncStream(route, connection, chunks, answer, begun))
+        return route, answer, _rest(AsyncStream(route, connection, chunks, answer, begun))
     route.gateway.aio.release(connection)
-    return answer.value(route.name)
+    return route, answer, None
 
 
 def _rest(stream: AsyncStream) -> RemoteAsyncIterator[Any]:
@@ -93,9 +112,10 @@ async def _send(
 ) -> tuple[Route, AsyncConnection, AsyncResponse]:
     __tracebackhide__ = True
     gateway = route.gateway
-    connection, response = await gateway.aio.open(
-        "POST", route.path, route.head(method), parts, timeout_s=route.wait_s
-    )
+    with route.waiting():
+        connection, response = await gateway.aio.open(
+            "POST", route.path, route.head(method), parts, timeout_s=route.wait_s
+        )
     headers = response.headers
     route.answered(headers)
     if answers.is_framed(response.status, headers):

@@ -32,6 +32,7 @@ class Progress:
         running: The step under way; empty: none.
         reason: Why it failed, and what to do.
         step_s: When the running step began, by `clock`.
+        waiting: What the running step waits for, as the cluster says it; empty: nothing known.
     """
 
     name: str
@@ -43,12 +44,17 @@ class Progress:
     running: str = ""
     reason: str = ""
     step_s: float = 0.0
+    waiting: str = ""
 
     def begin(self, step: str) -> None:
         """Note that a step begins, and the one before is over."""
         now_s = self.clock()
         self._close(now_s)
         self.running, self.step_s = step, now_s
+
+    def wait(self, reason: str) -> None:
+        """Note what the running step waits for."""
+        self.waiting = reason
 
     def end(self, state: str) -> None:
         """Note that it is over: `ready`, `known`."""
@@ -74,7 +80,13 @@ class Progress:
         """Return what stands at the right of the title: `ready in 38 ms`."""
         total = markup.duration(sum(seconds for _, seconds in self.steps))
         said = {"ready": f"ready in {total}", "failed": "✕ not ready", "known": "live already"}
-        return said.get(self.state, f"{self.running or self.state} …")
+        return said.get(self.state) or self._running_text()
+
+    def _running_text(self) -> str:
+        """Return `start …`, and after a while what it waits for."""
+        if not self.running or not self.waiting:
+            return f"{self.running or self.state} …"
+        return f"◌ waiting {self.clock() - self.step_s:.0f} s: {self.waiting}"
 
     def lines(self) -> list[tuple[str, str]]:
         """Return the card's labelled lines."""
@@ -96,7 +108,7 @@ class DeployDisplay(Protocol):
     """Shows deployments."""
 
     def update(self, progress: Progress) -> None:
-        """Show the present step; called when one begins."""
+        """Show the present step; called when one begins and while it waits, from any thread."""
 
     def finish(self, progress: Progress) -> None:
         """Show how it ended."""
@@ -111,8 +123,16 @@ class DeployDisplay(Protocol):
 class TerminalDisplay:
     """The card on stderr if a person reads it there; a script's output stays its own."""
 
+    def __init__(self) -> None:
+        self._said: tuple[str, str] = ("", "")
+
     def update(self, progress: Progress) -> None:
-        """Show nothing: a terminal line that is overwritten says less than the card."""
+        """Say what is waited for, once: a line that is overwritten says less than the card."""
+        said = (progress.name, progress.waiting)
+        if progress.waiting and said != self._said:
+            self._said = said
+            if sys.stderr is not None and sys.stderr.isatty():
+                print(f"{progress.name}: {progress.aside()}", file=sys.stderr)
 
     def finish(self, progress: Progress) -> None:
         """Print the card."""

@@ -30,6 +30,23 @@ _DISTRIBUTIONS = {
 """Import names that differ from what is installed, for the advice only."""
 
 
+class Runner(NamedTuple):
+    """How a runner is called, and how it gets what it lacks."""
+
+    name: str
+    advice: str
+    """With `{}`: what is to be installed."""
+
+
+HERE = Runner("the runner", "Install {} there")
+"""A replica of this machine: the notebook's own environment."""
+IMAGE = Runner(
+    "the cluster's runner image",
+    "Deploy with image='…' of a runner that has {}, or have it added to the pool's",
+)
+"""A pod of a cluster."""
+
+
 class Requirement(NamedTuple):
     """One entry of `packages=[…]`."""
 
@@ -62,32 +79,36 @@ def normalise(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def check_packages(packages: Iterable[str], installed: Mapping[str, str], where: str) -> None:
+def check_packages(packages: Iterable[str], installed: Mapping[str, str], runner: Runner) -> None:
     """Check `packages=[…]` against what a runner has.
 
     Args:
         packages: Requirement strings.
         installed: Distribution name (normalised) → version.
-        where: Names the runner, for the message.
+        runner: For the message.
 
     Raises:
         MissingPackages: Something is missing or has the wrong version.
         InvalidSpec: A string is no requirement.
     """
-    problems = []
+    problems, lacking = [], []
     for requirement in map(parse_requirement, packages):
         version = installed.get(requirement.name)
         if version is None:
             problems.append(f"{requirement.text} is not installed")
+            lacking.append(requirement.text)
         elif not all(holds(version, *condition) for condition in requirement.conditions):
             problems.append(f"{requirement.text} is wanted and {version} is installed")
+            lacking.append(requirement.text)
     if problems:
+        name = runner.name[:1].upper() + runner.name[1:]
         raise MissingPackages(
-            f"{where}: {'; '.join(problems)}. Install it there, or change packages=[…]."
+            f"{name}: {'; '.join(problems)}. {runner.advice.format(' and '.join(lacking))}, "
+            "or change packages=[…]."
         )
 
 
-def check_modules(missing: Iterable[str], name: str, where: str) -> None:
+def check_modules(missing: Iterable[str], name: str, runner: Runner) -> None:
     """Say what to do about modules that the function uses and the runner lacks.
 
     Raises:
@@ -100,8 +121,9 @@ def check_modules(missing: Iterable[str], name: str, where: str) -> None:
     quoted = ", ".join(f"`{module}`" for module in modules)
     noun = "module" if len(modules) == 1 else "modules"
     raise MissingPackages(
-        f"{name} needs the {noun} {quoted}, which {where} does not have. "
-        f"Install {' '.join(install)} there, or import it inside a function that can do without.",
+        f"{name} needs the {noun} {quoted}, which {runner.name} does not have. "
+        f"{runner.advice.format(' '.join(install))}, or import it inside a function that can do "
+        "without.",
         modules=modules,
     )
 

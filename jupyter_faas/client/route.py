@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 from jupyter_faas.client.session import session
 from jupyter_faas.core import context
-from jupyter_faas.core.errors import CapacityError, FaasError, FunctionNotFound, RevisionNotFound
+from jupyter_faas.core.errors import (
+    CapacityError,
+    FaasError,
+    FunctionNotFound,
+    GatewayLost,
+    RevisionNotFound,
+)
 from jupyter_faas.wire.frames import CONTENT_TYPE
 
 if TYPE_CHECKING:
     from jupyter_faas.client.gateway import Gateway, Headers
 
+_NOT_WAITING: AbstractContextManager[None] = nullcontext()
 _FRAMED = CONTENT_TYPE.encode()
 _BASE: Headers = ((b"Content-Type", _FRAMED), (b"Accept", _FRAMED))
 
 
 class Listener(Protocol):
     """Who wants to know what the answers of a route say; each is told at most once."""
+
+    def waiting(self, route: Route) -> AbstractContextManager[None]:
+        """Return what is entered while a call waits for the handle's own revision."""
 
     def on_ready(self, route: Route) -> None:
         """Hear that the handle's own revision has answered: it is ready."""
@@ -43,11 +54,22 @@ class Route:
         own: Number of the revision that has the handle's code; None: any will do.
         is_pinned: Calls name `own` and wait for it: it is not known to be ready.
         wait_s: Longest time a call may take as seen from here; None: the gateway's limits alone.
+        tries: How often a call is sent whose gateway goes away: more than once if it is idempotent.
         listener: Is told what the answers say. With one, calls tell the gateway that `own` has
             the caller's code: another notebook's under the same name is not called.
     """
 
-    __slots__ = ("_listener", "_own", "_unpinned", "gateway", "headers", "name", "path", "wait_s")
+    __slots__ = (
+        "_listener",
+        "_own",
+        "_unpinned",
+        "gateway",
+        "headers",
+        "name",
+        "path",
+        "tries",
+        "wait_s",
+    )
 
     def __init__(
         self,
@@ -57,12 +79,14 @@ class Route:
         own: int | None = None,
         is_pinned: bool = False,
         wait_s: float | None = None,
+        tries: int = 1,
         listener: Listener | None = None,
     ) -> None:
         self.gateway = gateway
         self.name = name
         self.path = gateway.call_path(name)
         self.wait_s = wait_s
+        self.tries = tries
         self._unpinned: Headers = _BASE
         if listener is not None:
             self._unpinned = (*_BASE, (b"Faas-Seen", str(own).encode()))
@@ -79,6 +103,12 @@ class Route:
         )
         outer = context.current.get()
         return headers if outer is None else (*headers, *_nested(outer))
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """Return what is entered while a call waits for its answer to begin."""
+        if self._listener is None or self.headers is self._unpinned:
+            return _NOT_WAITING
+        return self._listener.waiting(self)
 
     def answered(self, headers: Mapping[str, str]) -> None:
         """Notice which revision answered."""
@@ -103,6 +133,11 @@ class Route:
         if self.headers is not self._unpinned and not isinstance(error, CapacityError):
             self._listener.on_failed(self, error)
         return None
+
+
+def is_repeatable(error: GatewayLost, tries_left: int) -> bool:
+    """Return whether a call goes out again whose gateway went away; not if it only was silent."""
+    return tries_left > 0 and not isinstance(error.__cause__, TimeoutError)
 
 
 def is_replica() -> bool:

@@ -68,7 +68,12 @@ class CellDisplay:
         self._shown: dict[int, tuple[str, Any]] = {}
 
     def update(self, progress: Progress) -> None:
-        """Show the card with its running step."""
+        """Show the card with its running step; once it is there, in its place."""
+        shown = self._shown.get(id(progress))
+        if shown is not None:
+            display_id, bound = shown
+            bound.display(_bundle(progress, display_id, update=True))
+            return
         bound = self._output.bind()
         display_id = f"faas-{progress.name}-{id(progress):x}"
         self._shown[id(progress)] = (display_id, bound)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_faas.client.requirements import (
+    HERE,
     check_modules,
     check_packages,
     holds,
@@ -60,17 +61,17 @@ def test_version_conditions_are_pep_440s(
 
 def test_every_missing_package_is_named_with_what_is_there() -> None:
     installed = {"numpy": "2.4.0", "scikit-learn": "1.5"}
-    check_packages(["NumPy>=2", "scikit_learn"], installed, "The runner")
+    check_packages(["NumPy>=2", "scikit_learn"], installed, HERE)
     with pytest.raises(
         MissingPackages, match=r"polars is not installed; numpy<2 is wanted and 2\.4"
     ):
-        check_packages(["polars", "numpy<2"], installed, "The runner")
+        check_packages(["polars", "numpy<2"], installed, HERE)
 
 
 def test_a_missing_module_is_named_with_its_distribution() -> None:
-    check_modules([], "score", "the runner")
+    check_modules([], "score", HERE)
     with pytest.raises(MissingPackages, match=r"`sklearn`.*Install scikit-learn") as caught:
-        check_modules(["sklearn"], "score", "the runner")
+        check_modules(["sklearn"], "score", HERE)
     assert caught.value.extra["modules"] == ["sklearn"]
 
 
