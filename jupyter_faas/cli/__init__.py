@@ -8,8 +8,10 @@ Exit codes: 0, 1 (it failed), 2 (it was asked wrongly). No error of ours shows a
 from __future__ import annotations
 
 import importlib
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import click
 
@@ -59,12 +61,35 @@ class _Commands(click.Group):
     "where `jupyter-faas status NAME` tells the URL.",
 )
 @click.version_option(VERSION, prog_name="jupyter-faas")
-def commands() -> None:
+@click.option(
+    "--gateway",
+    metavar="URL",
+    help="https://…, kubernetes, kubernetes://CONTEXT/NAMESPACE or embedded (FAAS_GATEWAY_URL).",
+)
+@click.option("--namespace", metavar="NAME", help="Where names are looked up (FAAS_NAMESPACE).")
+@click.pass_context
+def commands(ctx: click.Context, gateway: str | None, namespace: str | None) -> None:
     """Serverless functions for people who live in Jupyter.
 
-    Without FAAS_GATEWAY_URL, commands use the embedded gateway of this user and start it if it
-    is not running.
+    Commands use the gateway of --gateway or FAAS_GATEWAY_URL; in a pod else that of its cluster;
+    else the embedded gateway of this user, which is started if it is not running.
     """
+    ctx.with_resource(_variables({"FAAS_GATEWAY_URL": gateway, "FAAS_NAMESPACE": namespace}))
+
+
+@contextmanager
+def _variables(wanted: Mapping[str, str | None]) -> Iterator[None]:
+    """Set variables while a command runs: they are what every part reads its settings from."""
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update({name: value for name, value in wanted.items() if value is not None})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

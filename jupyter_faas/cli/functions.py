@@ -45,10 +45,15 @@ def status(name: str | None, as_json: bool) -> None:
 
     gateway, functions = jupyter_faas.gateway(), jupyter_faas.functions()
     if as_json:
-        about = {"url": gateway.url, "provider": gateway.provider, "version": gateway.version}
+        about = {
+            "url": gateway.location.url,
+            "provider": gateway.provider,
+            "version": gateway.version,
+            "namespace": gateway.namespace,
+        }
         click.echo(to_json({"gateway": about, "functions": functions}))
         return
-    click.echo(f"gateway {gateway.version} ({gateway.provider}) at {gateway.url}")
+    click.echo(f"gateway {gateway.version} ({gateway.provider}) at {gateway.place}")
     click.echo(repr(functions))
 
 

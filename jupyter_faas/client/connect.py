@@ -83,14 +83,14 @@ def _named(url: str | None, context: str | None) -> str | None:
 def _choose(url: str, token: str, namespace: str, settings: Settings) -> Gateway:
     if cluster.is_cluster(url):
         address = cluster.parse_cluster(url)
-        pod = cluster.own_pod(os.environ) if not address.context else None
+        pod = cluster.own_pod(os.environ, cluster.SERVICE_ACCOUNT) if not address.context else None
         if pod is not None:
             return _inside(pod, token, namespace or address.namespace, settings)
         return _through_kubeconfig(address, token, namespace, settings)
     if url and url != cluster.EMBEDDED:
         return _configured(url, token, namespace, settings)
     if not url:
-        pod = cluster.own_pod(os.environ)
+        pod = cluster.own_pod(os.environ, cluster.SERVICE_ACCOUNT)
         if pod is not None and cluster.answers(cluster.service_url(settings.system_namespace)):
             return _inside(pod, token, namespace, settings)
     return _embedded(namespace, settings)

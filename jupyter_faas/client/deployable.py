@@ -66,7 +66,11 @@ class Deployable:
 
     @property
     def url(self) -> str:
-        """Where plain HTTP calls go: `POST` with a JSON body and the gateway's token."""
+        """Where plain HTTP calls go: `POST` with a JSON body and the gateway's token.
+
+        On a cluster seen through kubeconfig without a public address: a port of this machine
+        that leads there as long as this process lives.
+        """
         gateway = connect.gateway()
         return f"{gateway.url}{gateway.call_path(self._name)}"
 
@@ -150,7 +154,8 @@ class Deployable:
         Raises:
             FunctionNotFound: It is not deployed.
         """
-        return views.Status(control.shown(connect.gateway(), self._name), self.url)
+        gateway = connect.gateway()
+        return views.Status(control.shown(gateway, self._name), self.url, gateway.url_note)
 
     def revisions(self) -> views.Table[views.Revision]:
         """Return its revisions, newest first."""

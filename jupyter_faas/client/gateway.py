@@ -65,7 +65,7 @@ class Gateway:
         may_start: `locate` starts it if need be: it is called again when the gateway has gone.
         namespace: Where names are looked up; empty: the token's own.
         connect_timeout_s: How long to try to reach it.
-        access: Returns what keeps token and way good, after `locate`; None: nothing must.
+        access: Returns what keeps token and way good; asked before `locate`. None: nothing must.
         where: Which machine or cluster it is on, for people; empty: its address says it.
 
     Attributes:
@@ -99,7 +99,7 @@ class Gateway:
         self.may_start = may_start
         self._server: dict[str, Any] = {}
         self._inventories: dict[tuple[str, str], Inventory] = {}
-        self._settle(locate())
+        self._settle()
         _gateways.add(self)
 
     @property
@@ -111,7 +111,14 @@ class Gateway:
         """
         if self.access is None:
             return self.location.url
-        return str(self._about().get("publicUrl") or "").rstrip("/") or self.access.url()
+        return self._public_url() or self.access.url()
+
+    @property
+    def url_note(self) -> str:
+        """What to know about `url`; empty: nothing."""
+        if self.access is None or not self.where or self._public_url():
+            return ""
+        return "a port-forward of this process: good while it runs"
 
     @property
     def key(self) -> tuple[str, str]:
@@ -301,6 +308,9 @@ class Gateway:
             self._server = self.state()
         return self._server
 
+    def _public_url(self) -> str:
+        return str(self._about().get("publicUrl") or "").rstrip("/")
+
     def _take(self) -> BlockingConnection:
         try:
             return self._idle.pop()
@@ -315,15 +325,15 @@ class Gateway:
             if self.location is not used:
                 return  # another thread has done it meanwhile
             self._close_idle()
-            self._settle(self._locate())
+            self._settle()
 
-    def _settle(self, location: Location) -> None:
-        self.location = location
-        self._show(location.token)
+    def _settle(self) -> None:
+        if self._reach is not None:
+            self.access = self._reach()  # first: a way lives as long as somebody holds it
+        self.location = self._locate()
+        self._show(self.location.token)
         self._server = {}
         self._inventories = {}
-        if self._reach is not None:
-            self.access = self._reach()
 
     def _show(self, token: str) -> None:
         self.authorization = (b"Authorization", f"Bearer {token}".encode())

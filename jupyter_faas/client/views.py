@@ -98,13 +98,14 @@ class Status:
         url: Where plain HTTP calls go.
     """
 
-    def __init__(self, view: FunctionView, url: str) -> None:
+    def __init__(self, view: FunctionView, url: str, url_note: str = "") -> None:
         self.function: model.Function = view
         self.revisions = list(view.revisions)
         self.replicas = list(view.replicas)
         self.state = view.state
         self.reason = view.reason
         self.url = url
+        self._url_note = f"   ({url_note})" if url_note else ""
         self._scaled = view.scaled
 
     @property
@@ -139,7 +140,7 @@ class Status:
         fields = [
             ("replicas", f"{marks or 'asleep'}   {count}"),
             ("in flight", str(in_flight)),
-            ("url", self.url),
+            ("url", f"{self.url}{self._url_note}"),
         ]
         if self._scaled is not None:
             fields.append(("scaled", self._scaled["reason"]))

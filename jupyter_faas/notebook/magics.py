@@ -117,7 +117,7 @@ def _connect(words: list[str]) -> Any:
 def _doctor(words: list[str]) -> Any:
     _says("faas.gateway()")
     gateway = faas.gateway()
-    print(f"gateway {gateway.version} ({gateway.provider}) at {gateway.url}")
+    print(f"gateway {gateway.version} ({gateway.provider}) at {gateway.place}")
     return None
 
 

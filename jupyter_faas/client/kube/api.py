@@ -7,6 +7,7 @@ took 100 s where this way takes 0.6 s. Everything runs in one loop; see `forward
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ TIMEOUT_S = 10.0
 _HEARTBEAT_S = 20.0
 """A socket whose other end says nothing for so long is asked whether it lives: load balancers
 drop quiet connections, laptops sleep."""
+_GOODBYE_S, _GOODBYE_TRIES = 0.5, 100
 _PROTOCOL = "v4.channel.k8s.io"
 
 
@@ -63,6 +65,7 @@ class KubeApi:
         self._client = client
         self._loader = loader
         self._configuration = client.configuration
+        self._sockets: list[Any] = []
         self.server: str = self._configuration.host.rstrip("/")
 
     @classmethod
@@ -74,21 +77,28 @@ class KubeApi:
                 says what to do.
         """
         kube, config = _official_client()
-        _check_kubeconfig(os.environ)
+        file = _kubeconfig(os.environ)
         configuration = kube.Configuration()
         configuration.connection_pool_maxsize = 0  # no limit: each socket is a call's
         try:
-            choice = _choose(config, address)
+            choice = _choose(config, file, address)
             loader = await config.load_kube_config(
-                context=choice.context, client_configuration=configuration
+                file, choice.context, client_configuration=configuration
             )
             return cls(kube.ApiClient(configuration), loader, choice)
+        except GatewayUnavailable:
+            raise
         except (config.ConfigException, OSError, ValueError) as error:
             raise GatewayUnavailable(f"kubeconfig cannot be used: {error}") from error
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; returns when they are."""
         await self._client.close()
+        # TLS says good-bye after the client has forgotten a connection.
+        for _ in range(_GOODBYE_TRIES):
+            if all(one.fileno() == -1 for one in self._sockets):
+                return
+            await asyncio.sleep(_GOODBYE_S / _GOODBYE_TRIES)
 
     async def get(self, path: str, **query: str) -> Object:
         """Return an object or a list.
@@ -139,12 +149,14 @@ class KubeApi:
             options["server_hostname"] = self._configuration.tls_server_name
         if rest.proxy:
             options |= {"proxy": rest.proxy, "proxy_headers": rest.proxy_headers}
+        url = f"{self.server}{path}?ports={port}"
         try:
-            return await rest.pool_manager.ws_connect(
-                f"{self.server}{path}?ports={port}", **options
-            )
+            web_socket = await rest.pool_manager.ws_connect(url, **options)
         except Exception as error:
             _refuse(error, self.server)
+        still_open = [one for one in self._sockets if one.fileno() != -1]
+        self._sockets = [*still_open, web_socket.get_extra_info("socket")]
+        return web_socket
 
     async def _json(
         self, method: str, path: str, query: Mapping[str, str], body: Object | None
@@ -180,26 +192,31 @@ def _official_client() -> tuple[Any, Any]:
     return client, config
 
 
-def _check_kubeconfig(environ: Mapping[str, str]) -> None:
+def _kubeconfig(environ: Mapping[str, str]) -> str:
+    """Return where kubeconfig is now (the official client looks at KUBECONFIG only once).
+
+    Raises:
+        GatewayUnavailable: There is none.
+    """
     named = [path for path in environ.get("KUBECONFIG", "").split(os.pathsep) if path]
     paths = [Path(path).expanduser() for path in named or ["~/.kube/config"]]
     if any(path.exists() for path in paths):
-        return
-    shown = ", ".join(map(str, named)) or "~/.kube/config"
+        return os.pathsep.join(map(str, paths))
+    shown = ", ".join(named) or "~/.kube/config"
     raise GatewayUnavailable(
         f"There is no kubeconfig ({shown}): log in to your cluster first so that `kubectl get "
         "pods` works, or set KUBECONFIG, or give the gateway's address: faas.connect('https://…')."
     )
 
 
-def _choose(config: Any, address: ClusterAddress) -> Choice:
+def _choose(config: Any, file: str, address: ClusterAddress) -> Choice:
     """Return the context that is meant.
 
     Raises:
         GatewayUnavailable: There is none of that name; lists those that are.
     """
     try:
-        contexts, current = config.list_kube_config_contexts()
+        contexts, current = config.list_kube_config_contexts(file)
     except config.ConfigException:
         # No current context: one that is named may be there all the same.
         return Choice(address.context or address.whole, address.namespace or "default")

@@ -19,8 +19,9 @@ from typing import Any
 
 import msgspec
 
-from jupyter_faas.client.kube import pods
 from jupyter_faas.client.kube.api import KubeApi, Refusal
+from jupyter_faas.client.kube.carry import Carrier
+from jupyter_faas.client.kube.pods import SELECTOR, Pod, ready_pods, why_not_ready
 from jupyter_faas.client.kube.tunnel import NotThere, Tunnel
 from jupyter_faas.core.errors import (
     FaasError,
@@ -30,10 +31,11 @@ from jupyter_faas.core.errors import (
     to_problem,
 )
 
-_PIECE_BYTES = 256 * 1024
 _PAUSE_S = 0.2
 """Between two looks at pods of which none is ready."""
 _PROBE_S = 3.0
+_FRESH_S = 1.0
+"""A tunnel that nobody uses is trusted for so long: nobody would notice its end."""
 
 
 class Bridge:
@@ -49,9 +51,14 @@ class Bridge:
         self.api = api
         self._system = system_namespace
         self._reach_s = reach_s
-        self._pod: tuple[str, int] | None = None
+        self._pod: Pod | None = None
+        self._suspects: set[Pod] = set()
+        self._gone: set[Pod] = set()
         self._choosing = asyncio.Lock()
+        self._vetting = asyncio.Lock()
         self._spare: Tunnel | None = None
+        self._spare_at = 0.0
+        self._now = asyncio.get_running_loop().time
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -63,7 +70,7 @@ class Bridge:
                 reached; says why and what to do.
             Forbidden, Unauthorized: The person may not reach it.
         """
-        self._spare = await self._tunnel()
+        await self._keep(await self._tunnel())
         self._servers.append(await asyncio.start_unix_server(self._accept, path))
 
     async def listen_on_loopback(self) -> int:
@@ -98,32 +105,62 @@ class Bridge:
             _end(writer)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        carrier = Carrier(reader, writer, self._is_good)
+        goes_on = True
+        while goes_on:
+            try:
+                tunnel = await self._tunnel()
+            except FaasError as error:
+                writer.write(_answer(error))
+                await writer.drain()
+                return
+            try:
+                goes_on = await carrier.carry(tunnel)
+            finally:
+                if not goes_on:
+                    _end(writer)
+                if not tunnel.is_open:
+                    self._suspects.add(tunnel.pod)
+                await tunnel.close()
+
+    async def _is_good(self, tunnel: Tunnel) -> bool:
+        """Return whether an idle tunnel can be trusted with a request.
+
+        When one tunnel to a pod has ended, those beside it may be about to: then the pod is asked
+        first.
+        """
+        if tunnel.is_open and tunnel.pod in self._suspects:
+            async with self._vetting:
+                if tunnel.pod in self._suspects:
+                    await self._vet(tunnel.pod)
+        return tunnel.is_open and tunnel.pod not in self._gone
+
+    async def _vet(self, pod: Pod) -> None:
         try:
-            tunnel = await self._tunnel()
-        except FaasError as error:
-            writer.write(_answer(error))
-            await writer.drain()
-            return
-        ways = [
-            asyncio.ensure_future(_upward(reader, tunnel)),
-            asyncio.ensure_future(_downward(tunnel, writer)),
-        ]
-        try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for way in ways:
-                way.cancel()
-            _end(writer)
-            await asyncio.gather(*ways, return_exceptions=True)
-            await tunnel.close()
+            tunnel = await self._open(pod)
+        except (NotThere, Refusal):
+            self._gone.add(pod)
+            if self._pod == pod:
+                self._pod = None
+        else:
+            await self._keep(tunnel)
+        self._suspects.discard(pod)
+
+    async def _keep(self, tunnel: Tunnel) -> None:
+        """Keep a tunnel for the next connection."""
+        if self._spare is not None:
+            await self._spare.close()
+        self._spare, self._spare_at = tunnel, self._now()
 
     # -- the way there --------------------------------------------------------------------------
 
     async def _tunnel(self) -> Tunnel:
         """Return a tunnel to a pod that takes calls."""
         spare, self._spare = self._spare, None
-        if spare is not None and spare.is_open:
-            return spare
+        if spare is not None:
+            if self._now() - self._spare_at < _FRESH_S:
+                return spare
+            await spare.close()
         try:
             async with asyncio.timeout(self._reach_s):
                 return await self._first_that_answers()
@@ -133,46 +170,45 @@ class Bridge:
             raise self._told(refusal) from refusal
 
     async def _first_that_answers(self) -> Tunnel:
-        failed: set[str] = set()
+        failed: set[Pod] = set()
         while True:
-            name, port = await self._choose(failed)
+            pod = await self._choose(failed)
             try:
-                return await self._open(name, port)
+                return await self._open(pod)
             except (NotThere, Refusal) as error:
                 if isinstance(error, Refusal) and error.status in (401, 403):
                     raise
-                failed.add(name)
-                self._pod = None
+                failed.add(pod)
 
-    async def _open(self, name: str, port: int) -> Tunnel:
-        tunnel = Tunnel(await self.api.open_port(self._system, name, port))
+    async def _open(self, pod: Pod) -> Tunnel:
+        tunnel = Tunnel(await self.api.open_port(self._system, pod.name, pod.port), pod)
         try:
             await tunnel.probe(_PROBE_S)
         except BaseException:
             await tunnel.close()
             raise
+        self._gone.discard(pod)
         return tunnel
 
-    async def _choose(self, failed: set[str]) -> tuple[str, int]:
+    async def _choose(self, failed: set[Pod]) -> Pod:
         """Return the pod used so far, else one that is ready; waits for one."""
         async with self._choosing:
-            while self._pod is None or self._pod[0] in failed:
+            while self._pod is None or self._pod in failed:
                 found = await self._pods()
                 if not found:
                     raise self._not_installed()
-                ready = pods.ready_pods(found)
-                names = [name for name in ready if name not in failed]
-                if names:
-                    name = random.choice(names)  # noqa: S311 - spreads people over pods
-                    self._pod = name, pods.port_of(found, name)
+                ready = [pod for pod in ready_pods(found) if pod not in failed]
+                if ready:
+                    self._pod = random.choice(ready)  # noqa: S311 - spreads people over pods
                 else:
                     failed.clear()  # it may have come back by the next look
+                    self._pod = None
                     await asyncio.sleep(_PAUSE_S)
             return self._pod
 
     async def _pods(self) -> Sequence[Any]:
         path = f"/api/v1/namespaces/{self._system}/pods"
-        listed = await self.api.get(path, labelSelector=pods.SELECTOR)
+        listed = await self.api.get(path, labelSelector=SELECTOR)
         items: list[Any] = listed.get("items") or []
         return items
 
@@ -197,8 +233,8 @@ class Bridge:
         why = "they are ready and do not answer"
         if not found:
             return self._not_installed()
-        if not pods.ready_pods(found):
-            why = pods.why_not_ready(found)
+        if not ready_pods(found):
+            why = why_not_ready(found)
         return GatewayUnavailable(
             f"No gateway pod has taken the call within {self._reach_s:g} s ({self._where}): {why}. "
             f"Nothing was sent. See `kubectl --namespace {self._system} get pods`."
@@ -220,23 +256,12 @@ class Bridge:
         return GatewayUnavailable(f"{refusal.message} Nothing was sent ({self._where}).")
 
 
-async def _upward(reader: asyncio.StreamReader, tunnel: Tunnel) -> None:
-    while data := await reader.read(_PIECE_BYTES):
-        await tunnel.send(data)
-
-
-async def _downward(tunnel: Tunnel, writer: asyncio.StreamWriter) -> None:
-    while (data := await tunnel.receive()) is not None:
-        writer.write(data)
-        await writer.drain()
-
-
 def _end(writer: asyncio.StreamWriter) -> None:
     """Close a connection of this machine; a process forked meanwhile does not keep it open."""
     accepted = writer.get_extra_info("socket")
     if writer.is_closing():
         return
-    # What was written and has not left is small here: `_downward` drains.
+    # What was written and has not left is small here: a carrier drains.
     if accepted is not None and not writer.transport.get_write_buffer_size():
         with contextlib.suppress(OSError):
             accepted.shutdown(socket.SHUT_RDWR)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 Object = dict[str, Any]
 
@@ -11,21 +11,20 @@ GATEWAY_PORT = 8080
 SELECTOR = "jupyter-faas.io/role=gateway"
 
 
-def ready_pods(pods: Sequence[Object]) -> list[str]:
-    """Return the names of the pods that take calls."""
-    return [pod["metadata"]["name"] for pod in pods if _is_ready(pod) and not _is_leaving(pod)]
+class Pod(NamedTuple):
+    """Where a gateway listens."""
+
+    name: str
+    port: int
 
 
-def port_of(pods: Sequence[Object], name: str) -> int:
-    """Return the port a pod's gateway listens on: its container port named `http`, else 8080."""
-    for pod in pods:
-        if pod["metadata"]["name"] != name:
-            continue
-        for container in pod["spec"].get("containers") or ():
-            for port in container.get("ports") or ():
-                if port.get("name") == "http":
-                    return int(port["containerPort"])
-    return GATEWAY_PORT
+def ready_pods(pods: Sequence[Object]) -> list[Pod]:
+    """Return the pods that take calls."""
+    return [
+        Pod(pod["metadata"]["name"], _port(pod))
+        for pod in pods
+        if _is_ready(pod) and not _is_leaving(pod)
+    ]
 
 
 def why_not_ready(pods: Sequence[Object]) -> str:
@@ -34,6 +33,15 @@ def why_not_ready(pods: Sequence[Object]) -> str:
     for pod in pods:
         reasons.setdefault(_reason(pod), pod["metadata"]["name"])
     return "; ".join(f"{pod}: {reason}" for reason, pod in reasons.items())
+
+
+def _port(pod: Object) -> int:
+    """Return the container port named `http`, else the usual one."""
+    for container in pod["spec"].get("containers") or ():
+        for port in container.get("ports") or ():
+            if port.get("name") == "http":
+                return int(port["containerPort"])
+    return GATEWAY_PORT
 
 
 def _is_ready(pod: Object) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from jupyter_faas.client.kube.pods import Pod
 from jupyter_faas.wire.answers import BadAnswer, parse_answer_head
 
 _DATA, _ERROR = 0, 1
@@ -27,18 +28,21 @@ class Tunnel:
 
     Args:
         web_socket: What `KubeApi.open_port` returns.
+        pod: Where it leads.
     """
 
-    def __init__(self, web_socket: Any) -> None:
+    def __init__(self, web_socket: Any, pod: Pod) -> None:
+        self.pod = pod
         self._socket = web_socket
         self._greeted: set[int] = set()
+        self._has_ended = False
         self.error = ""
         """What the kubelet said about a connection that failed."""
 
     @property
     def is_open(self) -> bool:
         """Whether neither side has closed it."""
-        return not self._socket.closed
+        return not self._has_ended and not self._socket.closed
 
     async def probe(self, timeout_s: float) -> None:
         """See that a gateway that takes calls is at the other end.
@@ -65,7 +69,7 @@ class Tunnel:
         while True:
             data = (await self._socket.receive()).data
             if not isinstance(data, bytes | bytearray) or not data:
-                return None
+                break
             channel = data[0]
             if channel not in self._greeted:
                 self._greeted.add(channel)
@@ -73,7 +77,9 @@ class Tunnel:
                 return memoryview(data)[1:]
             elif channel == _ERROR:
                 self.error += bytes(data[1:]).decode("utf-8", "replace")
-                return None
+                break
+        self._has_ended = True
+        return None
 
     async def close(self) -> None:
         """Close; the gateway sees its caller leave."""
