@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-fast check format bench bench-ray clean
+.PHONY: help demo lab test test-fast test-cluster images check format bench bench-ray clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +11,7 @@ CLEAN_ENV := env -u PYTHONPATH -u FAAS_GATEWAY_URL -u FAAS_GATEWAY_TOKEN
 PYTEST_FLAGS ?=
 
 help: ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The environment follows pyproject.toml: an edit there and the next target installs it.
 $(VENV)/.ready: pyproject.toml tools/uv
@@ -41,10 +41,17 @@ format: $(VENV)/.ready ## rewrite files the way `make check` wants them
 	$(BIN)/ruff check --fix .
 
 test: $(VENV)/.ready ## all tests with branch coverage (under 8 minutes)
-	$(CLEAN_ENV) $(BIN)/pytest --cov --cov-report=term:skip-covered $(PYTEST_FLAGS)
+	$(CLEAN_ENV) $(BIN)/pytest --ignore tests/cluster --cov --cov-report=term:skip-covered $(PYTEST_FLAGS)
 
 test-fast: $(VENV)/.ready ## tests without processes, network and notebooks
-	$(CLEAN_ENV) $(BIN)/pytest -q --ignore tests/e2e --ignore tests/examples $(PYTEST_FLAGS)
+	$(CLEAN_ENV) $(BIN)/pytest -q --ignore tests/e2e --ignore tests/examples --ignore tests/cluster $(PYTEST_FLAGS)
+
+images: ## build the images of runner and gateway (cluster tool, docker or podman)
+	@tools/images
+
+# KUBECONFIG as it is: any cluster that has the images. Without one, the machine's own is brought up.
+test-cluster: $(VENV)/.ready ## tests on a real Kubernetes: that of KUBECONFIG, or one made here
+	@tools/test-cluster $(BIN)/pytest tests/cluster -m cluster --timeout=300 $(PYTEST_FLAGS)
 
 bench: $(VENV)/.ready ## measure everything in the README's table (under 10 minutes)
 	@$(CLEAN_ENV) $(BIN)/python -m bench
