@@ -13,7 +13,7 @@ import msgspec
 
 from jupyter_faas.core.errors import GatewayUnavailable
 from jupyter_faas.core.settings import Settings
-from jupyter_faas.gateway.cluster_auth import ClusterAuthority
+from jupyter_faas.gateway.cluster_auth import ClusterAuthority, Reviewer
 from jupyter_faas.gateway.keys import Keys
 from jupyter_faas.gateway.service import GatewayService
 from jupyter_faas.gateway.store.sqlite import SqliteStore
@@ -81,7 +81,12 @@ class ClusterBench(Bench):
 
 @asynccontextmanager
 async def cluster_bench(
-    provider: FakeProvider | None = None, store: Path | None = None, **changes: object
+    provider: FakeProvider | None = None,
+    store: Path | None = None,
+    *,
+    keys: Keys = KEYS,
+    reviews: Reviewer | None = None,
+    **changes: object,
 ) -> AsyncIterator[ClusterBench]:
     """Run a gateway; `alice` may do everything in `default`, `bob` is known and may nothing."""
     reviewer, clock = FakeReviewer(), Clock()
@@ -98,8 +103,8 @@ async def cluster_bench(
             settings,
             provider,
             SqliteStore(store or Path(directory) / "faas.db", time.time),
-            authority=ClusterAuthority(reviewer, KEYS, clock),
-            keys=KEYS,
+            authority=ClusterAuthority(reviews or reviewer, keys, clock),
+            keys=keys,
         )
         await service.start()
         made = ClusterBench(service, provider, reviewer, clock)

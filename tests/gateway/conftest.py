@@ -55,6 +55,7 @@ class Bench:
         settings: FunctionSettings | None = None,
         scaling: Scaling | None = None,
         origin: Origin = Origin(),
+        namespace: str = "default",
         **spec: Any,
     ) -> RevisionEntry:
         """Deploy new code; returns its revision, pending."""
@@ -62,7 +63,7 @@ class Bench:
         digest = f"{self.number:064x}"
         settings = settings or FunctionSettings(scaling=scaling or Scaling(max_containers=2))
         answer = await self.service.registry.deploy(
-            "default",
+            namespace,
             name,
             DeployRequest(
                 id=digest,
@@ -78,7 +79,7 @@ class Bench:
                 take_over=True,
             ),
         )
-        entry = self.service.registry.find("default", name)
+        entry = self.service.registry.find(namespace, name)
         assert entry is not None
         return entry.revisions[answer.revision.number]
 

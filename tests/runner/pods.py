@@ -27,18 +27,18 @@ STRANGERS_SEED = b"\x06" * 32
 
 
 class Pod:
-    """A runner of its own."""
+    """A runner of its own, in a process or in a real pod."""
 
-    def __init__(self, uid: str, port: int, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, uid: str, host: str, port: int) -> None:
         self.uid = uid
+        self.host = host
         self.port = port
-        self.process = process
-        self.address = f"127.0.0.1:{port}"
+        self.address = f"{host}:{port}"
 
     def request(
         self, method: str, target: str, headers: dict[str, str] | None = None, body: bytes = b""
     ) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=20)
         try:
             connection.request(method, target, body, headers or {})
             answer = connection.getresponse()
@@ -99,9 +99,9 @@ def pod(uid: str = "pod-1", *, trust: bytes | None = None, **environ: str) -> It
         stdin=subprocess.DEVNULL,
         env=os.environ | {"FAAS_TRUST": key, "FAAS_POD_UID": uid} | environ,
     )
-    made = Pod(uid, port, process)
+    made = Pod(uid, "127.0.0.1", port)
     try:
-        wait_until(lambda: _answers(made), 20.0, what="a runner")
+        wait_until(lambda: _answers(made) or _ended(process), 20.0, what="a runner")
         yield made
         process.send_signal(signal.SIGTERM)
         process.wait(10.0)
@@ -110,8 +110,12 @@ def pod(uid: str = "pod-1", *, trust: bytes | None = None, **environ: str) -> It
         process.wait()
 
 
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    assert process.poll() is None, "the runner has ended"
+    return False
+
+
 def _answers(made: Pod) -> bool:
-    assert made.process.poll() is None, "the runner has ended"
     try:
         return bool(made.hello())
     except OSError:

@@ -18,10 +18,8 @@ from jupyter_faas.providers.kubernetes.names import (
     MANAGED_LABEL,
     MANAGER,
     TRUST_CONFIG,
+    TRUST_KEY,
 )
-
-TRUST_KEY = "gateway.pub"
-"""In the ConfigMap: base64 of the gateway's Ed25519 public key."""
 
 
 async def ensure_keys(api: KubeApi, namespace: str, fresh: Mapping[str, bytes]) -> dict[str, bytes]:
