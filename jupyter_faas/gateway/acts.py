@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -66,6 +67,7 @@ _RULES = tuple((method, re.compile(path, re.DOTALL), word) for method, path, wor
 _PREFIX = len("/v1/functions/")
 
 
+@lru_cache(maxsize=1024)
 def call_of(namespace: str) -> Act:
     """Return the act of calling a function of a namespace."""
     return Act("create", namespace, INVOKE)

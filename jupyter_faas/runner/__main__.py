@@ -50,7 +50,7 @@ def _trust() -> Trust | None:
     if trust is not None:
         from jupyter_faas.runner import sealed  # noqa: PLC0415 - 40 ms, only where it is needed
 
-        sealed.warm_up()
+        sealed.rehearse()
     return trust
 
 

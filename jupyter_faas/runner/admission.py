@@ -89,6 +89,7 @@ def admission_of(trust: Trust | None) -> Admission:
     if trust is None:
         return OpenAdmission()
     # Imported by `__main__` before the fork; 40 ms that a runner of one's own need not pay.
-    from jupyter_faas.runner.sealed import SealedAdmission  # noqa: PLC0415 - see above
+    from jupyter_faas.runner.sealed import SealedAdmission, rehearse  # noqa: PLC0415 - see above
 
+    rehearse()
     return SealedAdmission(trust)

@@ -1,7 +1,7 @@
 """The lock of a runner in a pod: one key and nonce per start, each envelope once.
 
 The key is made in the front, after the fork: user code runs in another process and never has it in
-its memory. The library is imported, and used once, before the fork (`warm_up`).
+its memory. The library is imported, and used once, before the fork (`rehearse`).
 """
 
 from __future__ import annotations
@@ -67,8 +67,12 @@ class SealedAdmission:
         )
 
 
-def warm_up() -> None:
-    """Open an envelope of one's own: what the library sets up at first use is then shared."""
+def rehearse() -> None:
+    """Open an envelope of one's own, so that the first real one finds everything touched.
+
+    Before the fork the library sets itself up; after it, pages are copied that it writes to:
+    the first opening takes 0.5 ms instead of 0.7.
+    """
     seed = bytes(sealing.KEY_BYTES)
     lock = SealedAdmission(Trust(sealing.public_key_of(seed), ""))
     key, nonce = lock.public_key, lock.nonce

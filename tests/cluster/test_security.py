@@ -29,6 +29,7 @@ pytestmark = [
     pytest.mark.skipif("KUBECONFIG" not in os.environ, reason="no KUBECONFIG"),
 ]
 
+PREFIX = os.environ.get("FAAS_TEST_PREFIX", "t-security")
 IMAGE = os.environ.get("FAAS_TEST_RUNNER_IMAGE", f"jupyter-faas/runner:{VERSION}-py3.11")
 RBAC = "rbac.authorization.k8s.io/v1"
 SECRET = "s" * 64
@@ -45,7 +46,7 @@ async def api() -> AsyncIterator[KubeApi]:
 async def namespaces(api: KubeApi) -> AsyncIterator[tuple[str, str]]:
     """Two namespaces; what runs there must pass `restricted`."""
     run = secrets.token_hex(3)
-    names = (f"t-security-{run}-a", f"t-security-{run}-b")
+    names = (f"{PREFIX}-{run}-a", f"{PREFIX}-{run}-b")
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     for name in names:
         body = {"metadata": {"name": name, "labels": labels}}
