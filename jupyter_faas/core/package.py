@@ -2,7 +2,7 @@
 
 Sections (core/sections.py): a manifest that anybody may read (msgpack), the plain data of local
 modules (pickle), the entry (pickle), its out-of-band buffers. Only a runner's worker unpickles,
-after the blob's digest was checked.
+after the blob's digest was checked. Inline source (core/inline.py) is a manifest alone.
 """
 
 from __future__ import annotations
@@ -16,15 +16,19 @@ import msgspec
 from jupyter_faas.core.errors import EnvironmentMismatch
 from jupyter_faas.core.model import Kind, Value
 from jupyter_faas.core.modules import ModuleSource
-from jupyter_faas.core.sections import Buffer, pack, total_bytes, unpack
+from jupyter_faas.core.sections import Buffer, SectionError, pack, total_bytes, unpack
 
-FORMAT = 1
+FORMAT = 2
+"""The newest format that is understood here."""
+CAPTURED_FORMAT = 1
+INLINE_FORMAT = 2
+"""What packages of inline source say, so that a runner from before says that it is too old."""
 
 
 class Manifest(Value, kw_only=True):
     """What is in a package, readable without unpickling."""
 
-    format: int = FORMAT
+    format: int = CAPTURED_FORMAT
     python: str
     """Minor version of the Python that made it: bytecode fits no other."""
     name: str
@@ -37,23 +41,21 @@ class Manifest(Value, kw_only=True):
     sources: tuple[ModuleSource, ...] = ()
     files: dict[str, str] = {}
     """Text of cells and scripts by file name, for tracebacks."""
+    inline: str | None = None
+    """The code itself, as source text; the entry is `qualname` in it. Then nothing is pickled."""
 
 
-class Package:
-    """A package to send.
+class ManifestPackage:
+    """A package that is nothing but its manifest: inline source.
 
     Args:
         manifest: What is in it.
-        plain: Pickle of the plain data of local modules.
-        entry: Chunks of the pickle of the entry, then its buffers.
+        sections: What follows the manifest; each given as chunks.
     """
 
-    def __init__(
-        self, manifest: Manifest, plain: bytes, entry: Sequence[Buffer], buffers: Sequence[Buffer]
-    ) -> None:
+    def __init__(self, manifest: Manifest, sections: Sequence[Sequence[Buffer]] = ()) -> None:
         self.manifest = manifest
-        head = msgspec.msgpack.encode(manifest)
-        self._parts = pack([[head], [plain], entry, *([buffer] for buffer in buffers)])
+        self._parts = pack([[msgspec.msgpack.encode(manifest)], *sections])
 
     def parts(self) -> list[Buffer]:
         """Return the buffers of the blob, to be sent in order."""
@@ -78,6 +80,21 @@ class Package:
         return total_bytes(self._parts)
 
 
+class Package(ManifestPackage):
+    """A package with pickled code, to send.
+
+    Args:
+        manifest: What is in it.
+        plain: Pickle of the plain data of local modules.
+        entry: Chunks of the pickle of the entry, then its buffers.
+    """
+
+    def __init__(
+        self, manifest: Manifest, plain: bytes, entry: Sequence[Buffer], buffers: Sequence[Buffer]
+    ) -> None:
+        super().__init__(manifest, [[plain], entry, *([buffer] for buffer in buffers)])
+
+
 def open_package(blob: Buffer, python: str) -> tuple[Manifest, list[memoryview]]:
     """Return the manifest of a blob, and its other sections: plain data, entry, buffers.
 
@@ -93,8 +110,17 @@ def open_package(blob: Buffer, python: str) -> tuple[Manifest, list[memoryview]]
             f"this runner reads up to {FORMAT}: update it."
         )
     if manifest.python != python:
+        made = "is written for" if manifest.inline is not None else "was captured with"
         raise EnvironmentMismatch(
-            f"{manifest.name} was captured with Python {manifest.python} and this runner is "
+            f"{manifest.name} {made} Python {manifest.python} and this runner is "
             f"{python}: bytecode fits one minor version only."
         )
     return manifest, sections
+
+
+def inline_source(blob: Buffer) -> str | None:
+    """Return the source text of a package, or None if it is a captured one or no package."""
+    try:
+        return msgspec.msgpack.decode(unpack(blob)[0], type=Manifest).inline
+    except (SectionError, IndexError, msgspec.MsgspecError):
+        return None

@@ -43,10 +43,14 @@ def signature_text(target: Any) -> str:
 def parameters_of(target: Any) -> tuple[dict[str, Any], ...]:
     """Return name, kind, annotation and default (as text) of each parameter."""
     try:
-        parameters = inspect.signature(target).parameters.values()
+        return described(inspect.signature(target))
     except (TypeError, ValueError):
         return ()
-    return tuple(_described(parameter) for parameter in parameters)
+
+
+def described(signature: inspect.Signature) -> tuple[dict[str, Any], ...]:
+    """Return `parameters_of` whatever has this signature."""
+    return tuple(_described(parameter) for parameter in signature.parameters.values())
 
 
 def _described(parameter: inspect.Parameter) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from types import ModuleType
 from typing import Any
 
 from jupyter_faas.core.classes import ClassTable
-from jupyter_faas.core.errors import BadRequest
+from jupyter_faas.core.errors import BadRequest, InvalidSpec
+from jupyter_faas.core.inline import FILE_NAME, compile_source
 from jupyter_faas.core.model import Kind
 from jupyter_faas.core.package import Manifest, open_package
 from jupyter_faas.core.pickling import TableUnpickler, reader
@@ -97,7 +98,10 @@ def load(blob: Buffer, specialisation: Specialisation | None = None) -> Loaded:
         Exception: Whatever user code raises while it is loaded.
     """
     del specialisation
-    manifest, (plain, entry, *buffers) = open_package(blob, PYTHON)
+    manifest, sections = open_package(blob, PYTHON)
+    if manifest.inline is not None:
+        return _load_inline(manifest, manifest.inline)
+    plain, entry, *buffers = sections
     for name, text in manifest.files.items():
         remember_lines(name, text)
     classes = ClassTable(None)
@@ -111,6 +115,26 @@ def load(blob: Buffer, specialisation: Specialisation | None = None) -> Loaded:
     except BaseException:
         modules.close()
         raise
+
+
+def _load_inline(manifest: Manifest, source: str) -> Loaded:
+    """Run inline source as a module, and take its entry.
+
+    Raises:
+        InvalidSpec: The source has run and not made the entry.
+    """
+    scope = _notebook_scope()
+    remember_lines(FILE_NAME, source)
+    exec(compile_source(source), scope)  # noqa: S102 - what it is for
+    if manifest.qualname not in scope:
+        raise InvalidSpec(f"The source has run, but there is no `{manifest.qualname}` after it.")
+    target = _unwrapped(scope[manifest.qualname])
+    return Loaded(manifest, target, ClassTable(None), ShippedModules((), {}))
+
+
+def _unwrapped(found: Any) -> Any:
+    """Return the function that a remote function of the client was made of."""
+    return found.__wrapped__ if hasattr(type(found), "__faas_handle__") else found
 
 
 def _notebook_scope() -> dict[str, Any]:
@@ -132,10 +156,7 @@ def _entry(
     if manifest.module is None:
         _publish(unpickled, scope)
         return unpickled
-    found = lookup(importlib.import_module(manifest.module), manifest.qualname)
-    if hasattr(type(found), "__faas_handle__"):
-        found = found.__wrapped__
-    return found
+    return _unwrapped(lookup(importlib.import_module(manifest.module), manifest.qualname))
 
 
 def _publish(target: Any, scope: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from jupyter_faas.core import codec
+from jupyter_faas.core.inline import inline_package
 from tests.runner.harness import SECRET, Background, Replica, UnixConnection
 from tests.support import resident_mib, wait_until
 
@@ -427,3 +429,34 @@ def test_args_travel_as_payload_of_the_codec(replica: Replica) -> None:
     raw = replica.request("POST", "/v1/call", replica.headers(), b"rubbish")
     assert raw.problem["code"] == "bad_request"
     assert b"".join(codec.dumps(((), {}))) != b"rubbish"
+
+
+def test_inline_source_is_run_as_it_stands(replica: Replica) -> None:
+    source = (
+        "import json\n"
+        "class Point:\n"
+        "    def __init__(self, x): self.x = x\n"
+        "def scaled(x, by=2):\n"
+        "    print('scaling', x)\n"
+        "    return json.dumps({'x': 10 // by * x})\n"
+        "if __name__ == '__main__':\n"
+        "    raise SystemExit('not here')\n"
+    )
+    package, code = inline_package(source, "scaled", f"3.{sys.version_info[1]}")
+    blob = b"".join(package.parts())
+    replica.specialise(blob, digest=package.digest, kind=code.kind)
+    assert replica.call(3, by=5).value == '{"x": 6}'
+    answer = replica.call(3, by=0)
+    assert "ZeroDivisionError" in answer.problem["detail"]
+    assert '"<source>", line 6, in scaled' in answer.fault["traceback"]
+    assert "return json.dumps({'x': 10 // by * x})" in answer.fault["traceback"]
+
+
+def test_inline_source_that_fails_says_where(replica: Replica) -> None:
+    package, _ = inline_package(
+        "import nowhere_to_be_found\ndef f(): ...\n", "f", f"3.{sys.version_info[1]}"
+    )
+    blob = b"".join(package.parts())
+    answer = replica.specialise(blob, digest=package.digest, expect=422)
+    assert answer.problem["exception"] == "ModuleNotFoundError"
+    assert '"<source>", line 1' in answer.problem["traceback"]
