@@ -113,7 +113,7 @@ def _parsed(source: str) -> ast.Module:
 
 
 def _definitions(tree: ast.Module) -> dict[str, ast.expr | _Definition]:
-    """Return what is bound to names at top level , also under `if`, `try` and `with`; the last one wins."""
+    """Return what is bound to names at top level, also under `if` and `try`; the last one wins."""
     found: dict[str, ast.expr | _Definition] = {}
     for node in _top_level(tree.body):
         if isinstance(node, _Definition):

@@ -199,6 +199,9 @@ class Function(Value, kw_only=True):
     """Number of the newest revision that was made live or is becoming so."""
     traffic: dict[int, int] = {}
     """Revision number → weight > 0. Empty until a first revision is ready."""
+    shares: dict[int, int] = {}
+    """How traffic is to be divided whatever gets ready, in per cent; 0 stands for the newest
+    revision that is ready. Empty: a new revision gets everything."""
     previous: tuple[int, ...] = ()
     """Formerly live revisions, newest last: what `rollback` goes back to."""
     created_at: float = 0.0
@@ -241,6 +244,8 @@ class DeployRequest(Value, kw_only=True):
     """Revision number the client last saw live or deployed; None: it knows of none."""
     take_over: bool = False
     strategy: str = "rolling"
+    shares: dict[int, int] = {}
+    """Becomes `Function.shares`."""
 
 
 class DeployAnswer(Value, kw_only=True):

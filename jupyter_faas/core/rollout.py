@@ -73,6 +73,16 @@ def deploy(
     check_settings(request.settings)
     if function is None:
         return _first(namespace, name, request, now)
+    if request.shares != function.shares:
+        function = msgspec.structs.replace(function, shares=request.shares)
+        plan = _deploy(function, revisions, request, now)
+        return plan._replace(is_changed=True)
+    return _deploy(function, revisions, request, now)
+
+
+def _deploy(
+    function: Function, revisions: Revisions, request: DeployRequest, now: float
+) -> DeployPlan:
     known = next((one for one in revisions.values() if one.id == request.id), None)
     if known is not None and _is_current(function, known, request.origin):
         return _look_up(function, known, request)
@@ -82,7 +92,8 @@ def deploy(
     if known is None:
         return _new(declared, revisions, request, now)
     if known.state is RevisionState.READY:
-        return DeployPlan(_all_traffic(declared, known.number), known, news="live")
+        live = msgspec.structs.replace(declared, latest=known.number)
+        return DeployPlan(_ready_traffic(live, revisions), known, news="live")
     return _again(declared, known, revisions, request)
 
 
@@ -100,7 +111,8 @@ def rollback(function: Function, revisions: Revisions, to: int | None) -> Functi
     if to is not None:
         check_known(function.name, {to: 1}, revisions)
         _check_ready(revisions[to])
-        return _all_traffic(function, to)
+        function = msgspec.structs.replace(_with_traffic(function, {to: WHOLE}), latest=to)
+        return msgspec.structs.replace(function, shares={})
     earlier = [n for n in function.previous if n in revisions and n not in function.traffic]
     newest = max(function.traffic, default=0)
     earlier += sorted(n for n in function.traffic if n != newest)
@@ -112,7 +124,7 @@ def rollback(function: Function, revisions: Revisions, to: int | None) -> Functi
     number = earlier[-1]
     _check_ready(revisions[number])
     return msgspec.structs.replace(
-        function, latest=number, traffic={number: WHOLE}, previous=tuple(earlier[:-1])
+        function, latest=number, traffic={number: WHOLE}, previous=tuple(earlier[:-1]), shares={}
     )
 
 
@@ -126,7 +138,37 @@ def traffic(function: Function, revisions: Revisions, weights: dict[int, int]) -
     check_known(function.name, weights, revisions)
     for number in weights:
         _check_ready(revisions[number])
-    return _with_traffic(function, weights)
+    return msgspec.structs.replace(_with_traffic(function, weights), shares={})
+
+
+def shares(function: Function, revisions: Revisions, wanted: dict[int, int]) -> Function:
+    """Return the function with traffic that is to stay divided, also when a revision gets ready.
+
+    Args:
+        function: As it is.
+        revisions: Its revisions by number.
+        wanted: Per cent by revision number; 0 stands for the newest that is ready. Empty: that
+            one gets everything.
+
+    Raises:
+        RevisionNotFound: A number is unknown.
+        InvalidSpec: A revision is pending or failed; the text says why.
+    """
+    named = [number for number, percent in wanted.items() if number and percent]
+    check_known(function.name, dict.fromkeys(named, 1), revisions)
+    for number in named:
+        _check_ready(revisions[number])
+    return _ready_traffic(msgspec.structs.replace(function, shares=wanted), revisions)
+
+
+def settings(function: Function, new: FunctionSettings) -> Function:
+    """Return the function with other settings.
+
+    Raises:
+        InvalidSpec: A value is out of range.
+    """
+    check_settings(new)
+    return msgspec.structs.replace(function, settings=new)
 
 
 def scaling(function: Function, changes: dict[str, Any]) -> Function:
@@ -161,7 +203,8 @@ def settled(
     revision = msgspec.structs.replace(revision, state=state, problem=problem, reason=reason)
     if state is RevisionState.READY:
         if function.latest == revision.number or not function.traffic:
-            function = _with_traffic(function, {revision.number: WHOLE})
+            known = {**revisions, revision.number: revision}
+            function = _ready_traffic(function, known, newest=revision.number)
     elif not function.traffic:
         ready = [n for n in function.previous if _is_ready(revisions, n)]
         if ready:
@@ -215,6 +258,7 @@ def _first(namespace: str, name: str, request: DeployRequest, now: float) -> Dep
         namespace=namespace,
         settings=request.settings,
         declared=request.settings,
+        shares=request.shares,
         latest=1,
         created_at=now,
     )
@@ -273,8 +317,23 @@ def _pending(function: Function, number: int, strategy: str) -> Function:
     return msgspec.structs.replace(function, latest=number)
 
 
-def _all_traffic(function: Function, number: int) -> Function:
-    return msgspec.structs.replace(_with_traffic(function, {number: WHOLE}), latest=number)
+def _ready_traffic(function: Function, revisions: Revisions, newest: int | None = None) -> Function:
+    """Return the function with the traffic that its shares ask for, as far as revisions are ready.
+
+    Without shares, or where none of them can be served: everything to the newest.
+    """
+    if newest is None:
+        newest = function.latest
+        if not _is_ready(revisions, newest):
+            ready = [n for n in revisions if _is_ready(revisions, n)]
+            newest = max((n for n in ready if n in function.traffic), default=max(ready, default=0))
+    weights: dict[int, int] = {}
+    for number, percent in function.shares.items():
+        if percent and _is_ready(revisions, number or newest):
+            weights[number or newest] = weights.get(number or newest, 0) + percent
+    if not weights and newest:
+        weights = {newest: WHOLE}
+    return _with_traffic(function, weights)
 
 
 def _with_traffic(function: Function, weights: dict[int, int]) -> Function:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple, TypeVar
 
@@ -25,6 +25,7 @@ from jupyter_faas.core.model import (
     DeployAnswer,
     DeployRequest,
     Function,
+    FunctionSettings,
     Revision,
     RevisionState,
     Scaling,
@@ -230,6 +231,89 @@ class Registry:
 
         return await self._exclusively(namespace, name, change)
 
+    async def set_settings(
+        self, namespace: str, name: str, settings: FunctionSettings
+    ) -> FunctionSettings:
+        """Change everything that belongs to the function and not to a revision, live.
+
+        Raises:
+            FunctionNotFound: No such function.
+            InvalidSpec: A value is out of range; the text names it.
+        """
+
+        async def change() -> FunctionSettings:
+            entry = self.get(namespace, name)
+            function = rollout.settings(entry.function, settings)
+            await self._save(entry, Change(namespace, name, function))
+            self._tell("scaling", entry)
+            return entry.function.settings
+
+        return await self._exclusively(namespace, name, change)
+
+    async def set_shares(self, namespace: str, name: str, shares: dict[int, int]) -> dict[int, int]:
+        """Divide traffic for good (see `Function.shares`); return the weights that follow.
+
+        Raises:
+            FunctionNotFound: No such function.
+            RevisionNotFound: A number is unknown.
+            InvalidSpec: A revision is pending or failed; the text says why.
+        """
+
+        async def change() -> dict[int, int]:
+            entry = self.get(namespace, name)
+            function = rollout.shares(entry.function, _values(entry), shares)
+            await self._save(entry, Change(namespace, name, function))
+            self._tell("live", entry)
+            return entry.function.traffic
+
+        return await self._exclusively(namespace, name, change)
+
+    async def forget(self, namespace: str, name: str) -> None:
+        """Remove a function that is gone from the store already; nothing if it is not here."""
+
+        async def change() -> None:
+            entry = self.find(namespace, name)
+            if entry is not None:
+                self._remove(entry)
+
+        await self._exclusively(namespace, name, change)
+
+    async def drop(self, namespace: str, name: str, number: int) -> None:
+        """Remove a revision that is gone from the store already and gets no traffic."""
+
+        async def change() -> None:
+            entry = self.find(namespace, name)
+            if entry is None or number in entry.traffic or number == entry.function.latest:
+                return
+            dropped = entry.revisions.pop(number, None)
+            if dropped is not None:
+                self._tell("removed", entry, dropped)
+
+        await self._exclusively(namespace, name, change)
+
+    async def take(self, function: Function, revisions: Sequence[Revision]) -> None:
+        """Make memory what somebody else has written to the store.
+
+        Of a function that another gateway owns, and once when this one becomes its owner.
+
+        Args:
+            function: Its new value.
+            revisions: All there are.
+        """
+
+        async def change() -> None:
+            entry = self.find(function.namespace, function.name) or FunctionEntry(function)
+            if entry.function == function and _values(entry) == {r.number: r for r in revisions}:
+                return
+            self._take(entry, function, revisions)
+
+        await self._exclusively(function.namespace, function.name, change)
+
+    async def quiet(self, namespace: str, name: str) -> None:
+        """Return when no change of this function is under way: memory says what the store says."""
+        async with self._locks.hold((namespace, name)):
+            return
+
     async def delete(self, namespace: str, name: str) -> None:
         """Remove a function with its revisions; subscribers drain its replicas.
 
@@ -240,11 +324,7 @@ class Registry:
         async def change() -> None:
             entry = self.get(namespace, name)
             await self._store.delete(namespace, name)
-            del self._functions[namespace, name]
-            entry.is_deleted = True
-            self._tell("deleted", entry)
-            for revision in entry.revisions.values():
-                self._waits.wake(revision)
+            self._remove(entry)
 
         await self._exclusively(namespace, name, change)
 
@@ -356,6 +436,31 @@ class Registry:
         self._functions[entry.namespace, entry.name] = entry
         for number in removed:
             self._tell("removed", entry, entry.revisions.pop(number))
+
+    def _remove(self, entry: FunctionEntry) -> None:
+        del self._functions[entry.namespace, entry.name]
+        entry.is_deleted = True
+        self._tell("deleted", entry)
+        for revision in entry.revisions.values():
+            self._waits.wake(revision)
+
+    def _take(
+        self, entry: FunctionEntry, function: Function, revisions: Sequence[Revision]
+    ) -> None:
+        numbers = {revision.number for revision in revisions}
+        gone = [entry.revisions.pop(n) for n in tuple(entry.revisions) if n not in numbers]
+        is_moved = function.traffic != entry.function.traffic or not entry.revisions
+        entry.function = self._shared(function)
+        entry.traffic = table_of(entry.function)
+        for revision in sorted(revisions, key=lambda one: one.number):
+            self._put_revision(entry, revision)
+            if revision.state is not RevisionState.PENDING:
+                self._waits.wake(entry.revisions[revision.number])
+        self._functions[entry.namespace, entry.name] = entry
+        for dropped in gone:
+            self._tell("removed", entry, dropped)
+            self._waits.wake(dropped)
+        self._tell("live" if is_moved else "scaling", entry, entry.latest)
 
     def _put_revision(self, owner: FunctionEntry, revision: Revision) -> None:
         shared = self._interner.revision(revision)
