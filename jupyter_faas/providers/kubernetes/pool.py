@@ -1,0 +1,193 @@
+"""Who gets which pod of a warm pool. Pure: no I/O, no clock.
+
+A pod is on offer when its runner has answered; replicas wait in the order in which they were
+wanted. `pair` brings them together; each pair is a claim under way until it has `landed` or was
+`refused`, and neither its pod nor its replica is given to anybody else meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from jupyter_faas.core.model import RevisionSpec
+
+DEFAULT_RUNTIME = "default"
+
+
+class PoolKey(NamedTuple):
+    """What makes pods of a pool interchangeable."""
+
+    namespace: str
+    python: str
+    """Minor version, e.g. `3.11`."""
+    runtime_class: str = DEFAULT_RUNTIME
+
+
+class Pair(NamedTuple):
+    """A claim to be made."""
+
+    replica: str
+    key: PoolKey
+    pod: str
+    version: str
+    """The pod's `resourceVersion` that the offer was made with."""
+
+
+def pool_key(spec: RevisionSpec, namespace: str) -> PoolKey:
+    """Return the pool that a revision's Python and runtime class belong to."""
+    return PoolKey(namespace, spec.code.python, spec.runtime_class or DEFAULT_RUNTIME)
+
+
+def fits_pool(
+    spec: RevisionSpec,
+    namespace: str,
+    pools: Collection[PoolKey],
+    largest: Mapping[str, float] | None = None,
+) -> PoolKey | None:
+    """Return the pool whose pods can serve a revision; None: it needs pods of its own.
+
+    Secrets travel with the specialisation; CPU and memory are set in place afterwards, if any node
+    has as much. What a pod gets at its birth only cannot be had from a pool.
+
+    Args:
+        spec: Of the revision.
+        namespace: Of the function.
+        pools: All there are.
+        largest: Most that one node has, in cores and bytes by resource; None: not known.
+    """
+    if spec.image or spec.volumes or spec.resources.gpu or spec.node_selector:
+        return None
+    if largest and not _is_possible(spec, largest):
+        return None
+    key = pool_key(spec, namespace)
+    return key if key in pools else None
+
+
+def _is_possible(spec: RevisionSpec, largest: Mapping[str, float]) -> bool:
+    memory_mib = spec.resources.memory_request_mib or spec.resources.memory_mib / 4
+    wanted = {"cpu": spec.resources.cpu, "memory": memory_mib * 2.0**20}
+    return all(amount <= largest.get(resource, amount) for resource, amount in wanted.items())
+
+
+def spares_to_make(waiting: int, coming: int, making: int, at_once: int) -> int:
+    """Return how many pods to create beside a pool that cannot keep up; negative: too many.
+
+    Args:
+        waiting: Replicas without a pod.
+        coming: Pods of the pool that are starting.
+        making: Spare pods that are starting.
+        at_once: Most that start together.
+    """
+    wanted = min(max(0, waiting - coming), at_once)
+    if making > waiting:
+        return waiting - making
+    return max(0, wanted - making)
+
+
+class _Offer:
+    __slots__ = ("is_retracted", "is_stale", "key", "replica", "version")
+
+    def __init__(self, key: PoolKey, version: str) -> None:
+        self.key = key
+        self.version = version
+        self.is_stale = False
+        """The version was refused: nothing can be done before another one is offered."""
+        self.is_retracted = False
+        self.replica = ""
+        """Of the claim under way."""
+
+    @property
+    def is_free(self) -> bool:
+        return not self.replica and not self.is_stale
+
+
+class _Wish(NamedTuple):
+    key: PoolKey
+    place: int
+    """In the order of wishes."""
+
+
+class Matches:
+    """Offers and wishes of all pools."""
+
+    def __init__(self) -> None:
+        self._offers: dict[str, _Offer] = {}
+        self._wishes: dict[str, _Wish] = {}
+        self._waiting: dict[PoolKey, dict[str, int]] = {}
+        """By replica: its place, first things first."""
+        self._next = 0
+
+    def offer(self, key: PoolKey, pod: str, version: str) -> None:
+        """A pod can be claimed, or has a new version; the oldest offer is taken first."""
+        offer = self._offers.get(pod)
+        if offer is None:
+            self._offers[pod] = _Offer(key, version)
+            return
+        offer.is_retracted = False
+        if offer.version != version:
+            offer.version, offer.is_stale = version, False
+
+    def retract(self, pod: str) -> None:
+        """A pod cannot be claimed any more; a claim under way will find out."""
+        offer = self._offers.get(pod)
+        if offer is None:
+            return
+        offer.is_retracted = True
+        if not offer.replica:
+            del self._offers[pod]
+
+    def want(self, key: PoolKey, replica: str) -> None:
+        """A replica waits for a pod from now on."""
+        self._next += 1
+        self._wishes[replica] = _Wish(key, self._next)
+        self._waiting.setdefault(key, {})[replica] = self._next
+
+    def withdraw(self, replica: str) -> bool:
+        """A replica is not wanted any more; returns whether it was waiting."""
+        wish = self._wishes.pop(replica, None)
+        return wish is not None and self._waiting[wish.key].pop(replica, None) is not None
+
+    def waiting(self, key: PoolKey) -> list[str]:
+        """Return the replicas without a pod, the first one first; not those being claimed."""
+        return list(self._waiting.get(key, ()))
+
+    def keys(self) -> list[PoolKey]:
+        """Return the pools for which somebody waits."""
+        return [key for key, waiting in self._waiting.items() if waiting]
+
+    def pair(self) -> list[Pair]:
+        """Return the claims to be made now; each must be answered by `landed` or `refused`."""
+        pairs: list[Pair] = []
+        for pod, offer in self._offers.items():
+            waiting = self._waiting.get(offer.key)
+            if not waiting or not offer.is_free:
+                continue
+            replica = next(iter(waiting))
+            del waiting[replica]
+            offer.replica = replica
+            pairs.append(Pair(replica, offer.key, pod, offer.version))
+        return pairs
+
+    def landed(self, pair: Pair) -> bool:
+        """A claim has worked: the pod is the replica's; returns whether that is still wanted."""
+        self._offers.pop(pair.pod, None)
+        return self._wishes.pop(pair.replica, None) is not None
+
+    def refused(self, pair: Pair, *, is_gone: bool = False) -> None:
+        """A claim has not worked: the replica waits in its old place, the pod for a new version.
+
+        Args:
+            pair: As it was given.
+            is_gone: The pod is not there any more.
+        """
+        offer = self._offers.get(pair.pod)
+        if offer is not None:
+            offer.replica = ""
+            offer.is_stale = offer.version == pair.version
+            if is_gone or offer.is_retracted:
+                del self._offers[pair.pod]
+        wish = self._wishes.get(pair.replica)
+        if wish is not None:
+            waiting = {**self._waiting[wish.key], pair.replica: wish.place}
+            self._waiting[wish.key] = dict(sorted(waiting.items(), key=lambda item: item[1]))

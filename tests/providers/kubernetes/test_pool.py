@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from jupyter_faas.core.model import Code, Resources, RevisionSpec
+from jupyter_faas.providers.kubernetes.pool import Matches, Pair, PoolKey, fits_pool, spares_to_make
+
+KEY = PoolKey("default", "3.11")
+POOLS = {KEY, PoolKey("default", "3.11", "gvisor"), PoolKey("other", "3.12")}
+LARGEST = {"cpu": 2.0, "memory": 4 * 2.0**30}
+
+
+def spec(python: str = "3.11", **fields: object) -> RevisionSpec:
+    return RevisionSpec(code=Code(digest="0", size_bytes=1, entry="f", python=python), **fields)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (spec(), KEY),
+        (spec(secrets=("s",), env={"A": "1"}), KEY),
+        (spec(runtime_class="gvisor"), PoolKey("default", "3.11", "gvisor")),
+        (spec(runtime_class="kata"), None),
+        (spec("3.12"), None),
+        (spec(image="busybox"), None),
+        (spec(volumes={"/data": "claim"}), None),
+        (spec(node_selector={"disk": "ssd"}), None),
+        (spec(resources=Resources(gpu="nvidia.com/gpu=1")), None),
+        (spec(resources=Resources(cpu=2.0, memory_mib=4096)), KEY),
+        (spec(resources=Resources(cpu=64.0)), None),
+        (spec(resources=Resources(memory_mib=64 << 10)), None),
+        (spec(resources=Resources(memory_mib=64 << 10, memory_request_mib=64)), KEY),
+    ],
+)
+def test_which_functions_a_pool_serves(wanted, found):
+    assert fits_pool(wanted, "default", POOLS, LARGEST) == found
+
+
+def test_without_knowing_the_nodes_a_pool_serves_any_size():
+    assert fits_pool(spec(resources=Resources(cpu=64.0)), "default", POOLS) == KEY
+
+
+@pytest.mark.parametrize(
+    ("waiting", "coming", "making", "expected"),
+    [
+        (0, 0, 0, 0),
+        (1, 0, 0, 1),
+        (5, 2, 0, 3),
+        (5, 0, 4, 1),
+        (50, 0, 4, 4),
+        (1, 1, 0, 0),
+        (1, 1, 1, 0),  # one that is being made already is let finish: either may be first
+        (1, 0, 3, -2),
+        (0, 0, 2, -2),
+    ],
+)
+def test_how_many_spare_pods_are_made(waiting, coming, making, expected):
+    assert spares_to_make(waiting, coming, making, at_once=8) == expected
+
+
+def test_the_oldest_offer_goes_to_the_first_who_waits():
+    matches = Matches()
+    matches.want(KEY, "a")
+    matches.want(KEY, "b")
+    assert matches.pair() == []
+    matches.offer(KEY, "old", "1")
+    matches.offer(KEY, "new", "1")
+    assert [(one.replica, one.pod) for one in matches.pair()] == [("a", "old"), ("b", "new")]
+    assert matches.pair() == []
+
+
+def test_a_refused_pod_waits_for_a_new_version_and_its_replica_keeps_its_place():
+    matches = Matches()
+    matches.offer(KEY, "p", "1")
+    matches.offer(KEY, "q", "1")
+    matches.want(KEY, "a")
+    matches.want(KEY, "b")
+    matches.want(KEY, "c")
+    first, second = matches.pair()
+    matches.refused(second)
+    matches.refused(first)
+    assert matches.pair() == []
+    assert matches.waiting(KEY) == ["a", "b", "c"]
+    matches.offer(KEY, "q", "2")
+    assert matches.pair() == [Pair("a", KEY, "q", "2")]
+
+
+def test_news_of_a_pod_during_its_claim_make_the_next_try_possible_at_once():
+    matches = Matches()
+    matches.offer(KEY, "p", "1")
+    matches.want(KEY, "a")
+    (pair,) = matches.pair()
+    matches.offer(KEY, "p", "2")
+    matches.refused(pair)
+    assert matches.pair() == [Pair("a", KEY, "p", "2")]
+
+
+def test_a_pod_that_went_during_its_claim_is_forgotten():
+    matches = Matches()
+    matches.offer(KEY, "p", "1")
+    matches.want(KEY, "a")
+    (pair,) = matches.pair()
+    matches.retract("p")
+    matches.refused(pair)
+    assert matches.pair() == []
+    assert matches.keys() == [KEY]
+
+
+def test_a_claim_that_lands_after_its_replica_was_given_up_says_so():
+    matches = Matches()
+    matches.offer(KEY, "p", "1")
+    matches.want(KEY, "a")
+    (pair,) = matches.pair()
+    assert not matches.withdraw("a")
+    assert not matches.landed(pair)
+    assert matches.keys() == []
+
+
+class Pools(RuleBasedStateMachine):
+    """Whatever happens: one pod, one replica, and first come, first served."""
+
+    def __init__(self):
+        super().__init__()
+        self.matches = Matches()
+        self.claims: list[Pair] = []
+        self.owned: dict[str, str] = {}
+        self.wanted: list[str] = []
+        self.pods: dict[str, int] = {}
+        self.count = 0
+
+    def _name(self) -> str:
+        self.count += 1
+        return str(self.count)
+
+    @rule()
+    def want(self):
+        replica = "r" + self._name()
+        self.wanted.append(replica)
+        self.matches.want(KEY, replica)
+
+    @rule()
+    def offer(self):
+        pod = "p" + self._name()
+        self.pods[pod] = 1
+        self.matches.offer(KEY, pod, "1")
+
+    @precondition(lambda self: self.pods)
+    @rule(data=st.data())
+    def change(self, data):
+        pod = data.draw(st.sampled_from(sorted(self.pods)))
+        self.pods[pod] += 1
+        self.matches.offer(KEY, pod, str(self.pods[pod]))
+
+    @precondition(lambda self: self.pods)
+    @rule(data=st.data())
+    def retract(self, data):
+        pod = data.draw(st.sampled_from(sorted(self.pods)))
+        del self.pods[pod]
+        self.matches.retract(pod)
+
+    @precondition(lambda self: self.wanted)
+    @rule(data=st.data())
+    def withdraw(self, data):
+        replica = data.draw(st.sampled_from(self.wanted))
+        self.wanted.remove(replica)
+        self.matches.withdraw(replica)
+
+    @rule()
+    def pair(self):
+        waiting = self.matches.waiting(KEY)
+        made = self.matches.pair()
+        assert [one.replica for one in made] == waiting[: len(made)], "first come, first served"
+        busy = {one.pod for one in self.claims}
+        for one in made:
+            assert one.pod not in busy
+            assert one.pod not in self.owned
+            busy.add(one.pod)
+        self.claims += made
+
+    @precondition(lambda self: self.claims)
+    @rule(data=st.data(), is_good=st.booleans(), is_gone=st.booleans())
+    def answer(self, data, is_good, is_gone):
+        pair = data.draw(st.sampled_from(self.claims))
+        self.claims.remove(pair)
+        if is_good:
+            assert self.matches.landed(pair) == (pair.replica in self.wanted)
+            self.owned[pair.pod] = pair.replica
+            self.pods.pop(pair.pod, None)
+            if pair.replica in self.wanted:
+                self.wanted.remove(pair.replica)
+        else:
+            self.matches.refused(pair, is_gone=is_gone)
+            if is_gone:
+                self.pods.pop(pair.pod, None)
+
+    @invariant()
+    def nobody_is_forgotten(self):
+        claimed = {one.replica for one in self.claims}
+        expected = [one for one in self.wanted if one not in claimed]
+        assert self.matches.waiting(KEY) == expected
+
+
+TestPools = Pools.TestCase
