@@ -206,6 +206,7 @@ class FunctionStateObject(Value, kw_only=True):
 
     latest: int = 0
     traffic: dict[int, int] = {}
+    shares: dict[int, int] = {}
     previous: tuple[int, ...] = ()
     declared: FunctionSettings | None = None
     created_at: float = 0.0

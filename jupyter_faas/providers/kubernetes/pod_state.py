@@ -207,10 +207,9 @@ def _is_node_silent(conditions: dict[str, Object]) -> bool:
     """Return whether the node controller took the pod for lost: it alone changes just `Ready`."""
     if (conditions.get("Ready") or {}).get("status") == "Unknown":
         return True
-    return (
-        (conditions.get("Ready") or {}).get("status") == "False"
-        and (conditions.get("ContainersReady") or {}).get("status") == "True"
-    )
+    return (conditions.get("Ready") or {}).get("status") == "False" and (
+        conditions.get("ContainersReady") or {}
+    ).get("status") == "True"
 
 
 def _terminated(terminated: Object) -> Ending:

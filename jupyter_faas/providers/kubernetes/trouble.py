@@ -157,7 +157,9 @@ def refusal(error: KubeError, namespace: str) -> Trouble:
     if error.status == 403 and " cannot " in said:
         text = f"the gateway has no right to do this: {_shortened(said)}"
         return Trouble(code="Forbidden", text=text, is_final=True)
-    return Trouble(code="Refused", text=f"the cluster refuses it: {_shortened(said)}", is_final=True)
+    return Trouble(
+        code="Refused", text=f"the cluster refuses it: {_shortened(said)}", is_final=True
+    )
 
 
 def _quota(said: str, namespace: str) -> Trouble | None:
