@@ -154,12 +154,14 @@ class Registry:
         """Call `subscriber` after each change, in the loop, in order. It must not block."""
         self._subscribers.append(subscriber)
 
-    async def deploy(self, namespace: str, name: str, request: DeployRequest) -> DeployAnswer:
+    async def deploy(
+        self, namespace: str, name: str, request: DeployRequest, *, is_followed: bool = False
+    ) -> DeployAnswer:
         """Make the code of `request` what answers to `name`.
 
         The same code as now: nothing changes but declared settings. Code of an earlier revision:
         that one is live again under its number. New code: a new pending revision, which gets all
-        traffic when its first replica is ready.
+        traffic when its first replica is ready. `is_followed`: see `Change`.
 
         Raises:
             NameTaken: Another notebook or session has deployed the name since the caller looked.
@@ -172,7 +174,7 @@ class Registry:
             function = None if entry is None else entry.function
             now = self._wall_clock()
             plan = rollout.deploy(namespace, name, function, revisions, request, now)
-            return await self._carry_out(plan, request)
+            return await self._carry_out(plan, request, is_followed=is_followed)
 
         return await self._exclusively(namespace, name, change)
 
@@ -234,7 +236,7 @@ class Registry:
     async def set_settings(
         self, namespace: str, name: str, settings: FunctionSettings
     ) -> FunctionSettings:
-        """Change everything that belongs to the function and not to a revision, live.
+        """Follow what the store has of everything that belongs to the function, live.
 
         Raises:
             FunctionNotFound: No such function.
@@ -244,14 +246,14 @@ class Registry:
         async def change() -> FunctionSettings:
             entry = self.get(namespace, name)
             function = rollout.settings(entry.function, settings)
-            await self._save(entry, Change(namespace, name, function))
+            await self._save(entry, Change(namespace, name, function, is_followed=True))
             self._tell("scaling", entry)
             return entry.function.settings
 
         return await self._exclusively(namespace, name, change)
 
     async def set_shares(self, namespace: str, name: str, shares: dict[int, int]) -> dict[int, int]:
-        """Divide traffic for good (see `Function.shares`); return the weights that follow.
+        """Follow the shares that the store has (see `Function.shares`); return the weights.
 
         Raises:
             FunctionNotFound: No such function.
@@ -262,7 +264,7 @@ class Registry:
         async def change() -> dict[int, int]:
             entry = self.get(namespace, name)
             function = rollout.shares(entry.function, _values(entry), shares)
-            await self._save(entry, Change(namespace, name, function))
+            await self._save(entry, Change(namespace, name, function, is_followed=True))
             self._tell("live", entry)
             return entry.function.traffic
 
@@ -385,12 +387,16 @@ class Registry:
         if not task.cancelled():
             task.exception()  # Looked at: whoever asked may be gone.
 
-    async def _carry_out(self, plan: rollout.DeployPlan, request: DeployRequest) -> DeployAnswer:
+    async def _carry_out(
+        self, plan: rollout.DeployPlan, request: DeployRequest, *, is_followed: bool
+    ) -> DeployAnswer:
         function, revision = plan.function, plan.revision
         changed = (revision,) if plan.is_revision_changed else ()
         entry = self.find(function.namespace, function.name) or FunctionEntry(function)
         if plan.is_changed:
-            change = Change(function.namespace, function.name, function, changed)
+            change = Change(
+                function.namespace, function.name, function, changed, is_followed=is_followed
+            )
             await self._save(entry, change)
         current = entry.revisions[revision.number]
         if plan.news:

@@ -7,7 +7,7 @@ of them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple, Protocol
 
 from jupyter_faas.core.model import Function, InvocationRecord, Revision
@@ -24,6 +24,8 @@ class Change(NamedTuple):
     """New ones, and those whose state has changed."""
     removed: tuple[int, ...] = ()
     """Numbers of revisions to drop."""
+    is_followed: bool = False
+    """What is wanted was read from the store: it is not to be written back there."""
 
 
 class Contents(NamedTuple):
@@ -31,6 +33,16 @@ class Contents(NamedTuple):
 
     functions: list[Function]
     revisions: list[Revision]
+
+
+class StoreEvent(NamedTuple):
+    """What somebody else has changed about one function: its content now."""
+
+    namespace: str
+    name: str
+    function: Function | None
+    """None: it is gone, or nothing of it was deployed yet."""
+    revisions: tuple[Revision, ...] = ()
 
 
 class Store(Protocol):
@@ -69,6 +81,12 @@ class Store(Protocol):
 
     async def set_meta(self, key: str, value: str) -> None:
         """Keep a small text under `key`, durably."""
+
+    def watch(self) -> AsyncIterator[StoreEvent]:
+        """Yield what others change, once for any number of changes at a time. One reader.
+
+        A store that nobody else writes to never yields. Own changes may be among it.
+        """
 
     async def close(self) -> None:
         """Write what is left and let go of the medium. Twice is fine."""

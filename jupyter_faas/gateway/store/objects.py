@@ -323,7 +323,7 @@ def function_of(
         traffic={number: w for number, w in state.traffic.items() if number in revisions},
         shares=state.shares,
         previous=tuple(number for number in state.previous if number in revisions),
-        created_at=state.created_at or created_at,
+        created_at=state.created_at,
     )
 
 

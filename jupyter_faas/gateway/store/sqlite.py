@@ -13,7 +13,7 @@ import asyncio
 import logging
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ import msgspec
 
 from jupyter_faas.core.errors import FaasError
 from jupyter_faas.core.model import Function, InvocationRecord, Revision
-from jupyter_faas.gateway.store.base import Change, Contents
+from jupyter_faas.gateway.store.base import Change, Contents, StoreEvent
 from jupyter_faas.gateway.store.failures import translated
 from jupyter_faas.gateway.store.rows import (
     InvocationRow,
@@ -120,6 +120,11 @@ class SqliteStore:
             "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
         )
         await self._do(lambda: self._in_transaction([(statement, (key, value))]))
+
+    async def watch(self) -> AsyncIterator[StoreEvent]:
+        """Never yield: one gateway has the file."""
+        await asyncio.Event().wait()
+        yield StoreEvent("", "", None)
 
     async def close(self) -> None:
         """Write what is left and close the file."""
