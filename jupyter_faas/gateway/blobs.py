@@ -23,6 +23,8 @@ UNREFERENCED_KEPT_S = 3_600.0
 """A blob that no revision names is removed when it was not touched for so long."""
 
 _BATCH_BYTES = 1 << 20
+_AT_ONCE_BYTES = 256 << 10
+"""Up to this size a file is read in the loop."""
 P = ParamSpec("P")
 T = TypeVar("T")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -76,6 +78,35 @@ class Blobs:
             upload.discard()
             raise
         return True
+
+    async def has(self, digest: str) -> bool:
+        """Return whether a blob can be had here; marks it as wanted."""
+        return self.size_bytes(digest) is not None
+
+    async def fetch(self, digest: str) -> bytes | None:
+        """Return a blob whole, or None.
+
+        Raises:
+            ProviderError: It cannot be read.
+        """
+        size_bytes = self.size_bytes(digest)
+        if size_bytes is None:
+            return None
+        path = self.path(digest)
+        if size_bytes <= _AT_ONCE_BYTES:
+            return path.read_bytes()  # From the page cache: faster than a thread is reached.
+        return await _in_thread(path.read_bytes)
+
+    async def share(self, digest: str) -> None:
+        """Make an uploaded blob what all gateways can have: embedded there is one."""
+
+    async def keep(self, digest: str, blob: bytes) -> None:
+        """Store a blob that is here as a whole; see `put` for what it raises."""
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield blob
+
+        await self.put(digest, pieces())
 
     async def read(self, digest: str) -> AsyncIterator[bytes] | None:
         """Return the content of a blob in pieces, or None."""

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from jupyter_faas.core.errors import BadRequest
+from jupyter_faas.gateway.blobs import Blobs
 from jupyter_faas.gateway.control.answering import json_answer, safe
-from jupyter_faas.gateway.control.parts import Parts
 
 _TYPE = "application/octet-stream"
+
+
+class HasBlobs(Protocol):
+    """What these endpoints need of a gateway, or of the service that keeps blobs for gateways."""
+
+    @property
+    def blobs(self) -> Blobs:
+        """Where they are."""
 
 
 class BlobFiles:
@@ -20,7 +30,7 @@ class BlobFiles:
         parts: Parts of the gateway.
     """
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: HasBlobs) -> None:
         self._blobs = parts.blobs
 
     def routes(self) -> list[Route]:
@@ -35,12 +45,15 @@ class BlobFiles:
         """Take a blob; its sha256 must be what the path says."""
         digest = request.path_params["digest"]
         is_new = await self._blobs.put(digest, request.stream())
+        if is_new:
+            await self._blobs.share(digest)
         value = {"digest": digest, "sizeBytes": self._blobs.size_bytes(digest)}
         return json_answer(value, 201 if is_new else 200)
 
     async def get(self, request: Request) -> Response:
         """Give a blob, or only its size."""
         digest = request.path_params["digest"]
+        await self._blobs.has(digest)  # Gets it, if it is not on this disk.
         size_bytes = self._blobs.size_bytes(digest)
         content = await self._blobs.read(digest)
         if size_bytes is None or content is None:

@@ -80,7 +80,7 @@ class Functions:
         name = check_name(request.path_params["name"])
         wish = await json_body(request, DeployRequest)
         self._parts.provider.check(wish.revision)
-        self._check_package(wish)
+        await self._check_package(wish)
         answer = await self._parts.registry.deploy(namespace_of(request, self._parts), name, wish)
         return json_answer(answer, 201 if answer.created else 200)
 
@@ -151,9 +151,9 @@ class Functions:
             raise BadRequest(f"{text!r} is no revision number (1, 2, 3 …).")
         return self._parts.registry.get_revision(self._entry(request), int(text))
 
-    def _check_package(self, wish: DeployRequest) -> None:
+    async def _check_package(self, wish: DeployRequest) -> None:
         digest = wish.revision.code.digest
-        if self._parts.blobs.size_bytes(digest) is None:
+        if not await self._parts.blobs.has(digest):
             raise BadRequest(
                 f"The package {digest[:12]}… is not here: PUT it to /v1/blobs/{{sha256}} first.",
                 missing_blob=digest,

@@ -1,0 +1,100 @@
+"""Packages on a cluster: this disk is a cache of what revisions and the blobs service hold.
+
+A package that was uploaded goes to the blobs service before the upload is answered, so that every
+gateway can have it; a small one lies in its FunctionRevision as well, and needs the service no
+more. Whatever is fetched stays on this disk for the next cold start.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Collection
+from pathlib import Path
+from typing import Protocol
+
+from jupyter_faas.core.errors import ProviderError
+from jupyter_faas.gateway.blobs import Blobs
+from jupyter_faas.gateway.store.packing import packed
+
+_log = logging.getLogger(__name__)
+
+
+class Backing(Protocol):
+    """Keeps blobs for all gateways. All methods raise `ProviderError` when it is away."""
+
+    async def get(self, digest: str) -> bytes | None:
+        """Return a blob, or None."""
+
+    async def put(self, digest: str, blob: bytes) -> None:
+        """Keep a blob; durable when it returns."""
+
+    async def collect(self, referenced: Collection[str]) -> None:
+        """Let go of what is not among these and was not wanted for an hour."""
+
+
+class ClusterBlobs(Blobs):
+    """See `Blobs`.
+
+    Args:
+        root: Directory of the cache.
+        backing: Keeps them for all gateways; None: only small ones can be deployed.
+        max_bytes: Largest blob accepted.
+    """
+
+    def __init__(self, root: Path, backing: Backing | None, max_bytes: int = 1 << 30) -> None:
+        super().__init__(root, max_bytes)
+        self._backing = backing
+        self.inside: Callable[[str], Awaitable[bytes | None]] | None = None
+        """Returns the package that lies in a revision object; the store's."""
+
+    async def has(self, digest: str) -> bool:
+        """Return whether a blob can be had here, from wherever."""
+        return await self.fetch(digest) is not None
+
+    async def fetch(self, digest: str) -> bytes | None:
+        """Return a blob, from this disk or from where it is kept.
+
+        Raises:
+            ProviderError: It is not on this disk, and what may hold it is away.
+        """
+        blob = await super().fetch(digest)
+        if blob is not None:
+            return blob
+        if self.inside is not None:
+            blob = await self.inside(digest)
+        if blob is None and self._backing is not None:
+            blob = await self._backing.get(digest)
+        if blob is not None:
+            await self.keep(digest, blob)
+        return blob
+
+    async def share(self, digest: str) -> None:
+        """Give a blob that was uploaded here to the backing, for the other gateways.
+
+        Raises:
+            ProviderError: The backing is away and the blob is too large to do without.
+        """
+        blob = await super().fetch(digest)
+        if blob is None:
+            return
+        is_small = packed(blob) is not None
+        if self._backing is None:
+            if is_small:
+                return
+            raise ProviderError(
+                f"A package of {len(blob)} bytes needs a blobs service, and this installation has "
+                "none."
+            )
+        try:
+            await self._backing.put(digest, blob)
+        except ProviderError as error:
+            if not is_small:
+                raise
+            # It will lie in its revision; only another gateway cannot deploy it now.
+            _log.warning("a small package is kept here only: %s", error.detail)
+
+    async def collect(self, referenced: Collection[str], now: float) -> int:
+        """Remove what nothing refers to, here and in the backing."""
+        if self._backing is not None:
+            await self._backing.collect(referenced)
+        return await super().collect(referenced, now)
