@@ -62,6 +62,29 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     domain: Annotated[
         str, _says("Calls whose Host is `{function}.{domain}` go to that function; empty: off.")
     ] = ""
+    url: Annotated[
+        str, _says("Address that people and programs are told to call; empty: where it listens.")
+    ] = ""
+    namespaces: Annotated[
+        tuple[str, ...],
+        _says("Kubernetes namespaces in which there are functions; comma-separated."),
+    ] = (DEFAULT_NAMESPACE,)
+    system_namespace: Annotated[
+        str, _says("Kubernetes namespace of the gateways, their keys and the packages.")
+    ] = "jupyter-faas"
+    cluster_domain: Annotated[
+        str, _says("DNS domain of the Kubernetes cluster, for the Services of functions.")
+    ] = "cluster.local"
+    blob_url: Annotated[
+        str,
+        _says(
+            "Where packages are kept for all gateways: `http://HOST:PORT` of a blobs service, or "
+            "`none`; empty: the one in `system_namespace`."
+        ),
+    ] = ""
+    blobs_key_file: Annotated[
+        str, _says("File with the key that gateways show the blobs service.")
+    ] = ""
     max_body_bytes: Annotated[
         int, _says("Largest body of a call or a package the gateway accepts.", ge=1024)
     ] = 1 << 30
@@ -244,7 +267,7 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
 
 def _convert(label: str, name: str, value: object) -> Any:
     kind = _TYPES[name]
-    if isinstance(value, str) and name == "preload":
+    if isinstance(value, str) and name in ("preload", "namespaces"):
         # An empty variable means unset, so "nothing" needs a word.
         value = [part for part in value.replace(" ", "").split(",") if part not in ("", "none")]
     try:

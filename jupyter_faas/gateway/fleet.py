@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_faas.core.errors import (
     ColdStartTimeout,
     FaasError,
+    ProviderError,
     to_problem,
 )
 from jupyter_faas.core.ids import random_id
@@ -299,9 +300,9 @@ class Fleet:
         path = self._settings.package_path(spec.code.digest)
         told = specialisation(replica, path, self.surroundings)
         try:
-            hello = await specialise(
-                replica, told, timeout_s=spec.startup_timeout_s + SLACK_S, keys=self._keys
-            )
+            blob = b"" if path is not None else await self._package(spec.code.digest)
+            timeout_s = spec.startup_timeout_s + SLACK_S
+            hello = await specialise(replica, told, timeout_s=timeout_s, blob=blob, keys=self._keys)
             await self._listen_to(replica)
         except FaasError as error:
             if replica.state is ReplicaState.STARTING:
@@ -318,6 +319,14 @@ class Fleet:
             await self._mark_ready(replica.entry)
         if replica.state is ReplicaState.STARTING:
             self._serve(replica, hello)
+
+    async def _package(self, digest: str) -> bytes:
+        blob = await self._settings.package(digest)
+        if blob is None:
+            raise ProviderError(
+                f"The package sha256:{digest[:12]}… is nowhere to be found: deploy it again."
+            )
+        return blob
 
     async def _mark_ready(self, entry: RevisionEntry) -> None:
         """Move traffic before the first answer: after a new one nobody gets an old one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, Protocol
 
 from jupyter_faas.core.errors import FaasError, InternalError, ProviderError, ReplicaLost
@@ -48,7 +48,9 @@ class FleetSettings(NamedTuple):
     """How replicas are brought up and ended."""
 
     package_path: Callable[[str], str | None]
-    """Where the front finds a blob, by digest."""
+    """Where the front finds a blob, by digest; None: it is sent."""
+    package: Callable[[str], Awaitable[bytes | None]]
+    """Returns a blob, by digest, to be sent."""
     stop_grace_s: float = 2.0
     drain_grace_s: float = 30.0
 

@@ -6,10 +6,9 @@ control API behind a small ASGI bridge, which is loaded after the gateway listen
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from jupyter_faas.core.errors import (
-    BadRequest,
     FaasError,
     FunctionNotFound,
     GatewayUnavailable,
@@ -20,6 +19,7 @@ from jupyter_faas.gateway.acts import NOTHING, Act, act_of, call_of
 from jupyter_faas.gateway.auth import Judge
 from jupyter_faas.gateway.calls import Calls
 from jupyter_faas.gateway.held import Held
+from jupyter_faas.gateway.hosts import Hosts, Target
 from jupyter_faas.gateway.repeats import KnownHead, RepeatedExchange
 from jupyter_faas.wire.exchange import Exchange
 
@@ -29,8 +29,6 @@ HEALTH = (b"/healthz", b"/readyz")
 _MOST_PATHS = 4096
 _TEXT = [(b"Content-Type", b"text/plain; charset=utf-8")]
 _METRICS = [(b"Content-Type", b"text/plain; version=0.0.4; charset=utf-8")]
-
-Target = tuple[str, str]
 
 
 class Door:
@@ -42,6 +40,7 @@ class Door:
         exists: Whether a namespace has a function of a name.
         namespace: What `/function/{name}` looks in.
         domain: `{function}.{domain}` as Host is a call of that function; empty: off.
+        namespaces: Where functions have Services whose name as Host does the same.
         metrics: Returns the page of `/metrics`.
     """
 
@@ -53,13 +52,14 @@ class Door:
         exists: Callable[[str, str], bool],
         namespace: str,
         domain: str,
+        namespaces: Collection[str] = (),
         metrics: Callable[[], bytes],
     ) -> None:
         self._calls = calls
         self._authority = authority
         self._exists = exists
         self._namespace = namespace
-        self._domain = b"." + domain.lower().encode("ascii") if domain else b""
+        self._hosts = Hosts(namespace, domain, namespaces)
         self._metrics = metrics
         self._targets: dict[bytes, Target] = {}
         self.is_ready = False
@@ -73,12 +73,12 @@ class Door:
         """Take a request."""
         path = exchange.path
         target = self._targets.get(path)
-        if self._domain:
-            target = self._target_of_host(exchange) or target
-        if target is not None:
-            self._calls(exchange, target[0], target[1])
-            return
         try:
+            if self._hosts:
+                target = self._target_of_host(exchange) or target
+            if target is not None:
+                self._calls(exchange, target[0], target[1])
+                return
             self._other(exchange, path)
         except FaasError as error:
             exchange.respond(*problems.answer(error))
@@ -87,7 +87,9 @@ class Door:
         """Take a request whose head was seen before; False: it has to go the long way."""
         plan = known.memo
         if plan is None:
-            target = None if self._domain else self._targets.get(exchange.path)
+            # The head is known to its last byte: what its Host means does not change either.
+            target = self._target_of_host(exchange) if self._hosts else None
+            target = target or self._targets.get(exchange.path)
             found = None if target is None else self._calls.plan(exchange, *target)
             plan = known.memo = found or False
         if plan is False:
@@ -169,13 +171,7 @@ class Door:
         return namespace, name
 
     def _target_of_host(self, exchange: Exchange) -> Target | None:
-        host = (exchange.header(b"host") or b"").lower().partition(b":")[0]
-        if not host.endswith(self._domain):
-            return None
-        name = host[: -len(self._domain)].decode("ascii", "replace")
-        if "." in name:
-            raise BadRequest(f"`{name}` is no function's name.")
-        return self._namespace, name
+        return self._hosts.target(exchange.header(b"host") or b"")
 
 
 def _no_function() -> None:

@@ -67,6 +67,7 @@ class GatewayService:
         wall_clock: Seconds since the epoch, for people.
         authority: Judges tokens; None: `gateway_token` opens everything.
         keys: Of a cluster's gateways; None: replicas are on this machine.
+        blobs: Where packages are, if replicas cannot read the files of this machine.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class GatewayService:
         *,
         authority: Judge | None = None,
         keys: Keys | None = None,
+        blobs: Blobs | None = None,
     ) -> None:
         self.settings = settings
         self.provider = provider
@@ -88,6 +90,8 @@ class GatewayService:
         self.paths = StatePaths(settings.state_dir)
         self.authority: Judge = authority or Authority(settings.gateway_token)
         self.keys = keys
+        self.blobs = blobs or Blobs(self.paths.blobs, settings.max_body_bytes)
+        self._is_disk_shared = blobs is None
         self.host, self.port = settings.host, settings.port
         self.calls_port = settings.calls_port
         self._make_data_plane()
@@ -120,7 +124,6 @@ class GatewayService:
 
     def _make_control_plane(self) -> None:
         settings = self.settings
-        self.blobs = Blobs(self.paths.blobs, settings.max_body_bytes)
         self.events = EventLog(self.wall_clock, settings.event_retention)
         self.logs = Logs(self.wall_clock, settings.log_ring_bytes)
         self.fleet = Fleet(
@@ -130,7 +133,8 @@ class GatewayService:
             _Observer(self),
             surroundings=Surroundings("", self.authority.call_token, settings.cancel_grace_s),
             settings=FleetSettings(
-                lambda digest: str(self.blobs.path(digest)),
+                self._package_path,
+                self.blobs.fetch,
                 settings.stop_grace_s,
                 settings.drain_grace_s,
             ),
@@ -148,7 +152,9 @@ class GatewayService:
             publish=self._publish_scaled,
             windows=Windows(settings.stable_window_s, settings.panic_window_s),
         )
-        self.views = Views(self.fleet.replicas, self.autoscaler.last, lambda: self.url)
+        self.views = Views(
+            self.fleet.replicas, self.autoscaler.last, lambda: settings.url or self.url
+        )
         self.announcer = Announcer(self.events, self.registry, self.views)
         self.housekeeper = Housekeeper(self.blobs, self.registry, self.wall_clock)
         self.metrics = Metrics(self.activator, self.fleet, self.calls, self.metering, self.clock)
@@ -158,6 +164,7 @@ class GatewayService:
             exists=lambda namespace, name: self.registry.find(namespace, name) is not None,
             namespace=settings.namespace,
             domain=settings.domain,
+            namespaces=settings.namespaces if self.provider.name == "kubernetes" else (),
             metrics=self.metrics.page,
         )
 
@@ -175,6 +182,9 @@ class GatewayService:
     def address(self) -> str:
         """Where clients on this machine go."""
         return f"unix:{self.paths.socket}"
+
+    def _package_path(self, digest: str) -> str | None:
+        return str(self.blobs.path(digest)) if self._is_disk_shared else None
 
     def use(self) -> Use:
         """Return what is seen of this gateway's use now; see `idle.py`."""

@@ -9,6 +9,7 @@ import pytest
 from jupyter_faas.core.errors import InvalidSpec
 from jupyter_faas.core.model import FunctionSettings, Origin, Outcome, Scaling
 from jupyter_faas.gateway.auth import call_token
+from jupyter_faas.gateway.hosts import Hosts
 from tests.gateway.conftest import TOKEN, problem, until
 
 
@@ -312,7 +313,7 @@ async def test_weights_hold_for_callers_who_have_their_own_code(bench):
 
 async def test_a_host_of_the_domain_is_a_function(bench):
     await bench.ready("score")
-    bench.service.door._domain = b".fn.example"
+    bench.service.door._hosts = Hosts("default", "fn.example")
     answer = await bench.call(path="/whatever", headers={"Host": "x"})
     assert answer.status != 200
     reader, writer = await asyncio.open_connection("127.0.0.1", bench.service.port)
