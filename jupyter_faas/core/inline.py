@@ -8,13 +8,16 @@ alone (no pickle), so that it can be made where nothing is ever unpickled.
 from __future__ import annotations
 
 import ast
+import hashlib
 import inspect
 from collections.abc import Iterator, Sequence
 from types import CodeType
 from typing import Any, NamedTuple, TypeAlias
 
+import msgspec
+
 from jupyter_faas.core.errors import InvalidSpec
-from jupyter_faas.core.model import Code, Kind
+from jupyter_faas.core.model import Code, Kind, RevisionSpec
 from jupyter_faas.core.package import INLINE_FORMAT, Manifest, ManifestPackage
 from jupyter_faas.core.signature import described
 
@@ -301,3 +304,8 @@ def _parameter(
     annotation = empty if argument.annotation is None else _Text(argument.annotation)
     value = empty if default is None else _Text(default)
     return inspect.Parameter(argument.arg, kind, default=value, annotation=annotation)
+
+
+def revision_id(spec: RevisionSpec) -> str:
+    """Return the id of a revision whose code nobody has fingerprinted: equal specs, equal ids."""
+    return hashlib.sha256(msgspec.json.encode(spec, order="deterministic")).hexdigest()

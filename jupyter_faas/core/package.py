@@ -118,9 +118,15 @@ def open_package(blob: Buffer, python: str) -> tuple[Manifest, list[memoryview]]
     return manifest, sections
 
 
-def inline_source(blob: Buffer) -> str | None:
-    """Return the source text of a package, or None if it is a captured one or no package."""
+def manifest_of(blob: Buffer) -> Manifest | None:
+    """Return what a package says of itself, whichever Python made it; None: it is no package."""
     try:
-        return msgspec.msgpack.decode(unpack(blob)[0], type=Manifest).inline
+        return msgspec.msgpack.decode(unpack(blob)[0], type=Manifest)
     except (SectionError, IndexError, msgspec.MsgspecError):
         return None
+
+
+def inline_source(blob: Buffer) -> str | None:
+    """Return the source text of a package, or None if it is a captured one or no package."""
+    manifest = manifest_of(blob)
+    return None if manifest is None else manifest.inline

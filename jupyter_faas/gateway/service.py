@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_faas.core.errors import FunctionNotFound, RevisionNotFound
 from jupyter_faas.core.ids import InvocationIds, random_prefix
@@ -54,6 +54,22 @@ if TYPE_CHECKING:
 _BACKLOG = 1024
 _SETTLE_S = 0.02
 _log = logging.getLogger(__name__)
+
+
+class Part(Protocol):
+    """Something that only some gateways have: the controller on a cluster."""
+
+    async def start(self) -> None:
+        """Begin; everything is loaded and the gateway listens."""
+
+    async def close(self) -> None:
+        """Stop, while everything else is still there."""
+
+    def on_replica(self, replica: Replica) -> None:
+        """State or reason of a replica is another one."""
+
+    def on_scaled(self, scaled: Scaled) -> None:
+        """The autoscaler has decided something."""
 
 
 class GatewayService:
@@ -101,6 +117,7 @@ class GatewayService:
         self._tasks: list[asyncio.Task[Any]] = []
         self._control: AsgiBridge | None = None
         self._changes = 0
+        self._parts: list[Part] = []
         self.started_at = wall_clock()
 
     def _make_data_plane(self) -> None:
@@ -168,6 +185,10 @@ class GatewayService:
             metrics=self.metrics.page,
         )
 
+    def attach(self, part: Part) -> None:
+        """Add a part that starts and ends with this gateway and hears of replicas."""
+        self._parts.append(part)
+
     @property
     def url(self) -> str:
         """Where plain HTTP goes, without a trailing slash."""
@@ -211,6 +232,8 @@ class GatewayService:
         self.announcer.start()
         self.housekeeper.start()
         self._wake_all()
+        for part in self._parts:
+            await part.start()
         self.door.load_control = self._load_control
         self.door.is_ready = True
         asyncio.get_running_loop().call_later(_SETTLE_S, self._load_control)
@@ -220,6 +243,8 @@ class GatewayService:
         self.door.is_ready = False
         for server in self._servers:
             server.close()
+        for part in self._parts:
+            await part.close()
         self.autoscaler.close()
         await self._wait_for_calls()
         self.calls.close()
@@ -330,6 +355,13 @@ class GatewayService:
 
     def _publish_scaled(self, scaled: Scaled) -> None:
         self.announcer.on_scaled(scaled)
+        for part in self._parts:
+            part.on_scaled(scaled)
+
+    def on_replica(self, replica: Replica) -> None:
+        """State or reason of a replica is another one."""
+        for part in self._parts:
+            part.on_replica(replica)
 
     def _drop(self, entry: RevisionEntry, error: FunctionNotFound | RevisionNotFound) -> None:
         self.activator.fail(entry, error)
@@ -345,6 +377,7 @@ class _Observer:
     def on_change(self, replica: Replica) -> None:
         """State or reason of a replica is another one."""
         self._service.announcer.on_replica(replica.entry, replica)
+        self._service.on_replica(replica)
         if replica.state is ReplicaState.LOST:
             self._service.logs.replica_gone(replica.id, replica.entry)
 
