@@ -72,9 +72,11 @@ class KubernetesEvents:
         self._series: dict[Series, _Said] = {}
         self._writing: dict[Series, asyncio.Task[None]] = {}
         self._live: dict[Key, int] = {}
+        self._is_closed = False
 
     async def close(self) -> None:
-        """Wait for what is being written."""
+        """Say nothing more."""
+        self._is_closed = True
         for task in self._writing.values():
             task.cancel()
         await asyncio.gather(*self._writing.values(), return_exceptions=True)
@@ -104,7 +106,7 @@ class KubernetesEvents:
 
     def say(self, key: Key, type: str, reason: str, message: str) -> None:
         """Tell something of a function; if it was told before, count it."""
-        if key not in self._sight.functions or not self._owns(*key):
+        if self._is_closed or key not in self._sight.functions or not self._owns(*key):
             return
         series = (key, type, reason)
         now = self._wall_clock()

@@ -70,6 +70,7 @@ class StatusWriter:
         self._writing: dict[Key, asyncio.Task[None]] = {}
         self._soon: asyncio.TimerHandle | None = None
         self._tick: asyncio.TimerHandle | None = None
+        self._is_closed = False
         self.controller: Controller | None = None
 
     def start(self) -> None:
@@ -78,6 +79,7 @@ class StatusWriter:
 
     async def close(self) -> None:
         """Stop, after what is being written."""
+        self._is_closed = True
         for timer in (self._soon, self._tick):
             if timer is not None:
                 timer.cancel()
@@ -86,7 +88,7 @@ class StatusWriter:
     def touch(self, key: Key) -> None:
         """Write a function's status soon if it is another one."""
         self._dirty.add(key)
-        if self._soon is None:
+        if self._soon is None and not self._is_closed:
             self._soon = asyncio.get_running_loop().call_later(SOON_S, self._flush)
 
     def status(self, key: Key) -> FunctionStatusObject | None:
@@ -155,8 +157,8 @@ class StatusWriter:
 
     def _wrote(self, key: Key) -> None:
         del self._writing[key]
-        if key in self._dirty and self._soon is None:
-            self._soon = asyncio.get_running_loop().call_later(SOON_S, self._flush)
+        if key in self._dirty:
+            self.touch(key)
 
     def _arm(self) -> None:
         self._tick = asyncio.get_running_loop().call_later(CALM_S, self._look)
