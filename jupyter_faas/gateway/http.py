@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from jupyter_faas.core.errors import (
+    BadRequest,
     FaasError,
     FunctionNotFound,
     GatewayUnavailable,

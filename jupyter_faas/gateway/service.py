@@ -86,7 +86,7 @@ class GatewayService:
         blobs: Where packages are, if replicas cannot read the files of this machine.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 — what a composition root chooses
         self,
         settings: Settings,
         provider: Provider,
