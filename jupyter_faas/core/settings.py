@@ -69,9 +69,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         _says("Kubernetes namespaces in which there are functions; comma-separated."),
     ] = (DEFAULT_NAMESPACE,)
-    system_namespace: Annotated[
-        str, _says("Kubernetes namespace of the gateways, their keys and the packages.")
-    ] = "jupyter-faas"
     cluster_domain: Annotated[
         str, _says("DNS domain of the Kubernetes cluster, for the Services of functions.")
     ] = "cluster.local"
