@@ -58,6 +58,9 @@ class Hello(Value, kw_only=True):
     load_ms: float = 0.0
     worker_pid: int | None = None
     modules: dict[str, str] = {}
+    """Only if asked for (`GET /v1/runner?modules`): distribution name → version."""
+    top_level: tuple[str, ...] = ()
+    """Likewise: importable top-level names."""
     nonce: str = ""
     """base64; told while generic by a runner that takes only sealed specialisations."""
     public_key: str = ""

@@ -40,7 +40,7 @@ from jupyter_faas.gateway.fleet_ports import (
 from jupyter_faas.gateway.link import Link
 from jupyter_faas.gateway.repeats import RepeatingUpstream
 from jupyter_faas.gateway.replica import Replica
-from jupyter_faas.gateway.specialise import Surroundings, specialisation, specialise
+from jupyter_faas.gateway.specialise import Surroundings, specialisation, specialise, with_secrets
 from jupyter_faas.providers.base import (
     Provider,
     ReplicaEvent,
@@ -53,9 +53,6 @@ from jupyter_faas.providers.base import (
 
 if TYPE_CHECKING:
     from jupyter_faas.gateway.keys import Keys
-
-REASON_S = 0.05
-"""How long a cut link waits for the provider's word on why."""
 
 SLACK_S = 1.0
 """Beyond `startup_timeout_s`, so that the front's own word about it comes first."""
@@ -300,6 +297,7 @@ class Fleet:
         path = self._settings.package_path(spec.code.digest)
         told = specialisation(replica, path, self.surroundings)
         try:
+            told = await with_secrets(told, spec.secrets, self._provider.secrets)
             blob = b"" if path is not None else await self._package(spec.code.digest)
             timeout_s = spec.startup_timeout_s + SLACK_S
             hello = await specialise(replica, told, timeout_s=timeout_s, blob=blob, keys=self._keys)
@@ -462,10 +460,17 @@ class Fleet:
         self._activator.close_replica(replica.entry, replica)
         if replica.upstream is not None:
             replica.upstream.close()
-        self._alarm(replica, REASON_S, lambda one: self._unexplained(one, detail))
+        was_wanted = replica.state is ReplicaState.DRAINING
+        self._alarm(
+            replica, self._provider.reason_s, lambda one: self._unexplained(one, detail, was_wanted)
+        )
+        if replica.state is ReplicaState.READY:
+            # Its calls wait for the reason; whoever comes meanwhile gets another replica.
+            self._change(replica, ReplicaState.DRAINING)
+            self._observer.on_gone(replica.entry, has_been_ready=True)
 
-    def _unexplained(self, replica: Replica, detail: str) -> None:
-        if replica.state is ReplicaState.DRAINING:
+    def _unexplained(self, replica: Replica, detail: str, was_wanted: bool) -> None:
+        if was_wanted:
             self._lose(replica, "stopped", detail)
             return
         self._run(self._provider.stop(replica.id, grace_s=0.0))

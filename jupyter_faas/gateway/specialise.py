@@ -6,7 +6,7 @@ Elsewhere the blob follows in the body. The gateway never looks into it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -65,6 +65,22 @@ def specialisation(
         env=env,
         place=spec.place,
     )
+
+
+async def with_secrets(
+    told: Specialisation,
+    names: Sequence[str],
+    read: Callable[[str, Sequence[str]], Awaitable[dict[str, str]]],
+) -> Specialisation:
+    """Return `told` with the variables that secrets give; `env=` counts more than they.
+
+    Raises:
+        FaasError: A secret is missing, or the function may not use it.
+    """
+    if not names:
+        return told
+    values = await read(told.namespace, names)
+    return msgspec.structs.replace(told, env={**values, **told.env})
 
 
 async def specialise(

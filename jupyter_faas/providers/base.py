@@ -100,9 +100,11 @@ class Provider(Protocol):
     """Creates and ends replicas. All methods are called from the gateway's loop."""
 
     name: str
+    reason_s: float
+    """How long after a replica's front has gone the provider may take to say why."""
 
     async def open(self) -> None:
-        """Get ready; ends what an earlier gateway of this state directory left behind."""
+        """Get ready. What ends with its gateway and was left behind by an earlier one is ended."""
 
     def check(self, spec: RevisionSpec) -> None:
         """Refuse what replicas here can never have, before anything is deployed.
@@ -131,7 +133,7 @@ class Provider(Protocol):
         """Return the variables that these secrets give to a function of `namespace`.
 
         Raises:
-            InvalidSpec: A secret is missing, or functions may not use it.
+            ProviderError: A secret is missing, or functions may not use it; `reason` says which.
         """
 
     async def inventory(self, revision_python: str, interpreter: str | None) -> Inventory:
@@ -142,4 +144,4 @@ class Provider(Protocol):
         """
 
     async def close(self) -> None:
-        """End every replica and everything this provider started."""
+        """Stop; replicas that cannot live without this gateway are ended."""

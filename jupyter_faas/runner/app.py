@@ -27,6 +27,7 @@ from jupyter_faas.core.specialisation import Specialisation
 from jupyter_faas.runner.admission import Admission, OpenAdmission
 from jupyter_faas.runner.answers import refuse
 from jupyter_faas.runner.channel import CallHead
+from jupyter_faas.runner.installed import installed
 from jupyter_faas.runner.intake import Body
 from jupyter_faas.runner.invocation import FrontCall
 from jupyter_faas.runner.package_source import package_of
@@ -139,7 +140,11 @@ class App:
         exchange.respond(200, [_JSON], _json(hello))
 
     def _say_hello(self, exchange: Exchange) -> None:
-        exchange.respond(200, [_JSON], _json(self._replica.hello()))
+        hello = self._replica.hello()
+        if exchange.query == b"modules":
+            modules, top_level = installed()
+            hello = msgspec.structs.replace(hello, modules=modules, top_level=top_level)
+        exchange.respond(200, [_JSON], _json(hello))
 
     # -- specialisation
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from jupyter_faas.core.errors import EnvironmentMismatch, FaasError, InvalidSpec
+from jupyter_faas.core.errors import EnvironmentMismatch, FaasError, ProviderError
 from jupyter_faas.core.model import PROTOCOL_VERSION, Revision, RevisionSpec
 from jupyter_faas.core.specialisation import CallEnd, Hello, Specialisation
 from jupyter_faas.providers.base import (
@@ -189,6 +189,7 @@ class FakeProvider:
     """Starts fronts in this process."""
 
     name = "fake"
+    reason_s = 0.05
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -256,7 +257,7 @@ class FakeProvider:
 
     async def secrets(self, namespace: str, names: Sequence[str]) -> dict[str, str]:
         if missing := [name for name in names if name not in self.secret_values]:
-            raise InvalidSpec(f"There is no secret {missing[0]}.")
+            raise ProviderError(f"There is no secret {missing[0]}.", is_final=True)
         return {k: v for name in names for k, v in self.secret_values[name].items()}
 
     async def inventory(self, revision_python: str, interpreter: str | None) -> Inventory:

@@ -70,8 +70,9 @@ class KubeError(Exception):
 class WatchEvent(NamedTuple):
     """One event of a watch.
 
-    `kind` is `ADDED`, `MODIFIED`, `DELETED`, or `SYNCED` (object is empty): everything that exists
-    has been told once, also again after a break: what was not told since the last `SYNCED` is gone.
+    `kind` is `ADDED`, `MODIFIED`, `DELETED`, or `SYNCED`: everything that exists has been told
+    once, also again after a break. Its object is `{"names": […]}`, all there is: what is not
+    among them is gone, whatever was told of it before.
     """
 
     kind: str
@@ -192,9 +193,12 @@ class KubeApi:
                 if not version:
                     listed = await self.get(path, **query)
                     version = listed["metadata"]["resourceVersion"]
-                    for one in listed.get("items") or ():
+                    items = listed.get("items") or ()
+                    for one in items:
                         yield WatchEvent("ADDED", one)
-                    yield WatchEvent("SYNCED", {})
+                    yield WatchEvent(
+                        "SYNCED", {"names": [one["metadata"]["name"] for one in items]}
+                    )
                 async for event in self._watch_once(path, query, version):
                     version = event.object["metadata"]["resourceVersion"]
                     if event.kind != "BOOKMARK":

@@ -132,7 +132,7 @@ def read_pod(pod: Object) -> Pod:
         container_id=runner.get("containerID") or "",
         trouble=container_trouble(runner) if stage is PodStage.STARTING else None,
         unschedulable=_unschedulable(conditions) if waits_for_node else "",
-        requests=_requests(spec) if waits_for_node else {},
+        requests=pod_requests(spec) if waits_for_node else {},
         selector=dict(spec.get("nodeSelector") or {}) if waits_for_node else {},
         ending=ending,
         leaving=_why_leaving(conditions) if is_leaving else "",
@@ -198,7 +198,7 @@ def _runner_ending(runner: Object, claimed: str | None) -> Ending | None:
             is_restarted = bool(runner.get("restartCount"))
         else:
             is_restarted = runner.get("containerID") not in ("", None, claimed)
-        if is_restarted or "waiting" in state and "terminated" in last:
+        if is_restarted or ("waiting" in state and "terminated" in last):
             terminated = last.get("terminated") or {}
     return None if terminated is None else _terminated(terminated)
 
@@ -219,8 +219,10 @@ def _terminated(terminated: Object) -> Ending:
     if code == 0:
         return Ending("stopped")
     signal = terminated.get("signal") or (code - 128 if code is not None and code > 128 else None)
-    how = f"by signal {signal}" if signal else f"with exit code {code}"
     said = (terminated.get("message") or "").strip()
+    if reason in ("StartError", "ContainerCannotRun"):
+        return Ending("start_failed", f"Its container cannot be started: {said[-500:]}")
+    how = f"by signal {signal}" if signal else f"with exit code {code}"
     return Ending("crashed", f"Its container ended {how}." + (f" {said[-500:]}" if said else ""))
 
 
@@ -235,7 +237,8 @@ def _unschedulable(conditions: dict[str, Object]) -> str:
     return (found.get("message") or "no node takes it") if is_refused else ""
 
 
-def _requests(spec: Object) -> dict[str, float]:
+def pod_requests(spec: Object) -> dict[str, float]:
+    """Return what a pod asks for, in cores, bytes and pieces."""
     total: dict[str, float] = {}
     for container in spec.get("containers") or ():
         asked = (container.get("resources") or {}).get("requests") or {}

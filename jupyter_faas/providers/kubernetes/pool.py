@@ -152,8 +152,8 @@ class Matches:
         """Return the replicas without a pod, the first one first; not those being claimed."""
         return list(self._waiting.get(key, ()))
 
-    def keys(self) -> list[PoolKey]:
-        """Return the pools for which somebody waits."""
+    def empty(self) -> list[PoolKey]:
+        """Return the pools that somebody waits for, after `pair`: none of their pods can be had."""
         return [key for key, waiting in self._waiting.items() if waiting]
 
     def pair(self) -> list[Pair]:
@@ -174,17 +174,18 @@ class Matches:
         self._offers.pop(pair.pod, None)
         return self._wishes.pop(pair.replica, None) is not None
 
-    def refused(self, pair: Pair, *, is_gone: bool = False) -> None:
+    def refused(self, pair: Pair, *, is_gone: bool = False, is_passing: bool = False) -> None:
         """A claim has not worked: the replica waits in its old place, the pod for a new version.
 
         Args:
             pair: As it was given.
             is_gone: The pod is not there any more.
+            is_passing: It was nobody's fault: the same may be tried again.
         """
         offer = self._offers.get(pair.pod)
         if offer is not None:
             offer.replica = ""
-            offer.is_stale = offer.version == pair.version
+            offer.is_stale = offer.version == pair.version and not is_passing
             if is_gone or offer.is_retracted:
                 del self._offers[pair.pod]
         wish = self._wishes.get(pair.replica)

@@ -116,7 +116,8 @@ def schedule_trouble(
         return Trouble(code="Unschedulable", text=text, is_final=True)
     if lacking := _INSUFFICIENT.findall(message):
         resources = sorted(set(lacking), key=lambda one: (one not in requests, one))
-        return _insufficient(resources[0], requests.get(resources[0], 0.0), matching)
+        is_final = not nodes and "Preemption is not helpful" in message
+        return _insufficient(resources[0], requests.get(resources[0], 0.0), matching, is_final)
     if "Too many pods" in message:
         text = "every node runs as many pods as it may"
     elif "affinity/selector" in message:
@@ -128,10 +129,10 @@ def schedule_trouble(
     return Trouble(code="Unschedulable", text=text)
 
 
-def _insufficient(resource: str, wanted: float, nodes: Sequence[Node]) -> Trouble:
+def _insufficient(resource: str, wanted: float, nodes: Sequence[Node], is_final: bool) -> Trouble:
     asked = amount(resource, wanted)
     if not nodes:
-        return Trouble(code="Unschedulable", text=f"no node has {asked} free")
+        return Trouble(code="Unschedulable", text=f"no node has {asked} free", is_final=is_final)
     largest = max(node.size.get(resource, 0.0) for node in nodes)
     if largest < wanted:
         size = f"largest is {short(resource, largest)}" if largest else "no node has any"

@@ -65,6 +65,7 @@ class LocalProvider:
     """
 
     name = "local"
+    reason_s = 0.05
 
     def __init__(
         self,

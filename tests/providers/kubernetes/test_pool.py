@@ -105,7 +105,7 @@ def test_a_pod_that_went_during_its_claim_is_forgotten():
     matches.retract("p")
     matches.refused(pair)
     assert matches.pair() == []
-    assert matches.keys() == [KEY]
+    assert matches.empty() == [KEY]
 
 
 def test_a_claim_that_lands_after_its_replica_was_given_up_says_so():
@@ -115,7 +115,7 @@ def test_a_claim_that_lands_after_its_replica_was_given_up_says_so():
     (pair,) = matches.pair()
     assert not matches.withdraw("a")
     assert not matches.landed(pair)
-    assert matches.keys() == []
+    assert matches.empty() == []
 
 
 class Pools(RuleBasedStateMachine):

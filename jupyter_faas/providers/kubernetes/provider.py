@@ -1,0 +1,383 @@
+"""The Kubernetes provider: replicas are pods, claimed from warm pools or created.
+
+Everything is seen by two informers: pods and pools of the namespaces of functions. This module
+says what their news are about; claims, spare pods, created pods and replicas have modules of
+their own. Nothing is ended by `close`: the gateway that owns a function next finds its pods by
+`known`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any
+
+from jupyter_faas.core.errors import EnvironmentMismatch, ProviderError
+from jupyter_faas.core.model import Revision, RevisionSpec
+from jupyter_faas.core.specialisation import Hello
+from jupyter_faas.providers.base import Inventory, ReplicaEvent, ReplicaFound, ReplicaPending
+from jupyter_faas.providers.kubernetes.api import KubeApi, Object
+from jupyter_faas.providers.kubernetes.claims import Claims, OwnerReference
+from jupyter_faas.providers.kubernetes.created import CreatedPods
+from jupyter_faas.providers.kubernetes.greeting import Greet, Greeter
+from jupyter_faas.providers.kubernetes.informer import Informer
+from jupyter_faas.providers.kubernetes.ledger import Ledger, Want
+from jupyter_faas.providers.kubernetes.names import (
+    MANAGED_LABEL,
+    MANAGER,
+    POOL,
+    ROLE_LABEL,
+    SPARE,
+)
+from jupyter_faas.providers.kubernetes.nodes import Nodes
+from jupyter_faas.providers.kubernetes.pod_state import Pod, PodStage, read_pod
+from jupyter_faas.providers.kubernetes.pool import DEFAULT_RUNTIME, PoolKey, fits_pool
+from jupyter_faas.providers.kubernetes.pools import Pool, pool_for, read_pool
+from jupyter_faas.providers.kubernetes.replicas import Replicas, is_replica
+from jupyter_faas.providers.kubernetes.resize import resize_pod, why_not_resized
+from jupyter_faas.providers.kubernetes.secrets import read_secrets
+from jupyter_faas.providers.kubernetes.spares import SLOW_S, Spares, Supply
+from jupyter_faas.providers.kubernetes.trouble import Trouble, schedule_trouble
+from jupyter_faas.providers.kubernetes.writing import delete_pod
+
+RESIZE_AFTER_S = 1.0
+"""After a claim: the first calls have been answered."""
+
+ABANDONED_S = 5.0
+"""A claimed pod that nobody has specialised for so long belongs to nobody."""
+
+_log = logging.getLogger(__name__)
+
+
+class KubernetesProvider:
+    """Replicas as pods. See `providers/base.py` for the protocol.
+
+    Args:
+        api: Of the cluster; closed by whoever made it.
+        namespaces: Of functions.
+        owner_reference: Returns the owner reference to a revision's object.
+        greet: Asks the runner at an address who it is; with `True`, also what it can import.
+        clock: Monotonic seconds.
+    """
+
+    name = "kubernetes"
+    reason_s = 2.0
+
+    def __init__(
+        self,
+        api: KubeApi,
+        namespaces: Sequence[str],
+        owner_reference: OwnerReference,
+        greet: Callable[[str, bool], Coroutine[Any, Any, Hello]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._api = api
+        self._namespaces = tuple(namespaces)
+        self._greet = greet
+        self._clock = clock
+        self._events: asyncio.Queue[ReplicaEvent | None] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._seen_s: dict[str, float] = {}
+        self._inventories: dict[tuple[str, str], Inventory] = {}
+        self._resizing: set[str] = set()
+        self._pods: Informer[Pod] = Informer(
+            api,
+            namespaces,
+            "pods",
+            selector=f"{MANAGED_LABEL}={MANAGER},{ROLE_LABEL}",
+            read=read_pod,
+            on_change=self._on_pod,
+        )
+        self._pools: Informer[Pool] = Informer(
+            api,
+            namespaces,
+            "deployments",
+            group="apps/v1",
+            selector=f"{MANAGED_LABEL}={MANAGER},{ROLE_LABEL}={POOL}",
+            read=read_pool,
+            on_change=lambda before, now: None,
+        )
+        self._nodes = Nodes(api, clock)
+        self._ledger = Ledger(self._events.put_nowait)
+        greet_only: Greet = lambda address: greet(address, False)  # noqa: E731 - one line
+        self._greeter = Greeter(greet_only, self._on_met)
+        self._claims = Claims(api, self._ledger, owner_reference, self._run, self._on_claimed)
+        self._created = CreatedPods(api, self._ledger, owner_reference)
+        self._replicas = Replicas(
+            api,
+            self._ledger,
+            self._greeter,
+            self._events.put_nowait,
+            self._explain,
+            self._run,
+            clock,
+        )
+        self._spares = Spares(
+            api,
+            self._ledger,
+            self._claims,
+            supply=self._supply,
+            explain=self._explain,
+            owner_reference=owner_reference,
+            run=self._run,
+            clock=clock,
+        )
+
+    # -- the protocol
+
+    async def open(self) -> None:
+        """Learn which pods and pools there are; nothing is changed.
+
+        Raises:
+            ProviderError: The cluster cannot be seen.
+        """
+        await asyncio.gather(self._pools.start(), self._pods.start(), self._nodes.fresh())
+
+    def check(self, spec: RevisionSpec) -> None:
+        """Refuse code of a Python that no pool runs, unless it brings its own image."""
+        minors = self._minors()
+        if spec.image is None and spec.code.python not in minors:
+            raise EnvironmentMismatch(_no_pool(spec.code.python, minors))
+
+    async def start(self, revision: Revision, replica_ids: Sequence[str]) -> None:
+        """Begin to get pods for replicas; the outcome comes from `watch`.
+
+        Raises:
+            ProviderError: Functions may not be in this namespace, or nothing can run this code.
+        """
+        spec = revision.spec
+        if revision.namespace not in self._namespaces:
+            raise ProviderError(
+                f"This gateway runs functions in {', '.join(self._namespaces)}, "
+                f"not in `{revision.namespace}`.",
+                reason="NamespaceMissing",
+                is_final=True,
+            )
+        pools = self._pools.within(revision.namespace)
+        pool = pool_for(pools, revision)
+        if pool is None and spec.image is None:
+            minors = sorted({one.python for one in pools})
+            text = _no_pool(spec.code.python, minors)
+            raise ProviderError(text, reason="NoPool", is_final=True)
+        if self._nodes.is_old:
+            self._run(self._nodes.fresh())
+        keys = {one.key for one in pools}
+        key = fits_pool(spec, revision.namespace, keys, self._nodes.largest)
+        for replica_id in replica_ids:
+            want = Want(replica_id, revision, key, self._clock())
+            self._ledger.add(want)
+            if key is None:
+                self._run(self._created.create(want, pool))
+            else:
+                self._claims.want(key, want)
+        self._claims.turn()
+
+    async def stop(self, replica_id: str, *, grace_s: float = 0.0) -> None:
+        """End a replica, whoever has made it; unknown ids are ignored."""
+        want = self._ledger.get(replica_id)
+        pod = self._replicas.find(replica_id)
+        if want is not None:
+            want.is_ending = True
+            if pod is None:
+                self._claims.withdraw(want)
+                self._ledger.stopped(want)
+                if want.key is not None:
+                    self._spares.on_release(want.key)
+        if pod is not None:
+            is_lost = pod.ending is not None and pod.ending.reason == "node_lost"
+            self._run(delete_pod(self._api, pod, None if is_lost else grace_s))
+
+    async def watch(self) -> AsyncIterator[ReplicaEvent]:
+        """Yield what happens to replicas until the provider is closed."""
+        while (event := await self._events.get()) is not None:
+            yield event
+
+    async def known(self, namespace: str, function: str) -> list[ReplicaFound]:
+        """Return the running replicas of a function, whoever has made them."""
+        return await self._replicas.known(namespace, function)
+
+    async def abandoned(self, older_than_s: float = ABANDONED_S) -> list[str]:
+        """Return replicas that nobody brings up; one gateway of all ends them by `stop`."""
+        return await self._replicas.abandoned(older_than_s)
+
+    async def secrets(self, namespace: str, names: Sequence[str]) -> dict[str, str]:
+        """Return the variables that these secrets give to a function of `namespace`.
+
+        Raises:
+            ProviderError: A secret is missing, or functions may not use it.
+        """
+        return await read_secrets(self._api, namespace, names)
+
+    async def inventory(self, revision_python: str, interpreter: str | None) -> Inventory:
+        """Return what runners of a Python minor can import: of a pool's image, asked once.
+
+        Raises:
+            EnvironmentMismatch: No pool has this Python.
+            ProviderError: No runner of it is up just now.
+        """
+        pools = [one for one in self._pools.all() if one.python == revision_python]
+        if not pools:
+            raise EnvironmentMismatch(_no_pool(revision_python, self._minors()))
+        image = pools[0].image
+        if found := self._inventories.get((revision_python, image)):
+            return found
+        for pod in self._pods.all():
+            met = self._greeter.met(pod)
+            if pod.role in (POOL, SPARE) and pod.python == revision_python and met is not None:
+                hello = await self._greet(pod.address, True)
+                found = Inventory(
+                    python=hello.python, modules=hello.modules, top_level=hello.top_level
+                )
+                self._inventories[revision_python, image] = found
+                return found
+        raise ProviderError(f"No runner of Python {revision_python} is up just now.")
+
+    async def close(self) -> None:
+        """Stop watching; replicas stay for the gateway that comes next."""
+        await self._spares.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(self._pods.close(), self._pools.close(), self._greeter.close())
+        self._events.put_nowait(None)
+
+    # -- news of pods
+
+    def _on_pod(self, before: Pod | None, now: Pod | None) -> None:
+        if before is not None and is_replica(before) and _has_left(before, now):
+            self._replicas.on_gone(before)
+        if now is None:
+            assert before is not None
+            self._on_removed(before)
+            return
+        self._seen_s.setdefault(now.uid, self._clock())
+        if now.unschedulable:
+            self._run(self._look_at_nodes(now))
+        if is_replica(now):
+            if before is None or not is_replica(before):
+                self._claims.retract(now)
+                self._spares.on_taken(now)
+            self._replicas.on_pod(now)
+            self._on_replica(before, now)
+        elif now.role == POOL or self._spares.owns(now):
+            self._on_generic(now)
+
+    def _on_removed(self, pod: Pod) -> None:
+        self._greeter.forget(pod)
+        self._claims.retract(pod)
+        self._spares.on_taken(pod)
+        self._seen_s.pop(pod.uid, None)
+        self._resizing.discard(pod.uid)
+
+    def _on_generic(self, pod: Pod) -> None:
+        if pod.role == SPARE:
+            self._spares.on_pod(pod)
+        if pod.stage is not PodStage.RUNNING:
+            self._claims.retract(pod)
+            return
+        self._greeter.meet(pod)
+        self._offer(pod)
+
+    def _on_met(self, pod: Pod) -> None:
+        now = self._pods.get(pod.namespace, pod.name)
+        if now is None or now.uid != pod.uid:
+            return
+        if is_replica(now):
+            self._replicas.on_met(now)
+        else:
+            self._on_generic(now)
+
+    def _offer(self, pod: Pod) -> None:
+        met = self._greeter.met(pod)
+        if met is not None and met.hello.state == "generic":
+            key = PoolKey(pod.namespace, pod.python, pod.runtime_class or DEFAULT_RUNTIME)
+            self._claims.offer(key, pod, met.seal)
+
+    def _on_claimed(self, want: Want, pod: Pod, stored: Object) -> None:
+        if self._ledger.get(want.id) is None:  # stopped while the claim was under way
+            self._replicas.disown(want.id)
+            self._run(delete_pod(self._api, pod, 0.0))
+            return
+        want.pod = pod.name
+        self._spares.on_taken(pod)
+        self._pods.take(stored)
+        met = self._greeter.met(pod)
+        self._ledger.started(want, pod, met.seal if met else None)
+        self._run(self._resize(want, pod))
+
+    async def _resize(self, want: Want, pod: Pod) -> None:
+        await asyncio.sleep(RESIZE_AFTER_S)
+        if self._ledger.get(want.id) is not None and not want.is_ending:
+            refused = await resize_pod(self._api, pod, want.revision.spec.resources)
+            if refused:
+                self._say(want.id, f"it keeps the size of the warm pool: {refused}")
+
+    def _on_replica(self, before: Pod | None, now: Pod) -> None:
+        if now.resize_reason and (before is None or before.resize != now.resize):
+            self._say(now.replica, why_not_resized(now))
+
+    def _say(self, replica: str, text: str) -> None:
+        """Tell people something about a replica that serves."""
+        _log.info("replica %s: %s", replica, text)
+        self._events.put_nowait(ReplicaPending(replica=replica, reason=text, code="ResizeRefused"))
+
+    # -- what keeps a pod from starting
+
+    def _explain(self, pod: Pod) -> Trouble | None:
+        """Return why a pod does not start; None: it does, or why is being found out."""
+        if not pod.unschedulable or not self._nodes.is_asked:
+            return pod.trouble
+        return schedule_trouble(pod.unschedulable, pod.requests, pod.selector, self._nodes.last)
+
+    async def _look_at_nodes(self, pod: Pod) -> None:
+        """Find out what the nodes have, then look at the pod again."""
+        await self._nodes.fresh()
+        now = self._pods.get(pod.namespace, pod.name)
+        if now is None or now.uid != pod.uid:
+            return
+        if is_replica(now):
+            self._replicas.on_pod(now)
+        elif self._spares.owns(now):
+            self._spares.on_pod(now)
+
+    def _supply(self, key: PoolKey) -> Supply:
+        pool = next((one for one in self._pools.within(key.namespace) if one.key == key), None)
+        coming, trouble = 0, None
+        young_s = self._clock() - SLOW_S
+        for pod in self._pods.within(key.namespace):
+            if pod.role != POOL or (pod.python, pod.runtime_class) != key[1:]:
+                continue
+            why = self._explain(pod) if pod.stage is PodStage.STARTING else None
+            trouble = trouble or why
+            is_coming = pod.stage in (PodStage.STARTING, PodStage.RUNNING)
+            if is_coming and why is None and self._seen_s.get(pod.uid, 0.0) > young_s:
+                coming += self._greeter.met(pod) is None
+        return Supply(pool, coming, trouble)
+
+    # -- small things
+
+    def _minors(self) -> list[str]:
+        return sorted({pool.python for pool in self._pools.all()})
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ran)
+        return task
+
+    def _ran(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("work on a pod failed", exc_info=task.exception())
+
+
+def _has_left(before: Pod, now: Pod | None) -> bool:
+    """Return whether a replica's pod is not there any more, or not this replica's."""
+    return now is None or now.replica != before.replica or not is_replica(now)
+
+
+def _no_pool(python: str, minors: Sequence[str]) -> str:
+    have = f"there are pools of {', '.join(minors)}" if minors else "there is no pool at all"
+    return f"No warm pool runs Python {python}; {have}."
