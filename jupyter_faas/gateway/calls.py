@@ -85,6 +85,8 @@ class Calls:
         self.rejected = 0
         self.suspect: Callable[[SlotsReplica, str], None] = lambda _replica, _detail: None
         """Told of a replica that does not answer; the fleet decides what it is."""
+        self.reason_s = 0.1
+        """How long a cut connection waits to be told what became of the replica."""
         self.watch_over: Callable[[SlotsReplica, float], None] = lambda _replica, _busy_s: None
         """Told now and then for how long a call has been with a replica."""
         self.can_grow: Callable[[Pool], bool] = lambda _pool: True

@@ -38,9 +38,6 @@ from jupyter_faas.gateway.replica import Replica
 if TYPE_CHECKING:
     from jupyter_faas.gateway.repeats import RepeatingConnection
 
-REASON_S = 0.1
-"""How long a cut connection waits to be told what became of the replica."""
-
 BODY_PAUSE_S = 30.0
 """A sender that gives nothing for so long, while it is asked to, is sent away."""
 
@@ -217,7 +214,7 @@ class Invocation(Passage):
         if self.replica is None:
             self._lost_for_good()
         else:
-            asyncio.get_running_loop().call_later(REASON_S, self._lost_for_good)
+            asyncio.get_running_loop().call_later(self.calls.reason_s, self._lost_for_good)
 
     def on_ended(self, run_ms: float, outcome: Outcome | None, code: str) -> None:
         """The front says that the code has ended."""

@@ -275,6 +275,7 @@ class GatewayService:
     def _wire(self) -> None:
         """Tell the parts of one another what they could not know when they were made."""
         self.calls.suspect = self.fleet.suspect
+        self.calls.reason_s = self.provider.reason_s + 0.05
         self.calls.watch_over = self.pulse.watch_over
         self.calls.can_grow = lambda pool: self.autoscaler.can_grow(pool.entry)
         self.metering.subscribe(self.announcer.on_records)
