@@ -42,7 +42,7 @@ class ReplicaPending(Value):
     reason: str
     """A sentence without its full stop."""
     code: str = ""
-    """One word for machines, e.g. `PoolEmpty`, `Unschedulable`, `ImagePull`."""
+    """One word for machines, e.g. `PoolEmpty`, `Unschedulable`, `ImagePullFailed`."""
 
 
 class ReplicaFound(Value):
@@ -78,7 +78,7 @@ class ReplicaGone(Value):
     """`stopped`, `crashed`, `out_of_memory`, `node_lost`, `start_failed`."""
     detail: str = ""
     code: str = ""
-    """One word for machines on why a start has failed, e.g. `ImagePull`, `QuotaExceeded`."""
+    """One word for machines on why a start has failed, e.g. `ImagePullFailed`, `QuotaExceeded`."""
     is_final: bool = False
     """Of a failed start: the next one would fail as well, somebody must change something."""
 

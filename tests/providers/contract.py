@@ -9,11 +9,13 @@ import asyncio
 import contextlib
 import platform
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
 from jupyter_faas.core.errors import EnvironmentMismatch
 from jupyter_faas.core.model import Code, Place, Revision, RevisionSpec
+from jupyter_faas.core.names import DEFAULT_NAMESPACE
 from jupyter_faas.providers.base import (
     Provider,
     ReplicaEvent,
@@ -25,11 +27,23 @@ from jupyter_faas.providers.base import (
 MINOR = ".".join(platform.python_version_tuple()[:2])
 
 
-def revision(place: Place | None = None, modules: dict[str, str] | None = None) -> Revision:
-    """Return a revision; a provider looks at its spec only."""
+def revision(
+    place: Place | None = None,
+    modules: dict[str, str] | None = None,
+    *,
+    namespace: str = DEFAULT_NAMESPACE,
+    **settings: Any,
+) -> Revision:
+    """Return a revision; a provider looks at its spec and namespace only."""
     code = Code(digest="0" * 64, size_bytes=1, entry="f", python=MINOR, modules=modules or {})
-    spec = RevisionSpec(code=code, place=place)
-    return Revision(function="f", number=1, id="0" * 64, spec=spec, created_at=0.0)
+    return Revision(
+        function="f",
+        namespace=namespace,
+        number=1,
+        id="0" * 64,
+        spec=RevisionSpec(code=code, place=place, **settings),
+        created_at=0.0,
+    )
 
 
 class Recorder:
@@ -101,6 +115,12 @@ async def can_connect(address: str) -> bool:
 class ProviderContract:
     """Claims that hold for every provider."""
 
+    namespace = DEFAULT_NAMESPACE
+
+    def revision(self, **settings: Any) -> Revision:
+        """Return a revision of this namespace."""
+        return revision(namespace=self.namespace, **settings)
+
     @pytest.fixture
     async def events(self, provider: Provider) -> AsyncIterator[Recorder]:
         recorder = Recorder(provider)
@@ -108,28 +128,28 @@ class ProviderContract:
         await recorder.cancel()
 
     async def test_a_started_replica_can_be_reached(self, provider, events):
-        await provider.start(revision(), ["a"])
+        await provider.start(self.revision(), ["a"])
         started = await events.started("a")
         assert await can_connect(started.address)
 
     async def test_several_replicas_have_addresses_of_their_own(self, provider, events):
-        await provider.start(revision(), ["a", "b", "c"])
+        await provider.start(self.revision(), ["a", "b", "c"])
         found = [(await events.started(name)).address for name in "abc"]
         assert len(set(found)) == 3
 
     async def test_a_stopped_replica_is_gone_once_and_out_of_reach(self, provider, events):
-        await provider.start(revision(), ["a"])
+        await provider.start(self.revision(), ["a"])
         started = await events.started("a")
         await provider.stop("a")
         assert (await events.gone("a")).reason == "stopped"
         assert not await can_connect(started.address)
         await provider.stop("a")
-        await provider.start(revision(), ["b"])
+        await provider.start(self.revision(), ["b"])
         await events.started("b")
         assert sum(isinstance(event, ReplicaGone) for event in events.seen) == 1
 
     async def test_a_replica_stopped_before_it_has_started_is_gone(self, provider, events):
-        await provider.start(revision(), ["a"])
+        await provider.start(self.revision(), ["a"])
         await provider.stop("a")
         assert (await events.gone("a")).reason == "stopped"
 
@@ -137,7 +157,7 @@ class ProviderContract:
         await provider.stop("never-heard-of")
 
     async def test_pending_says_why(self, provider, events):
-        await provider.start(revision(), ["a"])
+        await provider.start(self.revision(), ["a"])
         await events.started("a")
         assert all(event.reason for event in events.seen if isinstance(event, ReplicaPending))
 
@@ -151,10 +171,17 @@ class ProviderContract:
         with pytest.raises(EnvironmentMismatch, match=r"2\.7"):
             await provider.inventory("2.7", None)
 
+
+class EndsWithItsGateway(ProviderContract):
+    """Claims about providers whose replicas live no longer than the provider."""
+
     async def test_closing_ends_everything(self, provider, events):
-        await provider.start(revision(), ["a", "b"])
+        await provider.start(self.revision(), ["a", "b"])
         addresses = [(await events.started(name)).address for name in "ab"]
         await provider.close()
         await events.ended()
         assert [await can_connect(address) for address in addresses] == [False, False]
         assert all([(await events.gone(name)).reason == "stopped" for name in "ab"])
+
+    async def test_nothing_is_known_of_earlier_gateways(self, provider):
+        assert await provider.known(self.namespace, "f") == []

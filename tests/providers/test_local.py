@@ -35,7 +35,7 @@ from jupyter_faas.providers.local.provider import LocalProvider, trim_log
 from jupyter_faas.providers.local.run_dir import run_directory
 from jupyter_faas.providers.local.site_stamp import SiteStamp
 from jupyter_faas.wire.upstream import request
-from tests.providers.contract import MINOR, ProviderContract, Recorder, can_connect, revision
+from tests.providers.contract import MINOR, EndsWithItsGateway, Recorder, can_connect, revision
 from tests.support import is_alive, state_dir
 
 FAKE = Path(__file__).with_name("fake_zygote.py")
@@ -94,7 +94,7 @@ def test_what_only_a_cluster_has_is_refused_with_its_name(setting, value, state)
         provider.check(msgspec.structs.replace(revision().spec, **{setting: value}))
 
 
-class TestContractWithTheFakeZygote(ProviderContract):
+class TestContractWithTheFakeZygote(EndsWithItsGateway):
     @pytest.fixture
     async def provider(self, state: Path) -> AsyncIterator[LocalProvider]:
         provider = LocalProvider(Settings(state_dir=str(state)), command=fake())
@@ -105,7 +105,7 @@ class TestContractWithTheFakeZygote(ProviderContract):
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("spare_replicas", [0, 1], ids=["forked", "spare"])
-class TestContractWithTheRunner(ProviderContract):
+class TestContractWithTheRunner(EndsWithItsGateway):
     @pytest.fixture
     async def provider(self, state: Path, spare_replicas: int) -> AsyncIterator[LocalProvider]:
         settings = Settings(state_dir=str(state), preload=(), spare_replicas=spare_replicas)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from jupyter_faas.providers.kubernetes.api import KubeApi, KubeError, path_of
 from jupyter_faas.providers.kubernetes.claims import OwnerReference
 from jupyter_faas.providers.kubernetes.ledger import Ledger, Want
-from jupyter_faas.providers.kubernetes.pod_state import Pod
+from jupyter_faas.providers.kubernetes.pod_state import Pod, PodStage
 from jupyter_faas.providers.kubernetes.pools import Pool, own_pod
 from jupyter_faas.providers.kubernetes.trouble import Trouble, event_trouble, refusal
 from jupyter_faas.providers.kubernetes.writing import create_pod
@@ -23,15 +24,23 @@ class CreatedPods:
         api: Where.
         ledger: Told what keeps them from starting.
         owner_reference: See `OwnerReference`.
+        find: Returns the pod of a replica, once it has been seen.
     """
 
-    def __init__(self, api: KubeApi, ledger: Ledger, owner_reference: OwnerReference) -> None:
+    def __init__(
+        self,
+        api: KubeApi,
+        ledger: Ledger,
+        owner_reference: OwnerReference,
+        find: Callable[[str], Pod | None],
+    ) -> None:
         self._api = api
         self._ledger = ledger
         self._owner_reference = owner_reference
+        self._find = find
 
     async def create(self, want: Want, pool: Pool | None) -> None:
-        """Create the pod of a replica; what becomes of it is seen by the informer.
+        """Create the pod of a replica, and say what holds it up until it has started.
 
         Args:
             want: Its id becomes the pod's name.
@@ -49,6 +58,8 @@ class CreatedPods:
             await create_pod(self._api, want.namespace, body)
         except KubeError as error:
             self._ledger.failed(want, refusal(error, want.namespace))
+        else:
+            await self._watch_events(want)
 
     async def _missing_volume(self, want: Want) -> Trouble | None:
         for claim in sorted(set(want.revision.spec.volumes.values())):
@@ -59,27 +70,31 @@ class CreatedPods:
                 continue  # may not be read: the scheduler will tell
             if found is None:
                 text = f"there is no volume claim `{claim}` in namespace `{want.namespace}`"
-                return Trouble(code="VolumeMissing", text=text, is_final=True)
+                return Trouble(code="VolumeClaimMissing", text=text, is_final=True)
         return None
 
-    async def watch_events(self, want: Want, pod: Pod) -> None:
-        """Say what a pod's events tell while it does not start for no visible reason."""
-        query = f"involvedObject.uid={pod.uid},type=Warning"
+    async def _watch_events(self, want: Want) -> None:
+        """Say what a pod's events tell while it does not start for no reason of its own status."""
         while True:
             await asyncio.sleep(EVENTS_AFTER_S)
             if want.is_started or want.is_ending or self._ledger.get(want.id) is None:
                 return
+            pod = self._find(want.id)
+            if pod is None or not pod.node or pod.stage is not PodStage.STARTING or pod.trouble:
+                continue
+            query = f"involvedObject.uid={pod.uid},type=Warning"
             try:
                 found = await self._api.get(
                     path_of("events", pod.namespace), fieldSelector=query, limit="20"
                 )
             except KubeError:
                 return  # they may not be read
-            for event in reversed(found["items"]):
-                trouble = event_trouble(event.get("reason") or "", event.get("message") or "")
-                if trouble is not None:
-                    self._tell(want, trouble)
-                    break
+            told = (
+                event_trouble(one.get("reason") or "", one.get("message") or "")
+                for one in reversed(found["items"])
+            )
+            if trouble := next((one for one in told if one is not None), None):
+                self._tell(want, trouble)
 
     def _tell(self, want: Want, trouble: Trouble) -> None:
         if trouble.is_final:

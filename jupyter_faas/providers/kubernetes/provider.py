@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any
 
 from jupyter_faas.core.errors import EnvironmentMismatch, ProviderError
@@ -47,6 +48,8 @@ RESIZE_AFTER_S = 1.0
 
 ABANDONED_S = 5.0
 """A claimed pod that nobody has specialised for so long belongs to nobody."""
+
+_ASKS, _ASK_AGAIN_S = 20, 0.2
 
 _log = logging.getLogger(__name__)
 
@@ -104,7 +107,6 @@ class KubernetesProvider:
         greet_only: Greet = lambda address: greet(address, False)  # noqa: E731 - one line
         self._greeter = Greeter(greet_only, self._on_met)
         self._claims = Claims(api, self._ledger, owner_reference, self._run, self._on_claimed)
-        self._created = CreatedPods(api, self._ledger, owner_reference)
         self._replicas = Replicas(
             api,
             self._ledger,
@@ -114,6 +116,7 @@ class KubernetesProvider:
             self._run,
             clock,
         )
+        self._created = CreatedPods(api, self._ledger, owner_reference, self._replicas.find)
         self._spares = Spares(
             api,
             self._ledger,
@@ -139,7 +142,7 @@ class KubernetesProvider:
         """Refuse code of a Python that no pool runs, unless it brings its own image."""
         minors = self._minors()
         if spec.image is None and spec.code.python not in minors:
-            raise EnvironmentMismatch(_no_pool(spec.code.python, minors))
+            raise EnvironmentMismatch(_no_pool(spec.code.python, minors), reason="NoPool")
 
     async def start(self, revision: Revision, replica_ids: Sequence[str]) -> None:
         """Begin to get pods for replicas; the outcome comes from `watch`.
@@ -223,15 +226,22 @@ class KubernetesProvider:
         image = pools[0].image
         if found := self._inventories.get((revision_python, image)):
             return found
-        for pod in self._pods.all():
-            met = self._greeter.met(pod)
-            if pod.role in (POOL, SPARE) and pod.python == revision_python and met is not None:
-                hello = await self._greet(pod.address, True)
-                found = Inventory(
-                    python=hello.python, modules=hello.modules, top_level=hello.top_level
-                )
-                self._inventories[revision_python, image] = found
-                return found
+        for _ in range(_ASKS):
+            for pod in self._pods.all():
+                if (
+                    pod.python != revision_python
+                    or pod.role not in (POOL, SPARE)
+                    or not pod.address
+                ):
+                    continue
+                with suppress(ProviderError):
+                    hello = await self._greet(pod.address, True)
+                    found = Inventory(
+                        python=hello.python, modules=hello.modules, top_level=hello.top_level
+                    )
+                    self._inventories[revision_python, image] = found
+                    return found
+            await asyncio.sleep(_ASK_AGAIN_S)
         raise ProviderError(f"No runner of Python {revision_python} is up just now.")
 
     async def close(self) -> None:

@@ -70,10 +70,10 @@ class Replicas:
             self._since_s[pod.replica] = self._clock()
         self._pods[pod.replica] = pod
         want = self._ledger.get(pod.replica)
-        if want is not None:
-            self._own(want, pod)
-        else:
+        if want is None:
             self._stranger(pod)
+        elif want.pod == pod.name:  # else: its claim has been seen before it was answered
+            self._own(want, pod)
 
     def on_gone(self, pod: Pod) -> None:
         """A replica's pod is not there any more (or is not a replica's any more)."""
@@ -82,7 +82,8 @@ class Replicas:
         want = self._ledger.get(pod.replica)
         ending = deleted_ending(pod)
         if want is not None:
-            self._ledger.ended(want, ending)
+            if want.pod == pod.name:
+                self._ledger.ended(want, ending)
         else:
             self._say_gone(pod, ending)
             self._strangers.pop(pod.replica, None)

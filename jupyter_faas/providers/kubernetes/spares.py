@@ -64,7 +64,7 @@ class Spares:
         clock: Monotonic seconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts it stands between
         self,
         api: KubeApi,
         ledger: Ledger,

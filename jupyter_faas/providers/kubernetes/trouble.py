@@ -77,7 +77,7 @@ def container_trouble(status: Object) -> Trouble | None:
     if what := _IMAGE.get(reason):
         because = _why_not_pulled(message)
         text = f"the image `{status.get('image', '')}` {what}" + (f": {because}" if because else "")
-        return Trouble(code="ImagePull", text=text, is_final=True)
+        return Trouble(code="ImagePullFailed", text=text, is_final=True)
     if reason == "CreateContainerConfigError":
         for pattern, code, text in _CONFIG:
             if match := pattern.search(message):
@@ -106,7 +106,7 @@ def schedule_trouble(
     """
     if match := _CLAIM_MISSING.search(message):
         text = f"there is no volume claim `{match[1]}` in this namespace"
-        return Trouble(code="VolumeMissing", text=text, is_final=True)
+        return Trouble(code="VolumeClaimMissing", text=text, is_final=True)
     if "unbound immediate PersistentVolumeClaims" in message:
         return Trouble(code="VolumeUnbound", text="its volume claim has got no volume yet")
     matching = [one for one in nodes if _has_labels(one, selector)]

@@ -77,11 +77,20 @@ async def delete_pod(api: KubeApi, pod: Pod, grace_s: float | None) -> None:
         try:
             await api.delete(path, options)
         except KubeError as error:
-            if error.is_conflict:  # another pod has its name
+            if error.is_conflict and not await _is_there(api, path, pod.uid):
                 return
-            if not error.is_passing:
+            if not (error.is_passing or error.is_conflict):
                 _log.error("the pod %s cannot be deleted: %s", pod.name, error)
                 return
             await asyncio.sleep(min(5.0, _RETRY_S * (turn + 1)))
         else:
             return
+
+
+async def _is_there(api: KubeApi, path: str, uid: str) -> bool:
+    """Return whether an object is (or may be) there; another one of its name does not count."""
+    try:
+        found = await api.find(path)
+    except KubeError:
+        return True
+    return found is not None and found["metadata"]["uid"] == uid
