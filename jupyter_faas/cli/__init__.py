@@ -31,6 +31,7 @@ _COMMANDS = {
     "delete": ("functions", "delete"),
     "gateway": ("gateway", "gateway"),
     "runner": ("runner", "runner"),
+    "blobs": ("blobs", "blobs"),
     "install": ("install", "install"),
     "uninstall": ("uninstall", "uninstall"),
     "auth-header": ("auth", "auth_header"),

@@ -9,13 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 import uvloop
 
+from jupyter_faas.cli.ending import first_of, told_to_end
 from jupyter_faas.client.state_file import GatewayState, mark_ended, read_state, write_state
 from jupyter_faas.core.model import PROTOCOL_VERSION
 from jupyter_faas.core.settings import Settings, StatePaths
@@ -52,13 +51,13 @@ async def _live(
     settings: Settings, first: ZygoteProcess, tell: Callable[[str], None], idle_exit_s: float
 ) -> None:
     paths = StatePaths(settings.state_dir)
-    told = _told_to_end()
+    told = told_to_end()
     service = _compose(settings, paths, first)
     await service.start()
     try:
         write_state(paths, _state(service, settings, paths))
         tell(service.url)
-        await _first_of(
+        await first_of(
             told.wait(), unused(idle_exit_s, service.use, time.monotonic), _displaced(paths)
         )
     finally:
@@ -85,21 +84,6 @@ def _state(service: GatewayService, settings: Settings, paths: StatePaths) -> Ga
     )
 
 
-def _told_to_end() -> asyncio.Event:
-    """Return an event that SIGTERM and SIGINT set; the second signal ends the process at once."""
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def tell() -> None:
-        if told.is_set():
-            os._exit(1)
-        told.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, tell)
-    return told
-
-
 async def _displaced(paths: StatePaths) -> None:
     """Return once the state file is gone or another's: no client can find this gateway."""
     misses = 0
@@ -107,12 +91,3 @@ async def _displaced(paths: StatePaths) -> None:
         await asyncio.sleep(_LOOK_S)
         state = read_state(paths)
         misses = 0 if state is not None and state.pid == os.getpid() else misses + 1
-
-
-async def _first_of(*reasons: Coroutine[Any, Any, object]) -> None:
-    waits = [asyncio.ensure_future(reason) for reason in reasons]
-    try:
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for wait in waits:
-            wait.cancel()

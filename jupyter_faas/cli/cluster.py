@@ -1,0 +1,196 @@
+"""The life of one gateway of a cluster: composed, announced, and ended by a signal.
+
+In a pod it is one of several; outside of a cluster (with kubeconfig, where the addresses of pods
+can be reached) it is for development and for clusters of one machine. Everything that lasts is on
+the cluster: the directory here is a cache and may be lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import os
+import time
+from pathlib import Path
+
+import click
+import msgspec
+import uvloop
+
+from jupyter_faas.cli.ending import told_to_end
+from jupyter_faas.client.state_file import prepare_state_dir
+from jupyter_faas.core.errors import InvalidSpec
+from jupyter_faas.core.settings import Settings, StatePaths
+from jupyter_faas.gateway.auth import Authority, Judge
+from jupyter_faas.gateway.blob_service import BlobClient
+from jupyter_faas.gateway.cluster.control import ClusterControl
+from jupyter_faas.gateway.cluster.controller import digest_of
+from jupyter_faas.gateway.cluster_auth import ClusterAuthority
+from jupyter_faas.gateway.cluster_blobs import ClusterBlobs
+from jupyter_faas.gateway.greeting import greet
+from jupyter_faas.gateway.keys import Keys
+from jupyter_faas.gateway.service import GatewayService
+from jupyter_faas.gateway.store.kubernetes import KubernetesStore
+from jupyter_faas.gateway.store.translation import translated
+from jupyter_faas.providers.kubernetes.api import KubeApi, KubeError, path_of
+from jupyter_faas.providers.kubernetes.keys import ensure_keys, publish_trust
+from jupyter_faas.providers.kubernetes.names import (
+    BLOBS_KEY,
+    BLOBS_NAME,
+    BLOBS_PORT,
+    GATEWAY_NAME,
+    GATEWAY_PORT,
+    KEYS_SECRET,
+)
+from jupyter_faas.providers.kubernetes.provider import KubernetesProvider
+from jupyter_faas.providers.kubernetes.reviews import Reviews
+
+_KEY_BYTES = 32
+NO_BLOBS = "none"
+
+
+def serve_cluster(settings: Settings, context: str | None) -> int:
+    """Run a gateway of a cluster until it is told to end; return the exit code.
+
+    Args:
+        settings: Effective settings. With a `gateway_token` that token opens everything, instead
+            of the cluster's RBAC: for one person's development.
+        context: Of kubeconfig; None: in a pod its cluster, else the current one.
+
+    Raises:
+        ProviderError: The cluster cannot be used.
+    """
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    settings = placed(settings, is_in_pod=bool(os.environ.get("POD_IP")))
+    prepare_state_dir(StatePaths(settings.state_dir))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_live(settings, context))
+    return 0
+
+
+def placed(settings: Settings, *, is_in_pod: bool) -> Settings:
+    """Return settings with what depends on where a gateway of a cluster runs."""
+    # A directory of its own: not that of this user's embedded gateway, nor a volume of a pod.
+    state_dir = str(Path(settings.state_dir) / f"k8s-{settings.system_namespace}")
+    chosen: dict[str, object] = {"state_dir": state_dir}
+    if settings.port == 0:
+        chosen["port"] = GATEWAY_PORT
+    if is_in_pod:
+        service = f"http://{GATEWAY_NAME}.{settings.system_namespace}.svc"
+        if not settings.calls_url and settings.calls_port:
+            chosen["calls_url"] = f"{service}:{settings.calls_port}"
+    elif not settings.url:
+        chosen["url"] = f"http://{settings.host}:{settings.port or GATEWAY_PORT}"
+    return msgspec.structs.replace(settings, **chosen)
+
+
+async def _live(settings: Settings, context: str | None) -> None:
+    told = told_to_end()
+    with translated("The cluster cannot be used"):
+        api = await KubeApi.connect(context)
+    try:
+        service = await compose(settings, api)
+        await service.start()
+        click.echo(f"Gateway of {', '.join(settings.namespaces)} at {service.url}.")
+        try:
+            await told.wait()
+        finally:
+            await service.stop()
+    finally:
+        await api.close()
+
+
+async def compose(settings: Settings, api: KubeApi) -> GatewayService:
+    """Return a gateway of a cluster, not started yet.
+
+    Raises:
+        ProviderError: Its keys cannot be read or made.
+    """
+    keys, blobs_key = await read_keys(api, settings.system_namespace)
+    await publish_trust(api, settings.namespaces, keys.public_key)
+    paths = StatePaths(settings.state_dir)
+    backing = _backing(settings, blobs_key)
+    blobs = ClusterBlobs(paths.blobs, backing, settings.max_body_bytes)
+    store = KubernetesStore(
+        api,
+        settings.namespaces,
+        settings.system_namespace,
+        read_package=blobs.fetch,
+        digest_of=digest_of,
+        kept_records=settings.invocation_retention,
+    )
+    blobs.inside = store.package
+    provider = KubernetesProvider(
+        api,
+        settings.namespaces,
+        lambda one: store.owner_reference(one.namespace, one.function, one.number),
+        greet,
+    )
+    service = GatewayService(
+        settings,
+        provider,
+        store,
+        time.monotonic,
+        authority=_judge(settings, api, keys),
+        keys=keys,
+        blobs=blobs,
+    )
+    service.attach(ClusterControl(service, store, api))
+    return service
+
+
+async def read_keys(api: KubeApi, namespace: str) -> tuple[Keys, bytes]:
+    """Return the installation's keys and that of its blobs service; made if they are missing.
+
+    Raises:
+        ProviderError: They cannot be read or made.
+    """
+    fresh = {**Keys.make().stored(), BLOBS_KEY: os.urandom(_KEY_BYTES)}
+    stored = await ensure_keys(api, namespace, fresh)
+    while BLOBS_KEY not in stored:
+        await _add_key(api, namespace, fresh[BLOBS_KEY])
+        stored = await ensure_keys(api, namespace, fresh)
+    return Keys.read(stored), stored[BLOBS_KEY]
+
+
+async def _add_key(api: KubeApi, namespace: str, key: bytes) -> None:
+    """Add the key of the blobs service to a Secret from before there was one."""
+    path = path_of("secrets", namespace, KEYS_SECRET)
+    with translated("The gateway's keys cannot be completed"):
+        found = await api.get(path)
+        body = {
+            "metadata": {"resourceVersion": found["metadata"]["resourceVersion"]},
+            "data": {BLOBS_KEY: base64.b64encode(key).decode("ascii")},
+        }
+        try:
+            await api.patch(path, body)
+        except KubeError as error:
+            if not error.is_conflict:
+                raise  # Otherwise another gateway was faster: its key is everybody's.
+
+
+def _judge(settings: Settings, api: KubeApi, keys: Keys) -> Judge:
+    if settings.gateway_token:
+        return Authority(settings.gateway_token)
+    return ClusterAuthority(Reviews(api), keys, time.monotonic)
+
+
+def _backing(settings: Settings, key: bytes) -> BlobClient | None:
+    """Return where packages are kept.
+
+    Raises:
+        InvalidSpec: The setting names something that this version cannot use.
+    """
+    if settings.blob_url == NO_BLOBS:
+        return None
+    address = settings.blob_url.removeprefix("http://").rstrip("/")
+    if "://" in address:
+        raise InvalidSpec(
+            f"FAAS_BLOB_URL={settings.blob_url}: this version keeps packages in its blobs service "
+            "only, `http://HOST:PORT`."
+        )
+    own = f"{BLOBS_NAME}.{settings.system_namespace}.svc:{BLOBS_PORT}"
+    return BlobClient(address or own, key)
