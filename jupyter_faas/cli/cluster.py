@@ -48,6 +48,7 @@ from jupyter_faas.providers.kubernetes.reviews import Reviews
 
 _KEY_BYTES = 32
 NO_BLOBS = "none"
+_EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 — what is listened on, not where one calls
 
 
 def serve_cluster(settings: Settings, context: str | None) -> int:
@@ -83,7 +84,8 @@ def placed(settings: Settings, *, is_in_pod: bool) -> Settings:
         if not settings.calls_url and settings.calls_port:
             chosen["calls_url"] = f"{service}:{settings.calls_port}"
     elif not settings.url:
-        chosen["url"] = f"http://{settings.host}:{settings.port or GATEWAY_PORT}"
+        host = "127.0.0.1" if settings.host in _EVERYWHERE else settings.host
+        chosen["url"] = f"http://{host}:{settings.port or GATEWAY_PORT}"
     return msgspec.structs.replace(settings, **chosen)
 
 

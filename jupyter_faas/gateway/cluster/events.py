@@ -101,7 +101,7 @@ class KubernetesEvents:
     def on_scaled(self, scaled: Scaled) -> None:
         """Tell of a decision of the autoscaler, in its own sentence."""
         entry = scaled.entry.function
-        text = f"Revision {scaled.entry.number}: {scaled.before} → {scaled.after}: {scaled.reason}"
+        text = f"Revision {scaled.entry.number}: {scaled.reason}"
         self.say((entry.namespace, entry.name), "Normal", "Scaled", text)
 
     def say(self, key: Key, type: str, reason: str, message: str) -> None:
