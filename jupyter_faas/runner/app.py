@@ -133,10 +133,10 @@ class App:
     def _introduce(self, exchange: Exchange) -> None:
         """Say who this is: all of it to the gateway, nothing of the function to strangers."""
         hello = self._replica.hello()
-        if not self._is_secret(exchange.header(b"faas-secret")):
-            hello = hello.to_strangers()
         if hello.state == GENERIC:
             hello = self._admission.introduce(hello)
+        elif not self._is_secret(exchange.header(b"faas-secret")):
+            hello = hello.to_strangers()
         exchange.respond(200, [_JSON], _json(hello))
 
     def _say_hello(self, exchange: Exchange) -> None:
