@@ -170,7 +170,7 @@ async def test_source_that_is_applied_answers_over_http(real: World) -> None:
     await real.apply(source="raise ImportError('no such thing')\ndef hello(): ...")
     status = await real.status(lambda one: condition(one)["status"] == "False")
     assert condition(status)["reason"] == "ImportError"
-    assert "Revision 2 keeps serving" in condition(status)["message"]
+    assert "revision 2 keeps serving" in condition(status)["message"]
     assert condition(status, "Serving")["status"] == "True"
     assert (await real.call()).body == b"2"
 

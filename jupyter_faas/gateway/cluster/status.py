@@ -81,31 +81,34 @@ def ready_word(
 ) -> Word:
     """Return whether what the spec asks for can be called, and why not."""
     serving = "" if function is None else _serving(function)
+    inside = serving[:1].lower() + serving[1:]
+    are = "" if function is not None and len(function.traffic) > 1 else "s"
     if refused is not None:
-        keeps = f" {serving} keeps serving." if serving else ""
+        keeps = f" {serving} keep{are} serving." if serving else ""
         return Word("False", refused.reason, f"{refused.message}{keeps}")
     if function is None:
         return Word("Unknown", "Pending", "It has not been looked at yet.")
     latest = revisions[function.latest]
     if latest.state is RevisionState.FAILED:
-        keeps = f", {serving} keeps serving" if serving else ""
+        keeps = f", {inside} keep{are} serving" if serving else ""
         return Word(
             "False",
             failure_reason(latest.problem),
             f"Revision {latest.number} failed{keeps}: {latest.reason}",
         )
     if latest.state is RevisionState.PENDING:
-        meanwhile = f", {serving} serves meanwhile" if serving else ""
+        meanwhile = f", {inside} serve{are} meanwhile" if serving else ""
         why = f": {waiting}" if waiting else ""
         return Word("Unknown", "Pending", f"Revision {latest.number} is starting{meanwhile}{why}.")
-    return Word("True", "Ready", f"{serving or f'Revision {latest.number}'} serves.")
+    return Word("True", "Ready", f"{serving or f'Revision {latest.number}'} serve{are}.")
 
 
 def serving_word(function: Function | None) -> Word:
     """Return whether anything answers."""
     if function is None or not function.traffic:
         return Word("False", "NothingReady", "No revision has been ready yet.")
-    return Word("True", "Serving", f"{_serving(function)} serves.")
+    are = "" if len(function.traffic) > 1 else "s"
+    return Word("True", "Serving", f"{_serving(function)} serve{are}.")
 
 
 def failure_reason(problem: dict[str, Any] | None) -> str:
