@@ -84,7 +84,7 @@ def _deploy(
     function: Function, revisions: Revisions, request: DeployRequest, now: float
 ) -> DeployPlan:
     known = next((one for one in revisions.values() if one.id == request.id), None)
-    if known is not None and _is_current(function, known, request.origin):
+    if known is not None and _is_current(function, known, request):
         return _look_up(function, known, request)
     if known is None or known.number != function.latest:
         _check_taken(function, revisions, request, now)
@@ -290,18 +290,20 @@ def _look_up(function: Function, known: Revision, request: DeployRequest) -> Dep
     return DeployPlan(new, known, is_changed=new != function)
 
 
-def _is_current(function: Function, known: Revision, origin: Origin) -> bool:
+def _is_current(function: Function, known: Revision, request: DeployRequest) -> bool:
     """Whether deploying this code changes nothing.
 
     It is on its way, or it is the latest and answers. Code that answers without being the latest
-    (something newer is on its way, or traffic is divided) is current for strangers; its own
-    notebook means to go back to it.
+    (something newer is on its way or has failed, or traffic is divided) is current for strangers;
+    its own notebook, and whoever takes over, means to go back to it.
     """
     if known.number == function.latest and known.state is RevisionState.PENDING:
         return True
     if known.number not in function.traffic:
         return False
-    return known.number == function.latest or not is_same_origin(known.origin, origin)
+    if known.number == function.latest:
+        return True
+    return not request.take_over and not is_same_origin(known.origin, request.origin)
 
 
 def _declared(function: Function, settings: FunctionSettings) -> Function:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_faas.core.errors import RemoteError
 from jupyter_faas.core.settings import Settings
 from jupyter_faas.gateway.cluster.control import ClusterControl
 from jupyter_faas.gateway.cluster.controller import digest_of
@@ -28,7 +29,7 @@ from jupyter_faas.providers.kubernetes.names import API_VERSION, FUNCTIONS, REVI
 from jupyter_faas.providers.local.provider import LocalProvider
 from jupyter_faas.wire.upstream import Answer, request
 from tests.cluster.places import closed, names, namespaces_made, needs_cluster, until
-from tests.gateway.fake_front import FakeProvider
+from tests.gateway.fake_front import FakeFront, FakeProvider
 
 pytestmark = [pytest.mark.cluster, needs_cluster]
 
@@ -280,6 +281,23 @@ async def test_a_spec_that_cannot_be_is_refused_and_the_last_one_serves(
     assert events[0]["type"] == "Warning"
     await world.apply()
     await world.status(lambda one: is_ready(one, 3))
+
+
+async def test_going_back_to_what_serves_after_a_failure_is_ready(world: World) -> None:
+    await world.apply()
+    await world.live(1)
+
+    def fail(front: FakeFront) -> None:
+        front.load_error = RemoteError("It raised.", exception="ValueError")
+
+    world.provider.prepare = fail  # type: ignore[attr-defined]  # a fake's
+    await world.apply(timeoutSeconds=5)
+    status = await world.status(lambda one: condition(one)["status"] == "False")
+    assert condition(status)["reason"] == "LoadFailed"
+    body = {"spec": {"timeoutSeconds": 300}}
+    await world.api.patch(world.path(), body, fieldManager="somebody-else")
+    status = await world.status(lambda one: is_ready(one, 3))
+    assert status["latestRevision"] == "hello-1"
 
 
 async def test_a_package_that_is_not_here_is_waited_for(world: World) -> None:

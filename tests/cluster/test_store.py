@@ -163,6 +163,21 @@ async def test_what_others_change_is_told(api: KubeApi, store: KubernetesStore) 
         task.cancel()
 
 
+async def test_what_an_own_write_brings_back_is_told_too(
+    api: KubeApi, store: KubernetesStore
+) -> None:
+    await store.save(Change(SPACE, "f", function(), (inline(1, "one"),)))
+    for watch in store._watches:
+        watch.cancel()  # What the watch tells comes later than the answer to the write.
+    store._news.clear()
+    await api.patch(path(), {"spec": {"env": {"A": "b"}}})
+    await store.patch_status((SPACE, "f"), {"inFlight": 3})
+    assert list(store._news) == [(SPACE, "f")]
+    seen = store.sight.functions[SPACE, "f"]
+    assert seen.spec is not None
+    assert seen.spec.env == {"A": "b"}
+
+
 async def test_a_function_that_people_have_deleted_does_not_come_back(
     api: KubeApi, store: KubernetesStore
 ) -> None:

@@ -322,4 +322,4 @@ def _refusal(error: FaasError) -> Refuse:
 
 def _writer(manager: str) -> str:
     """Return who deployed, for people: `kubectl-client-side-apply` is kubectl."""
-    return manager.partition("-client-side")[0] or "kubectl"
+    return "kubectl" if manager.startswith("kubectl") or not manager else manager

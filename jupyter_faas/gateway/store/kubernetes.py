@@ -167,7 +167,7 @@ class KubernetesStore:
         code = await self._code_object(revisions[function.latest])
         spec = objects.updated_spec(None, None, function, revisions, code)
         path = path_of(FUNCTIONS, key[0], group=API_VERSION)
-        self.sight.see_function(await self._api.create(path, function_body(*key, spec)))
+        self._saw(await self._api.create(path, function_body(*key, spec)))
 
     async def _put_spec(
         self, key: Key, function: Function, revisions: Mapping[int, Revision]
@@ -190,11 +190,11 @@ class KubernetesStore:
                 if not error.is_conflict:
                     raise
                 found = await self._api.get(self._path(FUNCTIONS, key))
-                self.sight.see_function(found)
+                self._saw(found)
                 if code is not None and _runs(self.sight.functions[key].spec) != _runs(first):
                     break
                 continue
-            self.sight.see_function(found)
+            self._saw(found)
             return
         raise ProviderError(
             f"`{function.name}` was changed on the cluster at the same time: try again."
@@ -243,7 +243,7 @@ class KubernetesStore:
             KubeError: The API has refused it or is away.
         """
         path = self._path(FUNCTIONS, key, "status")
-        self.sight.see_function(await self._api.patch(path, {"status": patch}))
+        self._saw(await self._api.patch(path, {"status": patch}))
 
     async def put_revision_status(self, revision: Revision) -> None:
         """Write how a revision fares, if its object says otherwise."""
@@ -253,7 +253,7 @@ class KubernetesStore:
         if seen is None or objects.revision_status(seen.revision) == new:
             return
         path = self._path(REVISIONS, (key[0], revision_name(revision)), "status")
-        self.sight.see_revision(await self._api.patch(path, {"status": objects.plain(new)}))
+        self._saw_revision(await self._api.patch(path, {"status": objects.plain(new)}))
 
     async def put_revision(self, revision: Revision) -> None:
         """Write a revision with its status anew: somebody has deleted or edited its object."""
@@ -267,7 +267,7 @@ class KubernetesStore:
         body = labels_patch(revision, self.sight.functions[key].uid)
         path = self._path(REVISIONS, (key[0], revision_name(revision)))
         with translated(f"Revision {revision.number} could not be written"):
-            self.sight.see_revision(await self._api.patch(path, body))
+            self._saw_revision(await self._api.patch(path, body))
 
     async def _put_revision(self, key: Key, revision: Revision) -> None:
         """Create the object of a revision unless it is there."""
@@ -289,7 +289,7 @@ class KubernetesStore:
                 name = (key[0], revision_name(revision))
                 found = await self._api.find(self._path(REVISIONS, name)) or {}
             if found:
-                self.sight.see_revision(found)
+                self._saw_revision(found)
         raise ProviderError(f"Revision {revision.number} of `{key[1]}` is another gateway's.")
 
     async def _delete_revision(self, key: Key, number: int) -> None:
@@ -351,14 +351,27 @@ class KubernetesStore:
             self._tell(key)
 
     def _see(self, kind: str, found: Object, *, is_function: bool) -> None:
-        key: Key | None = (found["metadata"]["namespace"], found["metadata"]["name"])
         if kind == "DELETED":
-            key = self.sight.lose_object(found)
+            if (key := self.sight.lose_object(found)) is not None:
+                self._tell(key)
         elif is_function:
-            key = key if self.sight.see_function(found) else None
+            self._saw(found)
         else:
-            key = self.sight.see_revision(found)
-        if key is not None:
+            self._saw_revision(found)
+
+    def _saw(self, found: Object) -> None:
+        """Take a Function as the API has given it, and tell if that is news.
+
+        Also what answers an own write: it may hold what somebody else has changed just before,
+        and the watch's word of that is old news by then.
+        """
+        meta = found["metadata"]
+        if self.sight.see_function(found):
+            self._tell((meta["namespace"], meta["name"]))
+
+    def _saw_revision(self, found: Object) -> None:
+        """Take a FunctionRevision likewise."""
+        if (key := self.sight.see_revision(found)) is not None:
             self._tell(key)
 
     def _tell(self, key: Key) -> None:
