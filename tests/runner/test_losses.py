@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -278,13 +279,18 @@ def test_a_stopped_replica_says_so_once(own_zygote: Zygote) -> None:
 
 
 def test_no_event_is_lost_while_the_provider_does_not_read(terse_zygote: Zygote) -> None:
+    def has_worker(name: str, path: Path) -> bool:
+        try:
+            return bool(Replica(terse_zygote, name, str(path)).worker_pid)
+        except (FileNotFoundError, ConnectionRefusedError):  # not there, or bound and not listening
+            return False
+
     names = [f"r{number}" for number in range(12)]
     paths = [terse_zygote.run_dir / f"{name}.sock" for name in names]
     for name, path in zip(names, paths, strict=True):
         terse_zygote.send(op="replica", id=name, socket=str(path))
     for name, path in zip(names, paths, strict=True):
-        wait_until(path.exists, what=f"{name} listens")
-        wait_until(lambda: Replica(terse_zygote, name, str(path)).worker_pid)  # noqa: B023
+        wait_until(partial(has_worker, name, path), what=f"{name} has a worker")
         terse_zygote.send(op="stop", id=name, grace_s=0)
     wait_until(lambda: not any(path.exists() for path in paths), what="all have ended")
     for name in names:
