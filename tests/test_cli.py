@@ -69,7 +69,7 @@ def test_each_command_has_help_and_json_or_a_reason_for_none(command, capsys):
     assert cli.run([command, "--help"]) == 0
     text = capsys.readouterr().out
     assert "Usage: jupyter-faas" in text
-    assert "--json" in text or command == "runner"
+    assert "--json" in text or command in ("runner", "blobs")
 
 
 def test_help_lists_every_command_with_what_it_does(capsys):
@@ -147,9 +147,10 @@ def test_no_gateway_reachable_is_1_with_advice(state, monkeypatch, capsys):
     assert "127.0.0.1:1" in capsys.readouterr().err
 
 
-def test_kubernetes_is_said_to_come_later(state, capsys):
+def test_a_gateway_of_a_cluster_needs_a_cluster(state, capsys, monkeypatch):
+    monkeypatch.setenv("KUBECONFIG", str(state / "none"))
     assert cli.run(["gateway", "--kubernetes"]) == 1
-    assert "--local" in capsys.readouterr().err
+    assert "No cluster is configured" in capsys.readouterr().err
 
 
 def test_stopping_what_does_not_run_is_no_failure(state, capsys):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from jupyter_faas.core.settings import Settings, StatePaths
 
 @click.command
 def blobs() -> int:
-    """Keep packages for the gateways of a cluster until it is interrupted.
+    """Keep packages for the gateways of a cluster.
 
-    Part of what `jupyter-faas install` prints; needs FAAS_BLOBS_KEY_FILE.
+    Runs until it is interrupted. Part of what `jupyter-faas install` prints; needs FAAS_BLOBS_KEY_FILE.
     """
     from jupyter_faas.client.state_file import load_settings  # noqa: PLC0415 - only when it runs
 
@@ -32,8 +31,14 @@ def blobs() -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    asyncio.run(_serve(settings, key))
+    _run(settings, key)
     return 0
+
+
+def _run(settings: Settings, key: bytes) -> None:
+    import asyncio  # noqa: PLC0415 - `--help` need not wait for it
+
+    asyncio.run(_serve(settings, key))
 
 
 async def _serve(settings: Settings, key: bytes) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -173,6 +172,8 @@ def _options(given: dict[str, Any]) -> InstallOptions:
 
 
 def _check(options: InstallOptions, context: str | None, as_json: bool) -> int:
+    import asyncio  # noqa: PLC0415 - `--help` need not wait for it
+
     from jupyter_faas.providers.kubernetes.api import KubeApi, KubeError  # noqa: PLC0415 - heavy
     from jupyter_faas.providers.kubernetes.install.check import look  # noqa: PLC0415 - as above
 
