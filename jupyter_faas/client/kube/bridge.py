@@ -33,6 +33,7 @@ from jupyter_faas.core.errors import (
 
 _PAUSE_S = 0.2
 """Between two looks at pods of which none is ready."""
+_CUT = "The gateway's pod has gone while the request was on its way. Nothing was sent to it."
 _PROBE_S = 3.0
 _FRESH_S = 1.0
 """A tunnel that nobody uses is trusted for so long: nobody would notice its end."""
@@ -116,6 +117,9 @@ class Bridge:
                 return
             try:
                 goes_on = await carrier.carry(tunnel)
+                if carrier.has_cut:
+                    writer.write(_answer(GatewayUnavailable(_CUT)))
+                    await writer.drain()
             finally:
                 if not goes_on:
                     _end(writer)

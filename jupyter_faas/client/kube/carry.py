@@ -4,19 +4,24 @@ A tunnel that ends takes its connection along: what was sent may have run. A req
 byte was sent when its tunnel turned out to be dead goes over another one, and its caller does not
 notice. Whether bytes begin a request is seen without reading HTTP: they are the first after an
 answer, and begin with a method.
+
+Requests that cross with the end of their tunnel: this side stops to receive first, which makes a
+later `send` of the caller fail with nothing accepted (unix(7): EPIPE; he connects anew), and only
+then looks at what has come before.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
+import socket
 from collections.abc import Awaitable, Callable
 
 from jupyter_faas.client.kube.tunnel import Tunnel
 
 _PIECE_BYTES = 256 * 1024
-_LATE_S = 0.001
-"""A request that crosses with the end of its tunnel is waited for so long."""
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _METHODS = (b"GET ", b"POST ", b"PUT ", b"PATCH ", b"DELETE ", b"HEAD ", b"OPTIONS ")
 
 
@@ -27,6 +32,9 @@ class Carrier:
         reader: What its caller sends.
         writer: What its caller gets.
         is_good: Whether a tunnel that was idle can be trusted with a request.
+
+    Attributes:
+        has_cut: Of the caller's last request only a part has come, and nothing was sent.
     """
 
     def __init__(
@@ -40,6 +48,8 @@ class Carrier:
         self._is_good = is_good
         self._is_between = True  # nothing sent since the last byte of an answer
         self._unsent = b""
+        self._is_last = False
+        self.has_cut = False
 
     async def carry(self, tunnel: Tunnel) -> bool:
         """Carry bytes both ways until one side ends; True: go on with another tunnel."""
@@ -51,7 +61,7 @@ class Carrier:
             up.cancel()
             down.cancel()
             await asyncio.gather(up, down, return_exceptions=True)
-        if not self._unsent and not tunnel.is_open and self._is_between:
+        if not (self._unsent or self._is_last or tunnel.is_open) and self._is_between:
             await self._late_request()
         return bool(self._unsent)
 
@@ -63,6 +73,8 @@ class Carrier:
                     return
                 self._is_between, self._unsent = False, b""
             await tunnel.send(data)
+        if self._is_last:
+            await asyncio.Event().wait()  # the caller has not gone: he could say nothing more
 
     async def _downward(self, tunnel: Tunnel) -> None:
         while (data := await tunnel.receive()) is not None:
@@ -71,8 +83,20 @@ class Carrier:
             await self._writer.drain()
 
     async def _late_request(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LATE_S):
-                data = await self._reader.read(_PIECE_BYTES)
-                if data.startswith(_METHODS):
-                    self._unsent = data
+        """Stop to receive, then take the request that had come before."""
+        with contextlib.suppress(OSError):
+            self._writer.get_extra_info("socket").shutdown(socket.SHUT_RD)
+        data = await self._reader.read()
+        self._is_last = True
+        if is_whole(data):
+            self._unsent = data
+        else:
+            self.has_cut = bool(data)
+
+
+def is_whole(request: bytes) -> bool:
+    """Return whether these bytes are one request with its body."""
+    head, end, body = request.partition(b"\r\n\r\n")
+    length = _LENGTH.search(head)
+    wanted = int(length[1]) if length else 0
+    return bool(end) and request.startswith(_METHODS) and len(body) == wanted
