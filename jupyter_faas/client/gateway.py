@@ -109,7 +109,7 @@ class Gateway:
         Of a cluster's gateway seen from outside: its public address if it has one, else one of
         this machine, which is good as long as this process lives.
         """
-        if self.access is None:
+        if self.access is None or not self.where:
             return self.location.url
         return self._public_url() or self.access.url()
 
