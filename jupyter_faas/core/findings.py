@@ -26,7 +26,7 @@ def report_of(found: Collection, spec: RevisionSpec) -> Report:
     on_path = found.path[1].label if len(found.path) > 1 else None
     nodes = [
         *inspection.path_nodes(found.path),
-        *inspection.module_nodes(found.modules),
+        *inspection.module_nodes(found.modules, has_image=spec.image is not None),
         *(
             node
             for node in inspection.value_nodes(values, found.watch.size_of, notes)
@@ -39,7 +39,8 @@ def report_of(found: Collection, spec: RevisionSpec) -> Report:
         ),
         *(_variable_node(name, is_required) for name, is_required in unset),
     ]
-    missing = tuple(one.module for one in found.modules.missing)
+    # What is not here may be in an image of its own: nobody here knows what is in that.
+    missing = () if spec.image else tuple(one.module for one in found.modules.missing)
     is_sendable = found.problem is None and not missing
     return Report(
         name=found.name,

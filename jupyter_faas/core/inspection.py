@@ -79,11 +79,19 @@ def _described(value: Any) -> tuple[str, str]:
     return type_name(value), "remote function" if is_handle else ""
 
 
-def module_nodes(modules: Modules) -> Iterator[Node]:
-    """Yield a node for each module that is used, missing ones first."""
+def module_nodes(modules: Modules, *, has_image: bool = False) -> Iterator[Node]:
+    """Yield a node for each module that is used, missing ones first.
+
+    Args:
+        modules: What the code uses.
+        has_image: It runs in an image of its own, which may have what is missing here.
+    """
     for module, importer in modules.missing:
         note = "cannot be found" if not importer else f"cannot be found, imported by {importer}"
-        yield Node(label=module, type="module", note=note, level="error")
+        if has_image:
+            note = "cannot be found here: the image must have it"
+        level: Level = "note" if has_image else "error"
+        yield Node(label=module, type="module", note=note, level=level)
     for name in modules.opaque:
         note = "has no source that can be sent: the runner must have it"
         yield Node(label=name, type="module", note=note, level="note")
@@ -92,7 +100,7 @@ def module_nodes(modules: Modules) -> Iterator[Node]:
         note = "by value"
         if source.is_edited:
             note = "was edited and not reloaded: what is sent is not what runs here"
-        level: Level = "note" if source.is_edited else "ok"
+        level = "note" if source.is_edited else "ok"
         yield Node(label=name, type="module", note=note, level=level, size_bytes=size)
     for name in modules.installed:
         version = installed_version(name)

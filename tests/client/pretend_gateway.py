@@ -52,6 +52,10 @@ class PretendGateway:
         self.functions: dict[str, model.Function] = {}
         self.revisions: dict[str, dict[int, model.Revision]] = {}
         self.blobs: dict[str, bytes] = {}
+        self.provider = "local"
+        self.python = PYTHON
+        self.waiting: list[str] = []
+        """Reasons for which a deployed revision is pending, one for each time it is asked."""
         self.modules: dict[str, str] = {"numpy": "2.4.0", "cloudpickle": "3.1.0"}
         self.top_level: tuple[str, ...] = ("numpy", "cloudpickle", "msgspec", "pytest")
         self.fails: dict[str, errors.FaasError] = {}
@@ -88,10 +92,10 @@ class PretendGateway:
             if parts[0] == "blobs":
                 return self._blob(hit, parts[1])
             if parts[0] == "inventory":
-                stock = {"python": PYTHON, "modules": self.modules, "topLevel": self.top_level}
+                stock = {"python": self.python, "modules": self.modules, "topLevel": self.top_level}
                 return 200, stock
             if parts[0] == "state":
-                return 200, {"provider": "local", "version": "0.1.0", "functions": []}
+                return 200, {"provider": self.provider, "version": "0.1.0", "functions": []}
             if len(parts) == 1:
                 return 200, {"functions": [self._view(name) for name in self.functions]}
             return self._function(hit, parts[1], parts[2:])
@@ -118,6 +122,8 @@ class PretendGateway:
                 return 200, self._view(name)
             case ["revisions", number]:
                 return 200, plain(revisions[int(number)])
+            case ["replicas"]:
+                return 200, {"replicas": self._starting(name)}
             case ["rollback"]:
                 self.functions[name] = rollout.rollback(function, revisions, body.get("to"))
                 (live,) = self.functions[name].traffic
@@ -148,6 +154,19 @@ class PretendGateway:
             function=plan.function, revision=plan.revision, created=plan.is_created
         )
         return 201, plain(answer)
+
+    def _starting(self, name: str) -> list[Any]:
+        """Return a replica that is starting, with the next reason why."""
+        status = model.ReplicaStatus(
+            id="r1",
+            function=name,
+            namespace="default",
+            revision=max(self.revisions[name]),
+            state=model.ReplicaState.STARTING,
+            reason=self.waiting.pop(0) if self.waiting else "",
+            started_at=0.0,
+        )
+        return [plain(status)]
 
     def _settle(self, name: str, revision: model.Revision) -> None:
         failure = self.fails.get(name)
