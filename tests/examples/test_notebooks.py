@@ -12,8 +12,9 @@ from examples import demo
 from tests.support import is_alive, state_dir, wait_until
 
 EXAMPLES = Path(demo.__file__).parent
-# The demo runs the quickstart itself.
-NOTEBOOKS = sorted({path.name for path in EXAMPLES.glob("*.ipynb")} - {demo.NOTEBOOK.name})
+# The demo runs the quickstart itself; what needs a cluster is run by tests/cluster.
+ELSEWHERE = {demo.NOTEBOOK.name, "02-kubernetes.ipynb"}
+NOTEBOOKS = sorted({path.name for path in EXAMPLES.glob("*.ipynb")} - ELSEWHERE)
 
 pytestmark = [
     pytest.mark.e2e,
