@@ -1,13 +1,12 @@
 """Packages on a cluster: this disk is a cache of what revisions and the blobs service hold.
 
-A package that was uploaded goes to the blobs service before the upload is answered, so that every
-gateway can have it; a small one lies in its FunctionRevision as well, and needs the service no
-more. Whatever is fetched stays on this disk for the next cold start.
+A small package lies in its FunctionRevision from the deploy on; until then it is on the disk of
+the gateway that it was uploaded to. A larger one goes to the blobs service before the upload is
+answered. Whatever is fetched stays on this disk for the next cold start.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Protocol
@@ -15,8 +14,6 @@ from typing import Protocol
 from jupyter_faas.core.errors import ProviderError
 from jupyter_faas.gateway.blobs import Blobs
 from jupyter_faas.gateway.store.packing import packed
-
-_log = logging.getLogger(__name__)
 
 
 class Backing(Protocol):
@@ -69,29 +66,20 @@ class ClusterBlobs(Blobs):
         return blob
 
     async def share(self, digest: str) -> None:
-        """Give a blob that was uploaded here to the backing, for the other gateways.
+        """Give a blob that was uploaded here to the backing, if no revision can hold it.
 
         Raises:
-            ProviderError: The backing is away and the blob is too large to do without.
+            ProviderError: The backing is away, or there is none.
         """
         blob = await super().fetch(digest)
-        if blob is None:
+        if blob is None or packed(blob) is not None:
             return
-        is_small = packed(blob) is not None
         if self._backing is None:
-            if is_small:
-                return
             raise ProviderError(
                 f"A package of {len(blob)} bytes needs a blobs service, and this installation has "
                 "none."
             )
-        try:
-            await self._backing.put(digest, blob)
-        except ProviderError as error:
-            if not is_small:
-                raise
-            # It will lie in its revision; only another gateway cannot deploy it now.
-            _log.warning("a small package is kept here only: %s", error.detail)
+        await self._backing.put(digest, blob)
 
     async def collect(self, referenced: Collection[str], now: float) -> int:
         """Remove what nothing refers to, here and in the backing."""

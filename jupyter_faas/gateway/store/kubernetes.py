@@ -154,9 +154,9 @@ class KubernetesStore:
                 await self._put_revision(key, revision)
             if not change.is_followed:
                 await self._put_spec(key, function, revisions)
-            await self.put_state(function)
-            for revision in change.revisions:
-                await self.put_revision_status(revision)
+            # What a kill between these leaves behind the controller sets right.
+            statuses = [self.put_revision_status(one) for one in change.revisions]
+            await asyncio.gather(self.put_state(function), *statuses)
             for number in change.removed:
                 await self._delete_revision(key, number)
             self._written[key] = function
