@@ -14,11 +14,12 @@ from jupyter_faas.core.version import VERSION
 from jupyter_faas.providers.kubernetes.install import InstallOptions, manifests
 from jupyter_faas.providers.kubernetes.install.options import Egress, check
 
-_HEADER = f"""\
+HEADER = f"""\
 # jupyter_faas {VERSION} on Kubernetes, printed by `jupyter-faas install`. Apply with
 #   kubectl apply --server-side -f THIS_FILE
 # (server-side: the CRDs are too large for kubectl's own annotation). docs/kubernetes.md says more.
 """
+"""Comment above the objects; `deploy/install.yaml` has it too."""
 _DEFAULT = InstallOptions()
 
 
@@ -116,7 +117,10 @@ _LIKE = {"--pool": "3.11=4", "--runtime-class": "gvisor=2"}
     help="Volume for packages over 64 KiB.",
 )
 @click.option(
-    "--blob-url", default="", metavar="URL", help="Keep them in s3://BUCKET/PATH instead."
+    "--blob-url",
+    default="",
+    metavar="URL",
+    help="Blobs service to use instead: http://HOST:PORT, or `none`.",
 )
 @click.option(
     "--domain",
@@ -153,7 +157,7 @@ def install(is_check: bool, context: str | None, as_json: bool, **given: Any) ->
     click.echo(
         to_json({"apiVersion": "v1", "kind": "List", "items": objects})
         if as_json
-        else _HEADER + to_yaml(objects),
+        else HEADER + to_yaml(objects),
         nl=as_json,
     )
     return 0

@@ -147,7 +147,7 @@ async def _storage(api: KubeApi, options: InstallOptions) -> list[Finding]:
     for one in classes:
         if one["metadata"].get("annotations", {}).get(DEFAULT_CLASS) == "true":
             return [Finding(OK, "default StorageClass", one["metadata"]["name"])]
-    text = "none is marked as default: packages over 64 KiB have no place; or use --blob-url"
+    text = "none is marked as default: packages over 64 KiB have no place; or use --blob-url none"
     return [Finding(LACKS, "default StorageClass", text)]
 
 

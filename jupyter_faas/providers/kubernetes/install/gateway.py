@@ -21,16 +21,10 @@ GATEWAY_ENV = (
     "FAAS_HOST",
     "FAAS_NAMESPACES",
     "FAAS_PORT",
-    "FAAS_PRELOAD",
-    "FAAS_PULL_POLICY",
-    "FAAS_PULL_SECRET",
-    "FAAS_RUNNER_IMAGE",
     "FAAS_STATE_DIR",
     "FAAS_SYSTEM_NAMESPACE",
-    "NODE_NAME",
     "POD_IP",
     "POD_NAME",
-    "POD_UID",
 )
 
 GRACE_S = 330
@@ -43,8 +37,6 @@ _SELECTOR = {ROLE_LABEL: GATEWAY}
 _FIELDS = {
     "POD_NAME": "metadata.name",
     "POD_IP": "status.podIP",
-    "POD_UID": "metadata.uid",
-    "NODE_NAME": "spec.nodeName",
 }
 
 
@@ -62,7 +54,10 @@ def gateway(options: InstallOptions) -> list[Object]:
 
 
 def gateway_env(options: InstallOptions) -> list[Object]:
-    """Return the environment of a gateway, one entry for each of `GATEWAY_ENV` that is set."""
+    """Return the environment of a gateway, one entry for each of `GATEWAY_ENV` that is set.
+
+    Which images and policies runners have, a gateway reads from the pools' Deployments.
+    """
     values = {
         "FAAS_BLOB_URL": options.blob_url,
         "FAAS_CALLS_PORT": str(CALLS_PORT),
@@ -70,10 +65,6 @@ def gateway_env(options: InstallOptions) -> list[Object]:
         "FAAS_HOST": "0.0.0.0",  # noqa: S104 - a pod has no other way to be reached
         "FAAS_NAMESPACES": ",".join(options.namespaces),
         "FAAS_PORT": str(GATEWAY_PORT),
-        "FAAS_PRELOAD": ",".join(options.preload) or "none",
-        "FAAS_PULL_POLICY": options.pull_policy,
-        "FAAS_PULL_SECRET": options.pull_secret or "",
-        "FAAS_RUNNER_IMAGE": options.image(options.runner_image, "{python}"),
         "FAAS_STATE_DIR": STATE_DIR,
         "FAAS_SYSTEM_NAMESPACE": options.system_namespace,
     }

@@ -20,7 +20,7 @@ _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+")
 _MINOR = re.compile(r"3\.\d{1,2}")
 _SIZE = re.compile(r"[1-9]\d*(Ki|Mi|Gi|Ti|k|M|G|T)?")
-_BLOB_URL = re.compile(r"(s3|gs|az|azure|file)://.+")
+_BLOB_URL = re.compile(r"none|http://[^/\s]+/?")
 
 
 class Egress(StrEnum):
@@ -54,6 +54,7 @@ class InstallOptions(Value, kw_only=True):
     preload: tuple[str, ...] = PRELOAD
     blob_size: str = DEFAULT_BLOB_SIZE
     blob_url: str = ""
+    """Of a blobs service that is there already, or `none`; empty: one is installed."""
     domain: str = ""
     ingress_class: str = ""
     egress: Egress = Egress.PUBLIC
@@ -82,7 +83,10 @@ def check(options: InstallOptions) -> InstallOptions:
     if not _SIZE.fullmatch(options.blob_size):
         raise InvalidSpec(f"--blob-size {options.blob_size}: an amount like 10Gi.")
     if options.blob_url and not _BLOB_URL.fullmatch(options.blob_url):
-        raise InvalidSpec(f"--blob-url {options.blob_url}: s3://, gs:// or az:// and a bucket.")
+        raise InvalidSpec(
+            f"--blob-url {options.blob_url}: `http://HOST:PORT` of a blobs service, or `none` for "
+            "no packages over 64 KiB; this version knows no other stores."
+        )
     if options.domain and not _DOMAIN.fullmatch(options.domain):
         raise InvalidSpec(f"--domain {options.domain}: a domain name like faas.example.org.")
     if options.ingress_class and not options.domain:

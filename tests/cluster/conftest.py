@@ -1,0 +1,76 @@
+"""A real cluster: that of KUBECONFIG. Each test has namespaces of its own, which are removed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+KUBECONFIG = os.environ.get("KUBECONFIG", "")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything here, and skip it where there is no cluster."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+            if not KUBECONFIG:
+                item.add_marker(pytest.mark.skip(reason="KUBECONFIG names no cluster"))
+
+
+class KubectlFailed(Exception):
+    """kubectl has refused; the text is what it said."""
+
+
+Kubectl = Callable[..., str]
+
+
+def run_kubectl(*args: str, stdin: str | None = None, timeout_s: float = 60.0) -> str:
+    """Run kubectl; return what it printed.
+
+    Raises:
+        KubectlFailed: Its exit code is not 0.
+    """
+    done = subprocess.run(
+        ["kubectl", *args],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    if done.returncode:
+        raise KubectlFailed(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Kubectl:
+    """Run kubectl; raises `KubectlFailed` with what it said."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("there is no kubectl")
+    return run_kubectl
+
+
+@pytest.fixture(scope="module")
+def new_namespace(kubectl: Kubectl) -> Iterator[Callable[..., str]]:
+    """Make namespaces by name; those that were made go at the end of the module."""
+    made: list[str] = []
+
+    def make(purpose: str, *labels: str, exists: bool = True) -> str:
+        name = f"t-{purpose}-{secrets.token_hex(3)}"
+        made.append(name)
+        if exists:
+            kubectl("create", "namespace", name)
+            if labels:
+                kubectl("label", "namespace", name, *labels)
+        return name
+
+    yield make
+    kubectl("delete", "namespace", *made, "--ignore-not-found", "--wait=false")
