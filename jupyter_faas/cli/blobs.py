@@ -15,7 +15,8 @@ from jupyter_faas.core.settings import Settings, StatePaths
 def blobs() -> int:
     """Keep packages for the gateways of a cluster.
 
-    Runs until it is interrupted. Part of what `jupyter-faas install` prints; needs FAAS_BLOBS_KEY_FILE.
+    Runs until it is interrupted. Part of what `jupyter-faas install` prints; needs
+    FAAS_BLOBS_KEY_FILE.
     """
     from jupyter_faas.client.state_file import load_settings  # noqa: PLC0415 - only when it runs
 
