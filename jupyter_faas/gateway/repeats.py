@@ -129,6 +129,11 @@ class RepeatingServer(HttpServerProtocol):
             self._active = None
             super().data_received(data)
 
+    def wind_down(self) -> None:
+        """Close after the next answer; that request is parsed again."""
+        self._known = None
+        super().wind_down()
+
     def on_request(self, exchange: Exchange) -> None:
         """Remember who came, to learn from."""
         self._newest = exchange

@@ -223,11 +223,12 @@ class UpstreamConnection(asyncio.Protocol):
             self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """Give status and headers to the receiver; interim answers (1xx) are skipped."""
+        """Give status and headers to the receiver; interim answers (1xx) come before, without."""
         parser, headers = self._parser, self._headers
         status = parser.get_status_code()
         if status < 200:
             self._headers = []
+            self.on_interim(status)
             return
         self._is_in_head = False
         self._headers = []
@@ -248,6 +249,9 @@ class UpstreamConnection(asyncio.Protocol):
         """The answer is complete; the receiver hears of it when the parser has returned."""
         if not self._is_in_head:
             self._is_complete = True
+
+    def on_interim(self, status: int) -> None:
+        """An interim answer (1xx) has come; to be overridden by who waits for one."""
 
     # -- inside
 

@@ -49,6 +49,7 @@ class HttpServerProtocol(RequestReader, asyncio.Protocol):
         "_head_timer",
         "_idle_timer",
         "_is_app_paused",
+        "_is_last",
         "_is_next_running",
         "_is_reading",
         "_on_head",
@@ -74,6 +75,7 @@ class HttpServerProtocol(RequestReader, asyncio.Protocol):
         self._refusal: FaasError | None = None  # the answer after the backlog, then close
         self._drained_bytes = 0
         self._is_app_paused = False
+        self._is_last = False  # the next answer closes
         self._is_reading = True
         self._at_work = True  # something happened since the idle timer last looked
         self._head_timer: asyncio.TimerHandle | None = None
@@ -87,6 +89,15 @@ class HttpServerProtocol(RequestReader, asyncio.Protocol):
         if self._active is None:
             self._close()
         else:
+            self._active.keep_alive = False
+
+    def wind_down(self) -> None:
+        """Close after the next answer, whenever it is made: the client goes elsewhere then.
+
+        Unlike `retire` an idle connection stays open, so that nobody's request meets its end.
+        """
+        self._is_last = True
+        if self._active is not None and not self._active.is_started:
             self._active.keep_alive = False
 
     # -- the transport's calls
@@ -145,6 +156,8 @@ class HttpServerProtocol(RequestReader, asyncio.Protocol):
     def on_request(self, exchange: Exchange) -> None:
         """Give it to the app, or let it wait for the one before."""
         self._at_work = True
+        if self._is_last:
+            exchange.keep_alive = False
         if self._active is None and not self._backlog:
             self._begin(exchange)
         else:
