@@ -150,7 +150,10 @@ def is_replica() -> bool:
 
 def _nested(outer: context.Invocation) -> Headers:
     """Return what a call passes on of the invocation it is made in."""
-    headers = [(b"Faas-Parent", outer.id.encode())]
+    headers = [
+        (b"Faas-Parent", outer.id.encode()),
+        (b"Faas-Depth", str(outer.depth).encode()),
+    ]
     if outer.deadline is not None:
         left_ms = max(0, int((outer.deadline - session.monotonic_s()) * 1000))
         headers.append((b"Faas-Deadline-Ms", str(left_ms).encode()))

@@ -81,6 +81,17 @@ def deadline_ms(value: bytes) -> int:
     return min(int(text), MAX_DEADLINE_MS)
 
 
+def depth(value: bytes) -> int:
+    """Return how deep the call is nested that a caller makes this one in.
+
+    Raises:
+        BadRequest: It is no small number.
+    """
+    if not value.isdigit() or len(value) > 3:
+        raise BadRequest("Faas-Depth must be a number of nested calls.")
+    return int(value)
+
+
 def invocation_id(value: bytes) -> bytes:
     """Return the id a caller has chosen.
 

@@ -29,7 +29,20 @@ def adopt(parent: Invocation, child: Invocation) -> None:
     Raises:
         BadRequest: The chain is too long (508, as for a loop).
     """
-    depth = parent.depth + 1
+    descend(child, parent.depth)
+    child.parent = parent
+    if parent.children is None:
+        parent.children = set()
+    parent.children.add(child)
+
+
+def descend(child: Invocation, depth: int) -> None:
+    """Note that `child` is called by an invocation of this depth.
+
+    Raises:
+        BadRequest: The chain is too long (508, as for a loop).
+    """
+    depth += 1
     if depth > MAX_DEPTH:
         raise BadRequest(
             f"Nested calls are {depth} deep; at most {MAX_DEPTH} are allowed. "
@@ -37,10 +50,6 @@ def adopt(parent: Invocation, child: Invocation) -> None:
             status=508,
         )
     child.depth = depth
-    child.parent = parent
-    if parent.children is None:
-        parent.children = set()
-    parent.children.add(child)
 
 
 def disown(child: Invocation) -> None:
