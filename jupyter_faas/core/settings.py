@@ -113,6 +113,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     drain_grace_s: Annotated[
         float, _says("A replica that stops may finish its calls for so long.", ge=0)
     ] = 30.0
+    leave_quiet_s: Annotated[
+        float,
+        _says("A gateway that leaves others passes on what still comes for so long.", ge=0, le=600),
+    ] = 1.0
+    leave_grace_s: Annotated[
+        float, _says("After that its calls in flight may take so long.", ge=0)
+    ] = 310.0
     stop_grace_s: Annotated[
         float, _says("Between SIGTERM and SIGKILL when everything stops.", ge=0)
     ] = 2.0

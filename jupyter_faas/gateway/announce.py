@@ -8,7 +8,7 @@ hold what a view is made from, and the view is made when one is read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -38,6 +38,8 @@ class Announcer:
         self._views = views
         self._shown: dict[FunctionEntry, Counts] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self.owns: Callable[[FunctionEntry], bool] = lambda _entry: True
+        """Whether this gateway tells of a function; of the rest their owners do."""
 
     def start(self) -> None:
         """Begin to look at counts."""
@@ -51,6 +53,9 @@ class Announcer:
     def on_change(self, change: RegistryChange) -> None:
         """Publish a change of the registry; its subscriber."""
         entry = change.function
+        if not self.owns(entry):
+            self._shown.pop(entry, None)
+            return
         if change.kind == "deleted":
             self._shown.pop(entry, None)
             self._publish("deleted", entry)
@@ -100,6 +105,8 @@ class Announcer:
         if not self._events.has_readers:
             return
         for entry in self._registry.functions():
+            if not self.owns(entry):
+                continue
             counts = counts_of(entry)
             if counts != self._shown.get(entry, Counts()):
                 self._shown[entry] = counts

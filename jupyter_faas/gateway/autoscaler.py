@@ -95,6 +95,13 @@ class Autoscaler(Generic[R]):
         self._run_soon: asyncio.Handle | None = None
         self._tick: asyncio.TimerHandle | None = None
         self._is_closed = False
+        self.owns: Callable[[RevisionEntry], bool] = lambda _entry: True
+        """Whether replicas of a revision are this gateway's business; others look after the rest.
+
+        What is called here all the same gets replicas, which are let go when it is at rest.
+        """
+        self.on_guest_gone: Callable[[RevisionEntry], None] = lambda _entry: None
+        """Called when nothing runs any more of a revision that is not this gateway's."""
 
     def poke(self, entry: RevisionEntry) -> None:
         """Look at a revision soon: something of it queues. Cheap; may be called per invocation.
@@ -170,10 +177,18 @@ class Autoscaler(Generic[R]):
             self._look_at(entry, now_s)
         self._arm()
 
+    def forget(self, entry: RevisionEntry) -> None:
+        """Decide nothing more about a revision; it belongs to another gateway now."""
+        for known in (self._active, self._dirty, self._failures, self._last):
+            known.pop(entry.key, None)
+        for noted in (self._full, self._wanted_first, self._after_others):
+            noted.discard(entry.key)
+
     def _look_again(self, entry: RevisionEntry) -> None:
         """Look at a revision soon whose limits or replicas may have changed."""
         self._full.discard(entry.key)
-        self.poke(entry)
+        if self.owns(entry):
+            self.poke(entry)
 
     def tick(self) -> None:
         """Look at every revision that has replicas or work; called by a timer while one has."""
@@ -195,6 +210,11 @@ class Autoscaler(Generic[R]):
 
     def _look_at(self, entry: RevisionEntry, now_s: float) -> None:
         """Bring one revision to the count it should have, as far as there is room."""
+        if not self.owns(entry) and not self._has_queue(entry):
+            if is_at_rest(entry):
+                self.forget(entry)
+                self.on_guest_gone(entry)
+            return
         self._active[entry.key] = entry
         counted = self._capacity.counted(entry)
         decision = self._decide(entry, counted, now_s)
@@ -211,6 +231,9 @@ class Autoscaler(Generic[R]):
             self._sleep_if_done(entry)
         elif len(counted) >= entry.function.function.settings.scaling.max_containers:
             self._full.add(entry.key)
+
+    def _has_queue(self, entry: RevisionEntry) -> bool:
+        return entry.pool is not None and bool(entry.pool.queue)
 
     def _decide(self, entry: RevisionEntry, counted: Sequence[R], now_s: float) -> Decision:
         if entry.is_removed:

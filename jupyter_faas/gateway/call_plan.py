@@ -36,7 +36,7 @@ class Plan:
         seen: Revision with the caller's own code; 0: the caller has none.
     """
 
-    __slots__ = ("lines", "name", "namespace", "passed", "route_key", "seen")
+    __slots__ = ("forwarded", "lines", "name", "namespace", "passed", "route_key", "seen")
 
     def __init__(
         self,
@@ -54,6 +54,8 @@ class Plan:
         self.route_key = route_key
         self.passed = passed
         self.seen = seen
+        self.forwarded = b""
+        """The head as another gateway gets it, once one has had to; see `forward.py`."""
 
 
 def plan_of(exchange: Exchange, namespace: str, name: str, judge: Judge) -> Plan | None:

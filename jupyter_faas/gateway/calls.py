@@ -25,6 +25,7 @@ from jupyter_faas.gateway.acts import call_of
 from jupyter_faas.gateway.auth import Judge
 from jupyter_faas.gateway.call_plan import Plan, plan_of
 from jupyter_faas.gateway.endings import failure_of, too_large
+from jupyter_faas.gateway.forwarding import is_forwarded
 from jupyter_faas.gateway.held import Held
 from jupyter_faas.gateway.invocation import Invocation
 from jupyter_faas.gateway.passage import BUFFER_BYTES, FOREVER
@@ -83,6 +84,8 @@ class Calls:
         self.max_body_bytes = max_body_bytes
         self.active: dict[bytes, Invocation] = {}
         self.rejected = 0
+        self.handed_over = 0
+        """Calls that waited here and went to another gateway; counted as cancelled too."""
         self.suspect: Callable[[SlotsReplica, str], None] = lambda _replica, _detail: None
         """Told of a replica that does not answer; the fleet decides what it is."""
         self.reason_s = 0.1
@@ -209,6 +212,9 @@ class Calls:
             lineage.adopt(parent, invocation)
             spec = parent.pool.entry.revision.spec
             limit_s = min(limit_s, parent.limit_s, parent.leased_s + spec.timeout_s)
+        elif b"faas-depth" in told:
+            # Its parent runs at another gateway; what it says of itself is all that is known.
+            lineage.descend(invocation, heads.depth(told[b"faas-depth"]))
         if limit_s <= invocation.received_s:
             lineage.disown(invocation)
             raise InvocationTimeout("The caller's deadline had passed when the call came.")
@@ -284,6 +290,35 @@ class Calls:
             tries * (spec.timeout_s + spec.retries.max_delay_s) + spec.startup_timeout_s + SLACK_S
         )
 
+    def hand_over(
+        self, function: FunctionEntry, take: Callable[[Invocation], None], *, guests: bool = True
+    ) -> None:
+        """Give away the calls of a function that have no replica yet.
+
+        Args:
+            function: Belongs to another gateway now.
+            take: Gets each of them; its exchange is not answered, its body so far in `body`.
+            guests: Also those that another gateway has passed on to this one.
+        """
+        if all(one.pool is None for one in function.revisions.values()):
+            return
+        now_s = self.clock()
+        for invocation in tuple(self.active.values()):
+            is_ours = invocation.pool.entry.function is function and not invocation.is_answered
+            if not is_ours or invocation.replica is not None:
+                continue
+            if not guests and is_forwarded(invocation.exchange):
+                continue
+            if invocation.is_queued:
+                # Counted as cancelled here, and once more as accepted where it goes.
+                self.activator.withdraw(invocation.pool, invocation, now_s, is_cancelled=True)
+                self.handed_over += 1
+            invocation.is_answered = invocation.is_settled = True
+            self.active.pop(invocation.id, None)
+            lineage.disown(invocation)
+            take(invocation)
+        self._note_drained()
+
     # -- for the control API --------------------------------------------------------------------
 
     def find(self, invocation_id: str) -> Invocation | None:
@@ -332,14 +367,17 @@ class Calls:
                 invocation.check(now_s)
         self.start()
 
+    def _note_drained(self) -> None:
+        if self._drained is not None and not self.active and not self._drained.done():
+            self._drained.set_result(None)
+
     def _settle(self, invocation: Invocation, now_s: float) -> None:
         """Count and record an invocation whose caller and whose code are both done."""
         if invocation.is_settled:
             return
         invocation.is_settled = True
         self.active.pop(invocation.id, None)
-        if self._drained is not None and not self.active and not self._drained.done():
-            self._drained.set_result(None)
+        self._note_drained()
         if invocation.parent is not None:
             lineage.disown(invocation)
         if invocation.children:

@@ -40,6 +40,8 @@ class Event(NamedTuple):
     """Wall clock, seconds since the epoch."""
     value: Any
     """Plain JSON, a model value, or what returns one: asked when the event is read."""
+    origin: str = ""
+    """Id of the gateway it was heard from; empty: it happened here."""
 
     @property
     def shown(self) -> Any:
@@ -66,6 +68,9 @@ class EventLog:
         self._waiting: set[asyncio.Future[None]] = set()
         self._readers = 0
         self._call_readers = 0
+        self._own_call_readers = 0
+        self.on_wish: Callable[[], None] = lambda: None
+        """Called when the answer to `wishes_calls` has changed."""
 
     @property
     def has_readers(self) -> bool:
@@ -77,13 +82,26 @@ class EventLog:
         """Whether anybody wants to see single calls."""
         return self._call_readers > 0
 
+    @property
+    def wishes_calls(self) -> bool:
+        """Whether a reader of this gateway's own wants to see single calls, those of peers too."""
+        return self._own_call_readers > 0
+
     def publish(
-        self, kind: str, *, namespace: str = "", function: str = "", id: str = "", value: Any = None
+        self,
+        kind: str,
+        *,
+        namespace: str = "",
+        function: str = "",
+        id: str = "",
+        value: Any = None,
+        origin: str = "",
     ) -> None:
-        """Add an event; see `Event` for what `value` may be."""
+        """Add an event; see `Event` for what `value` and `origin` may be."""
         self.seq += 1
-        event = Event(self.seq, kind, namespace, function, id, self._wall_clock(), value or {})
-        if kind == "call":
+        now = self._wall_clock()
+        event = Event(self.seq, kind, namespace, function, id, now, value or {}, origin)
+        if event.kind == "call":
             self._calls.append(event)
         else:
             self._keep(event)
@@ -106,6 +124,10 @@ class EventLog:
         if not with_calls:
             return newer
         return list(merge(newer, _after(self._calls, seq), key=lambda event: event.seq))
+
+    def calls_since(self, seq: int) -> list[Event]:
+        """Return what is kept of the single calls after number `seq`."""
+        return _after(self._calls, seq)
 
     def check_epoch(self, epoch: str) -> None:
         """Raise unless `epoch` is this process's; empty is not checked.
@@ -131,16 +153,24 @@ class EventLog:
             self._waiting.discard(future)
         return True
 
-    def add_reader(self, *, with_calls: bool) -> Callable[[], None]:
-        """Note that somebody reads; the result is called when it stops."""
-        self._readers += 1
-        self._call_readers += with_calls
+    def add_reader(self, *, with_calls: bool, is_peer: bool = False) -> Callable[[], None]:
+        """Note that somebody reads; the result is called when it stops.
 
-        def leave() -> None:
-            self._readers -= 1
-            self._call_readers -= with_calls
+        Args:
+            with_calls: It wants to see single calls.
+            is_peer: It is another gateway, which has asked its own peers itself.
+        """
+        is_own = with_calls and not is_peer
+        self._count_reader(1, with_calls, is_own)
+        return lambda: self._count_reader(-1, with_calls, is_own)
 
-        return leave
+    def _count_reader(self, by: int, with_calls: bool, is_own: bool) -> None:
+        self._readers += by
+        self._call_readers += by * with_calls
+        had_wish = self.wishes_calls
+        self._own_call_readers += by * is_own
+        if had_wish != self.wishes_calls:
+            self.on_wish()
 
     def _keep(self, event: Event) -> None:
         key = (event.kind, event.namespace, event.function, event.id)

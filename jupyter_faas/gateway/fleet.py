@@ -107,6 +107,7 @@ class Fleet:
         self._replicas: dict[str, Replica] = {}
         self._by_entry: dict[str, dict[str, Replica]] = {}
         self._failures: dict[str, int] = {}
+        self._given_away: set[str] = set()  # let go while they were starting
         self._links: dict[str, Link] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -145,6 +146,24 @@ class Fleet:
         grace_s = max(self._settings.drain_grace_s, spec.timeout_s + SLACK_S)
         self._alarm(replica, grace_s, self._end)
 
+    def let_go(self, entry: RevisionEntry) -> None:
+        """Give nothing more to the replicas of a revision that another gateway owns now.
+
+        Calls in flight go on. Where the other one can adopt replicas they are forgotten, not
+        ended; where each gateway has its own they drain and end.
+        """
+        for replica in self.replicas(entry):
+            if not self._provider.is_shared:
+                self.stop(replica)
+            elif not replica.is_leaving:
+                replica.is_let_go = True
+                if replica.state is ReplicaState.STARTING:
+                    self._given_away.add(replica.id)
+                replica.state = ReplicaState.DRAINING
+                self._activator.close_replica(entry, replica)
+                if not replica.leases:
+                    self._end(replica)
+
     def suspect(self, replica: SlotsReplica, detail: str) -> None:
         """Take a replica out that does not answer any more; the provider ends what is left."""
         assert isinstance(replica, Replica)
@@ -181,7 +200,10 @@ class Fleet:
     def _take(self, event: ReplicaEvent) -> None:
         replica = self._replicas.get(event.replica)
         if replica is None:
-            if isinstance(event, ReplicaStarted):
+            was_given_away = event.replica in self._given_away
+            if isinstance(event, (ReplicaStarted, ReplicaGone)):
+                self._given_away.discard(event.replica)
+            if isinstance(event, ReplicaStarted) and not was_given_away:
                 self._run(self._provider.stop(event.replica, grace_s=0.0))
             elif isinstance(event, ReplicaFound):
                 self._find_a_place(event)
@@ -387,6 +409,9 @@ class Fleet:
 
     def _end(self, replica: Replica) -> None:
         """Have the provider end a replica that has drained, or whose time to drain is over."""
+        if replica.is_let_go:
+            self._lose(replica, "moved", "another gateway has it now")
+            return
         grace_s = self._settings.stop_grace_s
         self._run(self._provider.stop(replica.id, grace_s=grace_s))
         self._alarm(replica, grace_s + 10.0, self._overdue)

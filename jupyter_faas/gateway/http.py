@@ -1,12 +1,15 @@
 """The door of the gateway: every request on either listener comes in here.
 
 Invocation paths are served in the protocol, health without a token, everything else by the
-control API behind a small ASGI bridge, which is loaded after the gateway listens.
+control API behind a small ASGI bridge, which is loaded after the gateway listens. Where there are
+several gateways, what is about a function of another one is passed on to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
 from jupyter_faas.core.errors import (
     BadRequest,
@@ -15,14 +18,22 @@ from jupyter_faas.core.errors import (
     GatewayUnavailable,
     NotImplementedYet,
 )
+from jupyter_faas.core.ids import gateway_of
 from jupyter_faas.gateway import problems
 from jupyter_faas.gateway.acts import NOTHING, Act, act_of, call_of
 from jupyter_faas.gateway.auth import Judge
+from jupyter_faas.gateway.call_plan import Plan
 from jupyter_faas.gateway.calls import Calls
+from jupyter_faas.gateway.forward import forwarded_head
+from jupyter_faas.gateway.forwarding import is_forwarded
 from jupyter_faas.gateway.held import Held
 from jupyter_faas.gateway.hosts import Hosts, Target
 from jupyter_faas.gateway.repeats import KnownHead, RepeatedExchange
 from jupyter_faas.wire.exchange import Exchange
+
+if TYPE_CHECKING:
+    from jupyter_faas.gateway.forward import Forwarder
+    from jupyter_faas.gateway.peers import Owners, Peer
 
 CALL_PREFIX = b"/function/"
 ASYNC_PREFIX = b"/async-function/"
@@ -30,6 +41,10 @@ HEALTH = (b"/healthz", b"/readyz")
 _MOST_PATHS = 4096
 _TEXT = [(b"Content-Type", b"text/plain; charset=utf-8")]
 _METRICS = [(b"Content-Type", b"text/plain; version=0.0.4; charset=utf-8")]
+_FUNCTIONS = b"/v1/functions/"
+_INVOCATIONS = b"/v1/invocations/"
+_PEERS = b"/v1/peers/"
+_LEAVING = [(b"Faas-Leaving", b"1")]
 
 
 class Door:
@@ -69,6 +84,13 @@ class Door:
         """The control API, once it is loaded."""
         self.load_control: Callable[[], None] = lambda: None
         """Loads it now, for a request that came first."""
+        self.owners: Owners | None = None
+        """Which gateway each function belongs to; None: this one has all."""
+        self.forwarder: Forwarder | None = None
+        self.peer_door: Callable[[Exchange], object] | None = None
+        """Answers other gateways."""
+        self.is_leaving = False
+        """What other gateways pass on is not taken any more."""
 
     def __call__(self, exchange: Exchange) -> None:
         """Take a request."""
@@ -78,7 +100,8 @@ class Door:
             if self._hosts:
                 target = self._target_of_host(exchange) or target
             if target is not None:
-                self._calls(exchange, target[0], target[1])
+                if self.owners is None or not self._pass_on(exchange, target, self.owners[target]):
+                    self._calls(exchange, target[0], target[1])
                 return
             self._other(exchange, path)
         except FaasError as error:
@@ -95,6 +118,11 @@ class Door:
             plan = known.memo = found or False
         if plan is False:
             return False
+        if self.owners is not None:
+            target = (plan.namespace, plan.name)
+            peer = self.owners[target]
+            if peer is not None and self._pass_on(exchange, target, peer, (body,), plan):
+                return True
         if self._calls.repeat(exchange, plan, body):
             return True
         known.memo = None  # what was known of its token may be known again after the long way
@@ -109,18 +137,53 @@ class Door:
         elsewhere = BadRequest("This port takes calls of functions and nothing else.", status=404)
         exchange.respond(*problems.answer(elsewhere))
 
+    def serve_here(self, exchange: Exchange) -> None:
+        """Serve a request in this gateway, whoever owns the function."""
+        owners, self.owners = self.owners, None
+        try:
+            self(exchange)
+        finally:
+            self.owners = owners
+
+    def _pass_on(
+        self,
+        exchange: Exchange,
+        target: Target | None,
+        peer: Peer | None,
+        body: tuple[bytes, ...] = (),
+        plan: Plan | None = None,
+    ) -> bool:
+        """Forward a request to its owner; False: it is to be served here."""
+        if peer is None or self.forwarder is None:
+            return False
+        if is_forwarded(exchange):
+            if not self.is_leaving:
+                return False  # Once is enough: whoever is right, it ends here.
+            exchange.respond(503, _LEAVING)
+            return True
+        head = b""
+        if plan is not None:
+            head = plan.forwarded = plan.forwarded or forwarded_head(exchange)
+        self.forwarder.take(exchange, peer, target, head=head, body=body)
+        return True
+
     def _other(self, exchange: Exchange, path: bytes) -> None:
         if path.startswith(CALL_PREFIX):
             self._call(exchange, path)
         elif path in HEALTH:
             self._health(exchange, path)
+        elif path.startswith(_PEERS) and self.peer_door is not None:
+            self.peer_door(exchange)
+        elif self.owners is not None and self._pass_on_control(exchange, path):
+            pass
         else:
             self._control(exchange, path)
 
     def _call(self, exchange: Exchange, path: bytes) -> None:
         target = self._target_of_path(path)
         if target is not None:
-            self._calls(exchange, *target)
+            if self.owners is None or not self._pass_on(exchange, target, self.owners[target]):
+                self._calls(exchange, *target)
             return
         self._permitted(exchange, call_of(self._namespace), _no_function)
 
@@ -155,6 +218,20 @@ class Door:
             if self.control is None:
                 raise GatewayUnavailable("The gateway is still starting.", retry_after_s=1.0)
             self.control(exchange)
+
+    def _pass_on_control(self, exchange: Exchange, path: bytes) -> bool:
+        """Forward what is about a function or an invocation of another gateway."""
+        assert self.owners is not None
+        if path.startswith(_FUNCTIONS):
+            name = path[len(_FUNCTIONS) :].partition(b"/")[0].decode("ascii", "replace")
+            asked = parse_qs(exchange.query.decode("latin-1")).get("namespace", ())
+            target = (asked[0] if asked else self._namespace, name)
+            return self._pass_on(exchange, target, self.owners[target])
+        if path.startswith(_INVOCATIONS) and self.forwarder is not None:
+            id = path[len(_INVOCATIONS) :].partition(b"/")[0].decode("ascii", "replace")
+            maker = self.forwarder.peers.maker_of(gateway_of(id))
+            return self._pass_on(exchange, None, maker)
+        return False
 
     def _health(self, exchange: Exchange, path: bytes) -> None:
         if path == b"/readyz" and not self.is_ready:

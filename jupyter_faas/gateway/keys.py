@@ -74,6 +74,10 @@ class Keys:
         mac = hmac.digest(self._calls, b"calls " + namespace.encode(), "sha256").hex()
         return f"{CALL_TOKEN_PREFIX}{namespace}.{mac}"
 
+    def peer_token(self) -> str:
+        """Return what gateways of this installation show one another, and nobody else has."""
+        return hmac.digest(self._calls, b"gateways", "sha256").hex()
+
     def namespace_of(self, token: bytes) -> str | None:
         """Return the namespace whose functions a call token may call; None: it is forged."""
         namespace = token.decode("latin-1").removeprefix(CALL_TOKEN_PREFIX).rpartition(".")[0]

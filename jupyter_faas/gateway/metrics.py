@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jupyter_faas.gateway.activator import Activator, Pool
     from jupyter_faas.gateway.calls import Calls
     from jupyter_faas.gateway.fleet import Fleet
+    from jupyter_faas.gateway.forward import Forwarder
     from jupyter_faas.gateway.metering import Metering
 
 _FIRST_BIN, _LAST_BIN = 6, 30
@@ -33,6 +34,7 @@ class Metrics:
         calls: What was rejected.
         metering: Totals of time and memory.
         clock: Monotonic seconds.
+        forwarder: Returns what passes requests on to other gateways; None: there are no others.
     """
 
     def __init__(
@@ -42,12 +44,14 @@ class Metrics:
         calls: Calls,
         metering: Metering,
         clock: Callable[[], float],
+        forwarder: Callable[[], Forwarder | None] = lambda: None,
     ) -> None:
         self._activator = activator
         self._fleet = fleet
         self._calls = calls
         self._metering = metering
         self._clock = clock
+        self._forwarder = forwarder
         self._started_s = clock()
         self._registry: CollectorRegistry | None = None
 
@@ -79,6 +83,7 @@ class Metrics:
         yield from _histograms(pools)
         yield from self._replicas()
         yield from self._totals()
+        yield from self._among_gateways()
 
     def _whole(self) -> Iterator[Metric]:
         from prometheus_client.core import (  # noqa: PLC0415 — see `page`
@@ -96,6 +101,29 @@ class Metrics:
         )
         yield GaugeMetricFamily(
             "faas_gateway_uptime_seconds", "Since start.", value=self._clock() - self._started_s
+        )
+
+    def _among_gateways(self) -> Iterator[Metric]:
+        from prometheus_client.core import (  # noqa: PLC0415 — see `page`
+            CounterMetricFamily,
+            GaugeMetricFamily,
+        )
+
+        forwarder = self._forwarder()
+        if forwarder is None:
+            return
+        for name, text, value in (
+            ("forwarded", "Requests passed on to their owner.", forwarder.forwarded),
+            ("forwards_lost", "Those whose owner went away.", forwarder.lost),
+            (
+                "handed_over",
+                "Waiting calls given to another gateway; part of cancelled.",
+                self._calls.handed_over,
+            ),
+        ):
+            yield CounterMetricFamily(f"faas_gateway_{name}", text, value=value)
+        yield GaugeMetricFamily(
+            "faas_gateway_peers", "Other gateways.", value=len(forwarder.peers.all())
         )
 
     def _replicas(self) -> Iterator[Metric]:

@@ -27,7 +27,7 @@ from jupyter_faas.gateway.autoscaler import Autoscaler, Scaled, Windows
 from jupyter_faas.gateway.blobs import Blobs
 from jupyter_faas.gateway.calls import Calls
 from jupyter_faas.gateway.endings import failure_of
-from jupyter_faas.gateway.entries import RevisionEntry
+from jupyter_faas.gateway.entries import FunctionEntry, RevisionEntry
 from jupyter_faas.gateway.events import EventLog
 from jupyter_faas.gateway.fleet import Fleet
 from jupyter_faas.gateway.fleet_ports import FleetSettings
@@ -41,9 +41,11 @@ from jupyter_faas.gateway.registry import Registry, RegistryChange
 from jupyter_faas.gateway.repeats import RepeatingServer
 from jupyter_faas.gateway.replica import Replica
 from jupyter_faas.gateway.retention import Housekeeper
+from jupyter_faas.gateway.several import Cohort, Several
 from jupyter_faas.gateway.specialise import Surroundings
 from jupyter_faas.gateway.views import Views
 from jupyter_faas.providers.base import Provider
+from jupyter_faas.wire.exchange import Exchange
 from jupyter_faas.wire.server import HttpServerProtocol
 
 if TYPE_CHECKING:
@@ -84,6 +86,7 @@ class GatewayService:
         authority: Judges tokens; None: `gateway_token` opens everything.
         keys: Of a cluster's gateways; None: replicas are on this machine.
         blobs: Where packages are, if replicas cannot read the files of this machine.
+        peers: How it serves with other gateways; None: it is alone.
     """
 
     def __init__(  # noqa: PLR0913 — what a composition root chooses
@@ -97,6 +100,7 @@ class GatewayService:
         authority: Judge | None = None,
         keys: Keys | None = None,
         blobs: Blobs | None = None,
+        peers: Cohort | None = None,
     ) -> None:
         self.settings = settings
         self.provider = provider
@@ -112,6 +116,8 @@ class GatewayService:
         self.calls_port = settings.calls_port
         self._make_data_plane()
         self._make_control_plane()
+        self.several = None if peers is None else Several(self, peers)
+        self._is_winding_down = False
         self._connections: set[HttpServerProtocol] = set()
         self._servers: list[asyncio.Server] = []
         self._tasks: list[asyncio.Task[Any]] = []
@@ -127,13 +133,14 @@ class GatewayService:
         )
         room = WaitingRoom(settings.queue_limit, settings.queue_limit_per_function)
         self.activator = Activator(room, self.clock, self._poke)
+        self.ids = InvocationIds(random_prefix())
         self.metering = Metering(self.store.add_invocations)
         self.calls = Calls(
             self.registry,
             self.activator,
             self.authority,
             self.metering,
-            InvocationIds(random_prefix()),
+            self.ids,
             max_body_bytes=settings.max_body_bytes,
             clock=self.clock,
             wall_clock=self.wall_clock,
@@ -174,7 +181,14 @@ class GatewayService:
         )
         self.announcer = Announcer(self.events, self.registry, self.views)
         self.housekeeper = Housekeeper(self.blobs, self.registry, self.wall_clock)
-        self.metrics = Metrics(self.activator, self.fleet, self.calls, self.metering, self.clock)
+        self.metrics = Metrics(
+            self.activator,
+            self.fleet,
+            self.calls,
+            self.metering,
+            self.clock,
+            lambda: None if self.several is None else self.several.forwarder,
+        )
         self.door = Door(
             self.calls,
             self.authority,
@@ -207,6 +221,19 @@ class GatewayService:
     def _package_path(self, digest: str) -> str | None:
         return str(self.blobs.path(digest)) if self._is_disk_shared else None
 
+    def owns(self, entry: FunctionEntry) -> bool:
+        """Return whether a function belongs to this gateway, not to one of the others."""
+        return self.several is None or self.several.owns(entry)
+
+    def owns_name(self, namespace: str, name: str) -> bool:
+        """Return whether a function of this name is, or would be, this gateway's."""
+        return self.several is None or self.several.peers.owns((namespace, name))
+
+    async def fetch_package(self, digest: str) -> None:
+        """Have a package here that was uploaded to another gateway, if there is one."""
+        if self.several is not None:
+            await self.several.blobs.fetch(digest)
+
     def use(self) -> Use:
         """Return what is seen of this gateway's use now; see `idle.py`."""
         has_floor = any(
@@ -226,21 +253,28 @@ class GatewayService:
         self._wire()
         await self._listen()
         self.fleet.surroundings = self.fleet.surroundings._replace(gateway_url=self.calls_url)
-        await asyncio.gather(*map(self.fleet.restore, self.registry.functions()))
+        if self.several is None:
+            await asyncio.gather(*map(self.fleet.restore, self.registry.functions()))
         self._tasks.append(asyncio.create_task(self.fleet.follow()))
         self.calls.start()
         self.announcer.start()
         self.housekeeper.start()
-        self._wake_all()
+        if self.several is None:
+            self._wake_all()
+        else:
+            await self.several.start()
         for part in self._parts:
             await part.start()
         self.door.load_control = self._load_control
         self.door.is_ready = True
+        if self.several is not None:
+            self.several.open()
         asyncio.get_running_loop().call_later(_SETTLE_S, self._load_control)
 
     async def stop(self) -> None:
         """Take nothing new, let short calls end, and leave nothing behind."""
         self.door.is_ready = False
+        await self._leave()
         for server in self._servers:
             server.close()
         for part in self._parts:
@@ -253,6 +287,8 @@ class GatewayService:
         await self.housekeeper.close()
         if self._control is not None:
             await self._control.stop()
+        if self.several is not None:
+            await self.several.close()
         self.activator.close()
         await self.authority.close()
         await self.fleet.close()
@@ -309,11 +345,25 @@ class GatewayService:
         return f"http://{host}:{port}"
 
     def _calls_protocol(self) -> HttpServerProtocol:
-        connections = self._connections
-        return RepeatingServer(self.door.calls_only, self.door.repeated, connections=connections)
+        return self._connection_to(self.door.calls_only)
 
     def _protocol(self) -> HttpServerProtocol:
-        return RepeatingServer(self.door, self.door.repeated, connections=self._connections)
+        return self._connection_to(self.door)
+
+    def _connection_to(self, door: Callable[[Exchange], None]) -> HttpServerProtocol:
+        made = RepeatingServer(door, self.door.repeated, connections=self._connections)
+        if self._is_winding_down:
+            made.wind_down()
+        return made
+
+    async def _leave(self) -> None:
+        """Where there are other gateways: give them everything before this one ends."""
+        if self.several is None:
+            return
+        self._is_winding_down = True
+        for connection in tuple(self._connections):
+            connection.wind_down()
+        await self.several.leave(self.settings.leave_quiet_s, self.settings.leave_grace_s)
 
     def _load_control(self) -> None:
         if self.door.control is None:
@@ -327,10 +377,14 @@ class GatewayService:
     def _wake_all(self) -> None:
         """Have the autoscaler look at what should be up without being called."""
         for function in self.registry.functions():
-            has_floor = function.function.settings.scaling.min_containers > 0
-            for entry in function.revisions.values():
-                if has_floor or entry.is_pending:
-                    self.autoscaler.poke(entry)
+            self.wake(function)
+
+    def wake(self, function: FunctionEntry) -> None:
+        """Have the autoscaler look at a function that this gateway has from now on."""
+        has_floor = function.function.settings.scaling.min_containers > 0
+        for entry in function.revisions.values():
+            if has_floor or entry.is_pending:
+                self.autoscaler.poke(entry)
 
     async def _wait_for_calls(self) -> None:
         with suppress(TimeoutError):
@@ -352,6 +406,8 @@ class GatewayService:
             self.logs.forget(function.namespace, function.name)
 
     def _poke(self, entry: RevisionEntry) -> None:
+        if self.several is not None:
+            self.several.on_poke(entry)
         self.autoscaler.poke(entry)
 
     def _publish_scaled(self, scaled: Scaled) -> None:
@@ -377,8 +433,9 @@ class _Observer:
 
     def on_change(self, replica: Replica) -> None:
         """State or reason of a replica is another one."""
-        self._service.announcer.on_replica(replica.entry, replica)
-        self._service.on_replica(replica)
+        if not replica.is_let_go:
+            self._service.announcer.on_replica(replica.entry, replica)
+            self._service.on_replica(replica)
         if replica.state is ReplicaState.LOST:
             self._service.logs.replica_gone(replica.id, replica.entry)
 

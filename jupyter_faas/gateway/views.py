@@ -19,6 +19,7 @@ from jupyter_faas.gateway.plain import plain
 
 if TYPE_CHECKING:
     from jupyter_faas.gateway.autoscaler import Scaled
+    from jupyter_faas.gateway.elsewhere import Mirrored
 
 View = dict[str, Any]
 
@@ -48,10 +49,13 @@ class Views:
         self._replicas = replicas
         self._last_scaled = last_scaled
         self._url = url
+        self.elsewhere: Callable[[FunctionEntry], Mirrored | None] = lambda _entry: None
+        """What another gateway says of a function that it owns; None: this one has it."""
 
     def function(self, entry: FunctionEntry) -> View:
         """Return a function with its state, replicas by state, load and last scaling."""
         state, reason = state_of(entry)
+        mirrored = self.elsewhere(entry)
         counts: dict[str, int] = {}
         for status in self.replicas(entry):
             counts[status["state"]] = counts.get(status["state"], 0) + 1
@@ -61,8 +65,8 @@ class Views:
             "reason": reason,
             "url": self._call_url(entry),
             "replicaCounts": counts,
-            "counts": counts_of(entry).plain(),
-            "scaled": self._scaled(entry),
+            "counts": (mirrored and mirrored.counts) or counts_of(entry).plain(),
+            "scaled": mirrored.scaled if mirrored else self._scaled(entry),
         }
 
     def encoded(self, entry: FunctionEntry) -> msgspec.Raw:
@@ -93,11 +97,18 @@ class Views:
 
     def replicas(self, entry: FunctionEntry) -> list[View]:
         """Return the replicas of a function, over its revisions."""
+        mirrored = self.elsewhere(entry)
+        if mirrored is not None:
+            return list(mirrored.replicas.values())
         return [
             plain(replica.status())
             for revision in entry.revisions.values()
             for replica in self._replicas(revision)
         ]
+
+    def call_url(self, name: str) -> str:
+        """Return where a function is called over HTTP."""
+        return f"{self._url()}/function/{name}"
 
     def scaled(self, scaled: Scaled) -> View:
         """Return a decision of the autoscaler."""
@@ -123,7 +134,7 @@ class Views:
         return changes(before.revision.spec, entry.revision.spec)
 
     def _call_url(self, entry: FunctionEntry) -> str:
-        return f"{self._url()}/function/{entry.name}"
+        return self.call_url(entry.name)
 
 
 def state_of(entry: FunctionEntry) -> tuple[str, str]:

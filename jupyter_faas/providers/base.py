@@ -102,6 +102,8 @@ class Provider(Protocol):
     name: str
     reason_s: float
     """How long after a replica's front has gone the provider may take to say why."""
+    is_shared: bool
+    """Whether replicas live on without the gateway that started them: others can adopt them."""
 
     async def open(self) -> None:
         """Get ready. What ends with its gateway and was left behind by an earlier one is ended."""

@@ -69,6 +69,8 @@ class FakeFront:
         self.calls: list[Call] = []
         self.heads: list[Exchange] = []
         self.refusals = 0
+        self.limit: int | None = None
+        """Calls at a time; one more is refused as busy. None: it is not looked at."""
         self.ends_cancelled = True
         self.is_hung = False
         self.pulses = 0
@@ -123,13 +125,16 @@ class FakeFront:
         elif path == b"/v1/watch":
             exchange.start(200)
             self._watchers.append(exchange)
-        elif self.refusals:
-            self.refusals -= 1
+        elif self.refusals or (self.limit is not None and self.running() >= self.limit):
+            self.refusals = max(0, self.refusals - 1)
             exchange.respond(503, [(b"Faas-Busy", b"1")], b"{}")
         else:
             call = Call(self, exchange)
             self.calls.append(call)
             exchange.receiver = call
+
+    def running(self) -> int:
+        return sum(not (one.is_ended or one.is_gone) for one in self.calls)
 
     def _feel(self, exchange: Exchange) -> None:
         self.pulses += 1
@@ -190,6 +195,7 @@ class FakeProvider:
 
     name = "fake"
     reason_s = 0.05
+    is_shared = False
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

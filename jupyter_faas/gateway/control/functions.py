@@ -153,6 +153,9 @@ class Functions:
 
     async def _check_package(self, wish: DeployRequest) -> None:
         digest = wish.revision.code.digest
+        if await self._parts.blobs.has(digest):
+            return
+        await self._parts.fetch_package(digest)
         if not await self._parts.blobs.has(digest):
             raise BadRequest(
                 f"The package {digest[:12]}… is not here: PUT it to /v1/blobs/{{sha256}} first.",

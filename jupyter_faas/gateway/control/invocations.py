@@ -93,13 +93,17 @@ class Invocations:
         return self._lines(request, *place, id, lambda: self._parts.calls.find(id) is None)
 
     async def function_logs(self, request: Request) -> Response:
-        """What a function printed; with `follow` until it is deleted."""
+        """What a function printed; with `follow` until it is deleted, or another gateway's."""
         entry = self._parts.registry.get(
             namespace_of(request, self._parts), request.path_params["name"]
         )
         invocation = request.query_params.get("invocation", "")
         return self._lines(
-            request, entry.namespace, entry.name, invocation, lambda: entry.is_deleted
+            request,
+            entry.namespace,
+            entry.name,
+            invocation,
+            lambda: entry.is_deleted or not self._parts.owns(entry),
         )
 
     def _lines(

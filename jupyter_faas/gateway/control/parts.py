@@ -8,6 +8,7 @@ from jupyter_faas.core.settings import Settings
 from jupyter_faas.gateway.auth import Judge
 from jupyter_faas.gateway.blobs import Blobs
 from jupyter_faas.gateway.calls import Calls
+from jupyter_faas.gateway.entries import FunctionEntry
 from jupyter_faas.gateway.events import EventLog
 from jupyter_faas.gateway.logs import Logs
 from jupyter_faas.gateway.metering import Metering
@@ -33,6 +34,12 @@ class Parts(Protocol):
     views: Views
     started_at: float
     """Wall clock, seconds since the epoch."""
+
+    def owns(self, entry: FunctionEntry) -> bool:
+        """Return whether a function belongs to this gateway, not to one of the others."""
+
+    async def fetch_package(self, digest: str) -> object:
+        """Have a package here that was uploaded to another gateway, if there is one."""
 
     @property
     def url(self) -> str:

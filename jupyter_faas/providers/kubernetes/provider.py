@@ -66,6 +66,7 @@ class KubernetesProvider:
     """
 
     name = "kubernetes"
+    is_shared = True
     reason_s = 2.0
 
     def __init__(

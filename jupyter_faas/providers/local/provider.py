@@ -66,6 +66,7 @@ class LocalProvider:
 
     name = "local"
     reason_s = 0.05
+    is_shared = False
 
     def __init__(
         self,

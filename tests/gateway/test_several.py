@@ -1,0 +1,374 @@
+from __future__ import annotations
+
+import asyncio
+import hashlib
+
+import msgspec
+
+from jupyter_faas.wire.upstream import request
+from tests.gateway.conftest import problem, until
+from tests.gateway.several import group
+
+
+async def deployed(group, owner: str, at: str | None = None, **spec):
+    """Deploy a function that belongs to a gateway; returns its name, known to all."""
+    name = group.name_of(owner)
+    await group.benches[at or owner].ready(name, **spec)
+    for bench in group.benches.values():
+        await until(
+            lambda b=bench: (found := b.service.registry.find("default", name)) and found.traffic,
+            "known everywhere",
+        )
+    return name
+
+
+async def test_a_call_is_answered_by_the_owner_whoever_is_asked():
+    async with group("a", "b") as gateways:
+        a, b = gateways.benches["a"], gateways.benches["b"]
+        name = await deployed(gateways, "b")
+        for _ in range(4):  # the last ones are repeated heads
+            answer = await a.call(name, b"[1]")
+            assert answer.status == 200, answer
+            assert answer.body == b"[1]"
+            id = answer.header(b"faas-invocation-id").decode()
+            assert id.startswith(b.service.ids.prefix)
+            assert answer.header(b"faas-revision") == b"1"
+        assert a.ledger()["accepted"] == 0
+        assert b.ledger()["done"] == 4
+        assert a.service.several.forwarder.forwarded == 4
+        assert a.provider.started == 0
+        assert not a.service.several.forwarder.active
+
+
+async def test_the_owners_refusal_comes_through():
+    async with group("a", "b") as gateways:
+        name = await deployed(gateways, "b")
+        a = gateways.benches["a"]
+        assert (await a.call(name, token="wrong")).status == 401
+        assert (await a.call(name, method="GET")).status == 405
+        missing = await a.call(gateways.name_of("b", 500))
+        assert problem(missing)["code"] == "function_not_found"
+
+
+async def test_a_large_body_and_a_large_answer_pass_both_ways():
+    async with group("a", "b") as gateways:
+        name = await deployed(gateways, "b")
+        a = gateways.benches["a"]
+        body = bytes(range(256)) * (16 << 12)  # 16 MiB
+        answer = await a.call(name, body)
+        assert answer.status == 200
+        assert answer.body == body
+
+
+async def test_a_body_too_large_is_refused_from_its_head():
+    async with group("a", "b", max_body_bytes=1 << 20) as gateways:
+        name = await deployed(gateways, "b")
+        answer = await gateways.benches["a"].call(name, bytes(2 << 20))
+        assert answer.status == 413
+
+
+async def test_a_deadline_goes_along_and_is_kept():
+    async with group("a", "b") as gateways:
+        name = await deployed(gateways, "b")
+        a, b = gateways.benches["a"], gateways.benches["b"]
+        b.fronts(b.entry(name))[0].on_call = lambda call: None
+        asked = a.calling(name, b"1", {"Faas-Deadline-Ms": "60000"})
+        (call,) = await b.calls(1)
+        assert 59_000 < int(call.headers[b"faas-deadline-ms"]) <= 60_000
+        call.answer()
+        assert (await asked).status == 200
+        late = await a.call(name, b"1", {"Faas-Deadline-Ms": "0"})
+        assert late.status == 504
+
+
+async def test_a_caller_that_leaves_cancels_its_call_at_the_owner():
+    async with group("a", "b") as gateways:
+        name = await deployed(gateways, "b")
+        a, b = gateways.benches["a"], gateways.benches["b"]
+        b.fronts(b.entry(name))[0].on_call = lambda call: None
+        asked = a.calling(name)
+        (call,) = await b.calls(1)
+        asked.cancel()
+        await until(lambda: call.is_gone, "the front hears it")
+        await until(lambda: b.ledger()["cancelled"] == 1, "cancelled")
+
+
+async def test_control_requests_reach_the_owner_and_lists_are_the_same_everywhere():
+    async with group("a", "b") as gateways:
+        a, b = gateways.benches["a"], gateways.benches["b"]
+        mine, theirs = await deployed(gateways, "a"), await deployed(gateways, "b")
+
+        async def get(bench, path):
+            answer = await bench.call(method="GET", body=b"", path=path)
+            assert answer.status == 200, answer
+            return msgspec.json.decode(answer.body)
+
+        shown = await get(a, f"/v1/functions/{theirs}")
+        assert [one["state"] for one in shown["replicas"]] == ["ready"]
+        scaled = await a.call(
+            method="PATCH", path=f"/v1/functions/{theirs}/scaling", body=b'{"minContainers": 1}'
+        )
+        assert scaled.status == 200
+        assert b.service.registry.get("default", theirs).function.settings.scaling.min_containers
+        await until(
+            lambda: (
+                a.service.registry.get("default", theirs).function.settings.scaling.min_containers
+                == 1
+            ),
+            "the change is seen",
+        )
+
+        def alike():
+            peer = a.service.several.peers.owner_of(("default", theirs))
+            found = a.service.several.elsewhere.of(peer, ("default", theirs))
+            return found and found.replicas and found.counts.get("accepted")
+
+        await a.call(theirs)
+        await until(alike, "b's replicas and counts at a")
+        listed = (await get(a, "/v1/functions"))["functions"]
+        state = await get(a, "/v1/state")
+        assert {one["name"] for one in listed} == {mine, theirs}
+        there = next(one for one in listed if one["name"] == theirs)
+        assert there["replicaCounts"] == {"ready": 1}
+        assert there["scaled"]["after"] == 1
+        assert len(state["replicas"]) == 2
+        deleted = await a.call(method="DELETE", body=b"", path=f"/v1/functions/{theirs}")
+        assert deleted.status == 200
+        await until(lambda: a.service.registry.find("default", theirs) is None, "gone at a too")
+
+
+async def test_an_invocation_is_asked_for_where_it_was_made():
+    async with group("a", "b") as gateways:
+        name = await deployed(gateways, "b")
+        a, b = gateways.benches["a"], gateways.benches["b"]
+        b.fronts(b.entry(name))[0].on_call = lambda call: None
+        asked = a.calling(name)
+        (call,) = await b.calls(1)
+        told = await a.call(method="GET", body=b"", path=f"/v1/invocations/{call.id}")
+        assert msgspec.json.decode(told.body)["state"] == "running"
+        gone = await a.call(method="DELETE", body=b"", path=f"/v1/invocations/{call.id}")
+        assert gone.status == 202
+        assert (await asked).status == 499
+
+
+async def test_every_stream_tells_of_everything():
+    async with group("a", "b") as gateways:
+        a, b = gateways.benches["a"], gateways.benches["b"]
+        seq = a.service.events.seq
+        name = await deployed(gateways, "b")
+
+        def told(bench, since=0):
+            return [
+                (one.kind, one.shown.get("state") if isinstance(one.shown, dict) else None)
+                for one in bench.service.events.since(since)
+                if one.function == name
+            ]
+
+        await until(lambda: ("replica", "ready") in told(a), "the replica at a")
+        await until(lambda: any(kind == "scaling" for kind, _ in told(a)), "scaling at a")
+        await until(lambda: ("function", "ready") in told(a, seq), "the function at a")
+        function = next(one for one in a.service.events.since(0) if one.kind == "function")
+        assert str(a.service.port) in function.shown["url"]
+        # No echo: what a has heard of b is not told to b again.
+        await asyncio.sleep(0.1)
+        assert all(one.origin == "" for one in b.service.events.since(0) if one.function == name)
+
+
+async def test_single_calls_are_told_where_somebody_asks_for_them():
+    async with group("a", "b") as gateways:
+        a, b = gateways.benches["a"], gateways.benches["b"]
+        name = await deployed(gateways, "b")
+        assert not b.service.events.wants_calls
+        leave = a.service.events.add_reader(with_calls=True)
+        await until(lambda: b.service.events.wants_calls, "b tells of calls")
+        await a.call(name)
+        await until(lambda: a.service.events.calls_since(0), "the call at a")
+        leave()
+        await until(lambda: not b.service.events.wants_calls, "no more")
+
+
+async def test_a_new_gateway_takes_its_share_and_waiting_calls_go_there():
+    async with group("a", "b") as gateways:
+        name = gateways.name_of("c") if False else None
+        a = gateways.benches["a"]
+        members = ("a", "b", "c")
+        from jupyter_faas.core.ownership import Members
+
+        name = next(
+            f"g{n}"
+            for n in range(1000)
+            if Members(members).owner(("default", f"g{n}")) == "c"
+            and Members(members[:2]).owner(("default", f"g{n}")) == "a"
+        )
+        front = await a.ready(name)
+        front.on_call = lambda call: None
+        running = [a.calling(name), gateways.benches["b"].calling(name)]
+        a.provider.is_held = True
+        (first,) = await a.calls(1)
+        await until(lambda: a.ledger()["queued"] == 1, "one runs, one waits")
+        c = await gateways.add("c")
+        await until(lambda: a.ledger()["queued"] == 0, "the waiting one has gone")
+        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        answer = done.pop().result()
+        assert answer.status == 200
+        assert answer.header(b"faas-invocation-id").startswith(c.service.ids.prefix.encode())
+        first.answer(b"7")
+        assert sorted(one.body for one in await asyncio.gather(*running)) == [b"1", b"7"]
+        await until(lambda: not a.service.fleet.replicas(a.entry(name)), "a has let go")
+        assert c.provider.started == 1
+
+
+async def test_a_gateway_that_is_killed_loses_its_own_calls_alone():
+    async with group("a", "b") as gateways:
+        a, b = gateways.benches["a"], gateways.benches["b"]
+        name = await deployed(gateways, "b")
+        b.fronts(b.entry(name))[0].on_call = lambda call: None
+        lost = a.calling(name)
+        await b.calls(1)
+        killing = asyncio.ensure_future(gateways.kill("b"))
+        begin = asyncio.get_running_loop().time()
+        answer = await lost
+        assert problem(answer)["code"] == "gateway_lost"
+        assert answer.status == 502
+        again = await a.call(name)
+        assert again.status == 200
+        assert asyncio.get_running_loop().time() - begin < 1.0
+        assert a.service.several.peers.owners is None
+        await killing
+
+
+async def test_an_idempotent_call_is_made_again_where_the_function_is_now():
+    async with group("a", "b") as gateways:
+        a, b = gateways.benches["a"], gateways.benches["b"]
+        name = await deployed(gateways, "b", idempotent=True)
+        b.fronts(b.entry(name))[0].on_call = lambda call: None
+        asked = a.calling(name)
+        await b.calls(1)
+        await gateways.kill("b")
+        answer = await asked
+        assert answer.status == 200
+        assert a.ledger()["done"] == 1
+
+
+async def test_a_peer_that_refuses_is_gone_at_once_and_back_when_it_answers():
+    async with group("a", "b") as gateways:
+        a, b = gateways.benches["a"], gateways.benches["b"]
+        name = await deployed(gateways, "b")
+        peer = a.service.several.peers.owner_of(("default", name))
+        for server in b.service._servers:  # it listens no more; its link is open still
+            server.close()
+        peer.upstream.close()
+        assert (await a.call(name)).status == 200
+        assert a.provider.started == 1  # served by a, which has it now
+        loop = asyncio.get_running_loop()
+        b.service._servers = [
+            await loop.create_server(b.service._protocol, "127.0.0.1", b.service.port)
+        ]
+        await gateways.settled("a", "b")
+        answer = await a.call(name)
+        assert answer.header(b"faas-invocation-id").startswith(b.service.ids.prefix.encode())
+
+
+async def test_what_has_been_passed_on_once_ends_where_it_arrives():
+    async with group("a", "b") as gateways:
+        a = gateways.benches["a"]
+        name = await deployed(gateways, "b")
+        answer = await a.call(name, b"1", {"Faas-Forwarded": "1"})
+        assert answer.status == 200
+        assert answer.header(b"faas-invocation-id").startswith(a.service.ids.prefix.encode())
+        # And what was started for it is not kept.
+        await until(lambda: not a.service.fleet.all(), "let go", timeout_s=10)
+
+
+async def test_others_than_gateways_hear_nothing():
+    async with group("a", "b") as gateways:
+        a = gateways.benches["a"]
+        answer = await a.call(method="GET", body=b"", path="/v1/peers/link")
+        assert answer.status == 401
+        told = [(b"Authorization", b"Bearer what gateways show one another")]
+        answer = await request(a.upstream, "GET", "/v1/peers/other", told, timeout_s=5)
+        assert answer.status == 404
+
+
+async def test_a_package_uploaded_to_one_gateway_can_be_deployed_through_another():
+    async with group("a", "b") as gateways:
+        a, b = gateways.benches["a"], gateways.benches["b"]
+        package = bytes(range(256)) * 20_000  # 5 MB
+        digest = hashlib.sha256(package).hexdigest()
+        put = await a.call(method="PUT", path=f"/v1/blobs/{digest}", body=package)
+        assert put.status == 201
+        name = gateways.name_of("b")
+        wish = {
+            "id": digest,
+            "revision": {
+                "code": {"digest": digest, "sizeBytes": 1, "entry": "f", "python": "3.11"}
+            },
+        }
+        body = msgspec.json.encode(wish)
+        deployed = await a.call(method="PUT", path=f"/v1/functions/{name}", body=body)
+        assert deployed.status == 201, deployed
+        assert b.service.blobs.size_bytes(digest) == len(package)
+        wish["revision"]["code"]["digest"] = "0" * 64
+        body = msgspec.json.encode(wish)
+        missing = await a.call(method="PUT", path=f"/v1/functions/{name}", body=body)
+        assert problem(missing)["missing_blob"] == "0" * 64
+
+
+async def load(benches, name, per_s, duration_s):
+    """Call at a rate, alternating over the gateways; returns all answers and errors."""
+    loop = asyncio.get_running_loop()
+    begin, calls = loop.time(), []
+    for n in range(int(per_s * duration_s)):
+        await asyncio.sleep(max(0.0, begin + n / per_s - loop.time()))
+        bench = benches()[n % len(benches())]
+        calls.append(bench.calling(name, b"%d" % n))
+    return await asyncio.gather(*calls, return_exceptions=True)
+
+
+def answering_after(delay_s):
+    loop = asyncio.get_running_loop()
+    return lambda front: setattr(
+        front, "on_call", lambda call: loop.call_later(delay_s, lambda: call.answer(call.body))
+    )
+
+
+async def test_a_gateway_leaves_under_load_without_a_failed_call():
+    async with group("a", "b", leave_quiet_s=0.3) as gateways:
+        a, b = gateways.benches["a"], gateways.benches["b"]
+        for bench in (a, b):
+            bench.provider.prepare = answering_after(0.02)
+        name = await deployed(gateways, "b", max_inputs=100)
+        both = [a, b]
+        calling = asyncio.ensure_future(load(lambda: both, name, 200, 2.0))
+        await asyncio.sleep(0.5)
+        leaving = asyncio.ensure_future(b.service.stop())
+        await asyncio.sleep(0.25)
+        both = [a]  # endpoints are withdrawn; kept-alive connections were told to go
+        answers = await calling
+        await leaving
+        del gateways.benches["b"]
+        b.upstream.close()
+        assert len(answers) == 400
+        assert [one for one in answers if isinstance(one, BaseException)] == []
+        assert {one.status for one in answers} == {200}
+        assert [one.body for one in answers] == [b"%d" % n for n in range(400)]
+        assert a.ledger()["done"] + b.ledger()["done"] == 400
+
+
+async def test_a_gateway_killed_under_load_fails_only_what_it_had():
+    async with group("a", "b") as gateways:
+        a, b = gateways.benches["a"], gateways.benches["b"]
+        for bench in (a, b):
+            bench.provider.prepare = answering_after(0.05)
+        name = await deployed(gateways, "b", max_inputs=100)
+        calling = asyncio.ensure_future(load(lambda: [a], name, 200, 1.5))
+        await asyncio.sleep(0.7)
+        held = len(a.service.several.forwarder.active)  # sent to it, read there or not
+        await gateways.kill("b")
+        answers = await calling
+        assert [one for one in answers if isinstance(one, BaseException)] == []
+        lost = [one for one in answers if one.status != 200]
+        assert all(problem(one)["code"] == "gateway_lost" for one in lost)
+        assert 0 < len(lost) <= held, (len(lost), held)
+        ok = [one for one in answers if one.status == 200]
+        assert len(ok) + len(lost) == 300
