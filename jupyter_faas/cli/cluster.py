@@ -12,6 +12,7 @@ import base64
 import logging
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -21,20 +22,26 @@ import uvloop
 from jupyter_faas.cli.ending import told_to_end
 from jupyter_faas.client.state_file import prepare_state_dir
 from jupyter_faas.core.errors import InvalidSpec
+from jupyter_faas.core.ids import random_prefix
+from jupyter_faas.core.ownership import Member, Moves
 from jupyter_faas.core.settings import Settings, StatePaths
 from jupyter_faas.gateway.auth import Authority, Judge
 from jupyter_faas.gateway.blob_service import BlobClient
 from jupyter_faas.gateway.cluster.control import ClusterControl
 from jupyter_faas.gateway.cluster.controller import digest_of
+from jupyter_faas.gateway.cluster.leading import Leading
 from jupyter_faas.gateway.cluster_auth import ClusterAuthority
 from jupyter_faas.gateway.cluster_blobs import ClusterBlobs
 from jupyter_faas.gateway.greeting import greet
 from jupyter_faas.gateway.keys import Keys
+from jupyter_faas.gateway.membership import Cohort
 from jupyter_faas.gateway.service import GatewayService
 from jupyter_faas.gateway.store.kubernetes import KubernetesStore
 from jupyter_faas.gateway.store.translation import translated
 from jupyter_faas.providers.kubernetes.api import KubeApi, KubeError, path_of
 from jupyter_faas.providers.kubernetes.keys import ensure_keys, publish_trust
+from jupyter_faas.providers.kubernetes.lease import Leader
+from jupyter_faas.providers.kubernetes.members import KubernetesMembers
 from jupyter_faas.providers.kubernetes.names import (
     BLOBS_KEY,
     BLOBS_NAME,
@@ -42,6 +49,7 @@ from jupyter_faas.providers.kubernetes.names import (
     GATEWAY_NAME,
     GATEWAY_PORT,
     KEYS_SECRET,
+    PEERS_NAME,
 )
 from jupyter_faas.providers.kubernetes.provider import KubernetesProvider
 from jupyter_faas.providers.kubernetes.reviews import Reviews
@@ -105,8 +113,15 @@ async def _live(settings: Settings, context: str | None) -> None:
         await api.close()
 
 
-async def compose(settings: Settings, api: KubeApi) -> GatewayService:
+async def compose(
+    settings: Settings, api: KubeApi, environ: Mapping[str, str] = os.environ
+) -> GatewayService:
     """Return a gateway of a cluster, not started yet.
+
+    Args:
+        settings: See `placed`.
+        api: The cluster.
+        environ: `POD_NAME` and `POD_IP` tell that it is one of several, and which.
 
     Raises:
         ProviderError: Its keys cannot be read or made.
@@ -139,9 +154,38 @@ async def compose(settings: Settings, api: KubeApi) -> GatewayService:
         authority=_judge(settings, api, keys),
         keys=keys,
         blobs=blobs,
+        peers=cohort_of(settings, api, keys, environ),
     )
-    service.attach(ClusterControl(service, store, api))
+    control = ClusterControl(service, store, api, owns=service.owns_name)
+    if service.several is not None:
+        service.several.peers.subscribe(lambda _owners, moves: look_at(control, moves))
+    service.attach(control)
+    service.attach(Leading(leader_of(settings, api, environ), provider))
     return service
+
+
+def cohort_of(
+    settings: Settings, api: KubeApi, keys: Keys, environ: Mapping[str, str]
+) -> Cohort | None:
+    """Return how a gateway serves with the others of its installation; None: it is in no pod."""
+    name, address = environ.get("POD_NAME"), environ.get("POD_IP")
+    if not name or not address:
+        return None
+    host = f"[{address}]" if ":" in address else address
+    members = KubernetesMembers(api, settings.system_namespace, PEERS_NAME)
+    return Cohort(Member(name, f"{host}:{settings.port}"), members, keys.peer_token())
+
+
+def leader_of(settings: Settings, api: KubeApi, environ: Mapping[str, str]) -> Leader:
+    """Return a gateway's wish to lead: under its pod's name, and anew for each start."""
+    own = f"{environ.get('POD_NAME') or 'outside'}-{random_prefix()}"
+    return Leader(api, settings.system_namespace, own, time.monotonic, time.time)
+
+
+def look_at(control: ClusterControl, moves: Moves) -> None:
+    """Have the controller look at what has changed hands."""
+    for namespace, name in (*moves.gained, *moves.lost):
+        control.look_at(namespace, name)
 
 
 async def read_keys(api: KubeApi, namespace: str) -> tuple[Keys, bytes]:

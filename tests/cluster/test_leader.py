@@ -1,0 +1,170 @@
+"""The leader's Lease and the gateways' EndpointSlices on a real cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import time
+
+import pytest
+
+from jupyter_faas.core.leadership import Step
+from jupyter_faas.core.ownership import Member
+from jupyter_faas.providers.kubernetes.api import KubeApi, KubeError, path_of
+from jupyter_faas.providers.kubernetes.lease import Leader
+from jupyter_faas.providers.kubernetes.members import KubernetesMembers
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif("KUBECONFIG" not in os.environ, reason="no KUBECONFIG"),
+]
+
+
+@pytest.fixture
+async def api():
+    made = await KubeApi.connect()
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def namespace(api):
+    name = f"t-k5-{secrets.token_hex(3)}"
+    await api.create(path_of("namespaces"), {"metadata": {"name": name}})
+    yield name
+    await api.delete(path_of("namespaces", name=name))
+
+
+def leader(api, namespace, own, clock=time.monotonic):
+    return Leader(api, namespace, own, clock, time.time)
+
+
+async def test_one_leads_and_the_next_has_it_at_once_when_it_is_released(api, namespace):
+    a, b = leader(api, namespace, "a"), leader(api, namespace, "b")
+    assert await a.look_once() is Step.CREATE
+    assert await b.look_once() is Step.WAIT
+    assert (a.is_leader, b.is_leader) == (True, False)
+    assert await a.look_once() is Step.RENEW
+    await a.close()
+    assert not a.is_leader
+    assert await b.look_once() is Step.TAKE
+    assert b.is_leader
+    stored = await api.get(
+        f"{path_of('leases', namespace, group='coordination.k8s.io/v1')}/jupyter-faas-leader"
+    )
+    assert stored["spec"]["holderIdentity"] == "b"
+    assert stored["spec"]["leaseTransitions"] == 1
+
+
+async def test_a_leader_that_is_gone_is_followed_within_its_terms(api, namespace):
+    skew_s = 0.0
+
+    def later() -> float:
+        return time.monotonic() + skew_s
+
+    a, b = leader(api, namespace, "a"), leader(api, namespace, "b", later)
+    await a.look_once()
+    assert await b.look_once() is Step.WAIT
+    skew_s = 3.9
+    assert await b.look_once() is Step.WAIT
+    skew_s = 4.1
+    assert await b.look_once() is Step.TAKE
+    assert await a.look_once() is Step.WAIT
+    assert not a.is_leader
+
+
+async def test_of_two_that_take_it_at_once_one_leads(api, namespace):
+    many = [leader(api, namespace, f"g{n}") for n in range(6)]
+    await asyncio.gather(*(one.look_once() for one in many))
+    assert sum(one.is_leader for one in many) == 1
+
+
+async def test_it_is_renewed_while_it_runs_and_ends_with_the_api_server(api, namespace):
+    a = leader(api, namespace, "a")
+    a.start()
+    try:
+        for _ in range(30):
+            await asyncio.sleep(0.1)
+            if a.is_leader:
+                break
+        assert a.is_leader
+        await asyncio.sleep(2.2)
+        assert a.is_leader
+        a._api = Unreachable()
+        await asyncio.sleep(3.1)
+        assert not a.is_leader
+        a._api = api
+        await asyncio.sleep(1.5)
+        assert a.is_leader
+    finally:
+        await a.close()
+
+
+class Unreachable:
+    async def find(self, _path: str) -> None:
+        raise KubeError(0, "Unreachable", "no")
+
+
+async def test_gateways_are_found_by_their_headless_service(api, namespace):
+    pods, services = path_of("pods", namespace), path_of("services", namespace)
+    labels = {"role": "gateway"}
+    service = {
+        "metadata": {"name": "peers"},
+        "spec": {
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
+            "selector": labels,
+            "ports": [{"name": "http", "port": 8080}],
+        },
+    }
+    await api.create(services, service)
+    told: list[tuple[Member, ...]] = []
+
+    async def follow():
+        async for members in KubernetesMembers(api, namespace, "peers").watch():
+            told.append(members)
+
+    following = asyncio.ensure_future(follow())
+    try:
+        await wait(lambda: told == [()], "nobody so far")
+        for name in ("one", "two"):
+            pod = {
+                "metadata": {"name": name, "labels": labels},
+                "spec": {
+                    "terminationGracePeriodSeconds": 20,
+                    "containers": [
+                        {
+                            "name": "c",
+                            "image": IMAGE,
+                            "imagePullPolicy": "IfNotPresent",
+                            "command": ["python", "-c", "import time; time.sleep(600)"],
+                            "readinessProbe": {"exec": {"command": ["false"]}},
+                        }
+                    ],
+                },
+            }
+            await api.create(pods, pod)
+        await wait(lambda: [one.id for one in told[-1]] == ["one", "two"], "both, not ready")
+        assert all(one.address.endswith(":8080") for one in told[-1])
+        # One that ends leaves at once, long before it is gone.
+        begin = time.monotonic()
+        await api.delete(f"{pods}/one")
+        await wait(lambda: [one.id for one in told[-1]] == ["two"], "one has left")
+        assert time.monotonic() - begin < 5
+        assert await api.find(f"{pods}/one") is not None
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        for name in ("one", "two"):
+            await api.delete(f"{pods}/{name}", {"gracePeriodSeconds": 0})
+
+
+IMAGE = os.environ.get("FAAS_TEST_IMAGE", "python:3.11-slim-bookworm")
+
+
+async def wait(predicate, what, timeout_s=30.0):
+    deadline = time.monotonic() + timeout_s
+    while not predicate():
+        assert time.monotonic() < deadline, f"never: {what}"
+        await asyncio.sleep(0.02)
