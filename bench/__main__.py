@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.harness import RESULTS, Row, machine, markdown, report
 
-ALL = ("import_time", "start", "warm", "http", "proxy", "burst", "large", "many")
+ALL = ("import_time", "start", "warm", "http", "proxy", "burst", "large", "many", "forwarded")
 README = Path(__file__).parents[1] / "README.md"
 BETWEEN = re.compile(r"(<!-- bench: begin -->\n).*(<!-- bench: end -->)", re.DOTALL)
 
