@@ -6,11 +6,17 @@ import os
 import secrets
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from tests.cluster.system import System
+
+ROLLOUT_S = 120.0
 KUBECONFIG = os.environ.get("KUBECONFIG", "")
 
 
@@ -74,3 +80,31 @@ def new_namespace(kubectl: Kubectl) -> Iterator[Callable[..., str]]:
 
     yield make
     kubectl("delete", "namespace", *made, "--ignore-not-found", "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def system(kubectl: Kubectl) -> Iterator[System]:
+    """An installation of its own: two gateways, a pool of four, blobs; removed at the end."""
+    from tests.cluster.system import GATEWAY, System
+
+    run = secrets.token_hex(3)
+    system, functions = f"t-system-{run}", f"t-functions-{run}"
+    told = (f"--system-namespace={system}", f"--namespace={functions}", "--preload=none")
+    made = _jupyter_faas("install", *told)
+    try:
+        kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=made)
+        for place, name in ((functions, "jupyter-faas-pool-py311"), (system, GATEWAY)):
+            wait = ("rollout", "status", f"deployment/{name}", f"--timeout={ROLLOUT_S:g}s")
+            kubectl("-n", place, *wait, timeout_s=ROLLOUT_S + 10.0)
+        yield System(system, functions)
+    finally:
+        _jupyter_faas("uninstall", f"--system-namespace={system}", "--keep-crds", "--yes")
+        kubectl("delete", "namespace", functions, "--wait=false")
+
+
+def _jupyter_faas(*args: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "jupyter_faas", *args], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

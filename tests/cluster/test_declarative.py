@@ -1,0 +1,156 @@
+"""kubectl alone is a whole client: apply, scale, wait, describe, delete, and repair of damage."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.cluster.conftest import KubectlFailed
+from tests.cluster.system import System, inline, took_s
+from tests.support import wait_until
+
+HELLO = "def hello(name='world'):\n    return f'hello {name}'\n"
+FAST_S = 5.0
+"""Bound of what must be there soon, on a machine that others use too; bench/ measures it."""
+
+
+@pytest.fixture
+def hello(system: System) -> Iterator[str]:
+    system.apply(inline("hello", HELLO))
+    system.wait_ready("hello")
+    yield "hello"
+    system.delete("hello")
+
+
+def test_applied_source_answers_over_http(system: System, hello: str) -> None:
+    assert system.call(hello, {"name": "fn"}).body == b"hello fn"
+
+
+def test_apply_to_first_answer_is_fast(system: System) -> None:
+    def first() -> None:
+        system.apply(inline("quick", HELLO.replace("hello(", "quick(")))
+        wait_until(lambda: system.call("quick", {}).status == 200, FAST_S)
+
+    try:
+        assert took_s(first) < FAST_S
+    finally:
+        system.delete("quick")
+
+
+def test_a_changed_field_is_a_new_revision(system: System, hello: str) -> None:
+    system.apply(inline(hello, HELLO.replace("hello {", "hi {")))
+    wait_until(lambda: system.call(hello, {}).body == b"hi world", FAST_S)
+    assert system.call(hello, {}).headers["faas-revision"] == "2"
+    assert {one["metadata"]["name"] for one in system.list("functionrevisions")} >= {
+        "hello-1",
+        "hello-2",
+    }
+
+
+def test_scaling_alone_is_no_new_revision(system: System, hello: str) -> None:
+    system.kubectl("scale", "fn/hello", "--replicas=3")
+    wait_until(lambda: len(system.ready_replicas(hello)) == 3, 30.0)
+    assert system.get("fn", hello)["status"]["latestRevision"] == "hello-1"
+    wait_until(lambda: system.get("fn", hello)["status"].get("replicas") == 3, 10.0)
+
+
+def test_delete_leaves_nothing(system: System) -> None:
+    system.apply(inline("gone", HELLO.replace("hello(", "gone(")))
+    system.wait_ready("gone")
+    system.delete("gone")
+    assert not [
+        one for one in system.list("functionrevisions") if one["spec"]["function"] == "gone"
+    ]
+    assert system.call("gone", {}).status == 404
+
+
+def test_status_says_what_is_observed(system: System, hello: str) -> None:
+    found = system.get("fn", hello)
+    assert found["status"]["observedGeneration"] == found["metadata"]["generation"]
+    assert found["status"]["url"].endswith(f"/function/{system.namespace}/{hello}")
+    assert system.condition(hello)["status"] == "True"
+
+
+def test_events_appear_in_describe(system: System, hello: str) -> None:
+    wait_until(lambda: "Events:" in system.kubectl("describe", "fn", hello), 10.0)
+    shown = wait_until(
+        lambda: (
+            text
+            if "Deployed" in (text := system.kubectl("describe", "fn", hello)) or "Scaled" in text
+            else ""
+        ),
+        10.0,
+        what="an event of the function",
+    )
+    assert hello in shown
+
+
+def test_weights_really_split(system: System, hello: str) -> None:
+    system.apply(inline(hello, HELLO.replace("hello {", "hi {")))
+    wait_until(lambda: system.call(hello, {}).headers.get("faas-revision") == "2", FAST_S)
+    split = [{"revision": 1, "percent": 50}, {"revision": 2, "percent": 50}]
+    system.kubectl(
+        "patch", "fn", hello, "--type=merge", "-p", json.dumps({"spec": {"traffic": split}})
+    )
+
+    def both() -> bool:
+        seen = {system.call(hello, {}).headers["faas-revision"] for _ in range(20)}
+        return seen == {"1", "2"}
+
+    wait_until(both, FAST_S)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"scaling": {"minContainers": 5, "maxContainers": 2}}, "maxContainers"),
+        ({"code": {"digest": "sha256:" + "0" * 64}}, "source"),
+        ({"traffic": [{"revision": 1, "percent": 50}]}, "100"),
+    ],
+)
+def test_what_cannot_be_is_refused_at_apply(system: System, spec: dict, said: str) -> None:
+    with pytest.raises(KubectlFailed, match=said):
+        system.apply(inline("bad", HELLO, **spec))
+
+
+def _delete_pods(system: System) -> None:
+    system.kubectl("delete", "pods", "-l", "jupyter-faas.io/function=hello", "--wait=false")
+
+
+def _edit_labels(system: System) -> None:
+    pod = system.replicas("hello")[0]["metadata"]["name"]
+    system.kubectl("label", "pod", pod, "jupyter-faas.io/function-", "jupyter-faas.io/replica-")
+
+
+def _wipe_status(system: System) -> None:
+    system.kubectl(
+        "patch", "fn", "hello", "--subresource=status", "--type=merge", "-p",
+        json.dumps({"status": None}),
+    )  # fmt: skip
+
+
+def _delete_revision(system: System) -> None:
+    system.kubectl("delete", "functionrevision", "hello-1", "--wait=false")
+
+
+@pytest.mark.parametrize("damage", [_delete_pods, _edit_labels, _wipe_status, _delete_revision])
+def test_damage_by_hand_is_repaired(
+    system: System, hello: str, damage: Callable[[System], None]
+) -> None:
+    system.kubectl("scale", "fn/hello", "--replicas=1")
+    wait_until(lambda: len(system.ready_replicas(hello)) == 1, 30.0)
+    damage(system)
+
+    def whole() -> bool:
+        return (
+            system.call(hello, {}).status == 200
+            and system.condition(hello).get("status") == "True"
+            and system.exists("functionrevision", "hello-1")
+            and len(system.ready_replicas(hello)) >= 1
+        )
+
+    wait_until(
+        whole, 15.0, seen=lambda: (system.get("fn", hello).get("status"), system.replicas(hello))
+    )
