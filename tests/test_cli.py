@@ -456,3 +456,10 @@ def test_what_a_killed_zygote_leaves_is_ended_by_the_next_gateway(state):
     wait_until(lambda: not any(map(is_alive, zygotes)), what="the stopped zygote is ended")
     assert command("gateway", "--stop", state=state).returncode == 0
     assert marked_processes(state / "run") == []
+
+
+def test_the_gateway_of_one_command_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAAS_GATEWAY_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr(session, "gateway", None)
+    assert cli.run(["--gateway", "kubernetes:nowhere", "list"]) == 2
+    assert os.environ["FAAS_GATEWAY_URL"] == "http://127.0.0.1:9"
