@@ -89,8 +89,9 @@ class System:
 
     def ready_replicas(self, name: str) -> list[str]:
         """Return the replicas that the gateway says can be called."""
-        shown = self.control("GET", f"/v1/functions/{name}/replicas").json()["replicas"]
-        return [one["id"] for one in shown if one["state"] in ("ready", "busy")]
+        shown = self.control("GET", f"/v1/functions/{name}/replicas").json()
+        # A function that was applied a moment ago is not known yet.
+        return [one["id"] for one in shown.get("replicas", ()) if one["state"] in ("ready", "busy")]
 
     def condition(self, name: str, kind: str = "Ready") -> Object:
         """Return a condition of a function; empty: it has none."""

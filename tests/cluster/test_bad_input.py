@@ -38,14 +38,13 @@ def test_a_revision_that_cannot_start_says_why_and_the_old_one_serves(
 ) -> None:
     system.apply(inline(steady, FINE + "# changed\n", startupTimeoutSeconds=20, **spec))
     shown = wait_until(
-        lambda: (
-            (found := system.condition(steady, "LatestReady")).get("reason") == reason and found
-        ),
+        lambda: (found := system.condition(steady)).get("reason") == reason and found,
         30.0,
-        what=f"LatestReady says {reason}",
+        what=f"Ready says {reason}",
         seen=lambda: system.get("fn", steady).get("status"),
     )
     assert words in shown["message"]
+    assert system.condition(steady, "Serving")["status"] == "True"
     assert system.call(steady).body == b"steady"
     assert words in system.kubectl("describe", "fn", steady)
 
@@ -53,9 +52,7 @@ def test_a_revision_that_cannot_start_says_why_and_the_old_one_serves(
 def test_an_import_error_is_the_codes_own(system: System, steady: str) -> None:
     system.apply(inline(steady, "import nowhere_to_be_found\n" + FINE))
     shown = wait_until(
-        lambda: (
-            (found := system.condition(steady, "LatestReady")).get("status") == "False" and found
-        ),
+        lambda: (found := system.condition(steady)).get("status") == "False" and found,
         30.0,
         seen=lambda: system.get("fn", steady).get("status"),
     )
@@ -74,7 +71,7 @@ def test_a_secret_without_the_label_may_not_be_used(system: System, steady: str)
     )
     system.apply(inline(steady, FINE + "# secret\n", secrets=["closed"]))
     wait_until(
-        lambda: system.condition(steady, "LatestReady").get("reason") == "SecretNotAllowed",
+        lambda: system.condition(steady).get("reason") == "SecretNotAllowed",
         30.0,
         seen=lambda: system.get("fn", steady).get("status"),
     )
