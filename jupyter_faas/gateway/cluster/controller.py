@@ -149,6 +149,8 @@ class Controller:
                 return
             if not await self._bring_about(key):
                 break
+        else:
+            self._try_again(key)
         self._on_look(key)
 
     async def _read(self, key: Key) -> None:
@@ -182,22 +184,31 @@ class Controller:
                 is_done = True
             except FaasError as error:
                 refused = _refusal(error)
-        self._note(key, seen, refused)
+        if refused is not None or not todo:
+            self._note(key, seen, refused)
         return is_done and refused is None
 
     def _note(self, key: Key, seen: Seen | None, refused: Refuse | None) -> None:
-        """Remember how it went, and when to try again."""
-        now = self._store.sight.functions.get(key)
-        if seen is not None and now is not None:
-            self._observed[key] = seen.function.generation if refused else now.generation
+        """Remember how it went with what was seen: nothing is left to do, or nothing can be done.
+
+        A spec that people have changed meanwhile is looked at on its own: it is not observed yet.
+        """
+        if seen is not None:
+            self._observed[key] = seen.function.generation
+        if refused is not None:
+            self._refused[key] = refused
+            self._try_again(key)
+            return
+        self._refused.pop(key, None)
+        self._pauses.pop(key, None)
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
-        if refused is None:
-            self._refused.pop(key, None)
-            self._pauses.pop(key, None)
-            return
-        self._refused[key] = refused
+
+    def _try_again(self, key: Key) -> None:
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
         pause_s = self._pauses.get(key, AGAIN_S)
         self._pauses[key] = min(pause_s * 2, MOST_S)
         loop = asyncio.get_running_loop()

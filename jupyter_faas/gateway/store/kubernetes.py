@@ -42,6 +42,8 @@ META_CONFIG = "jupyter-faas-meta"
 KEPT_RECORDS = 10_000
 SYNC_S = 20.0
 """How long the first list of everything may take."""
+AGAIN_S = 2.0
+"""After a watch was refused: until it is asked for again."""
 _TRIES = 5
 
 ReadPackage = Callable[[str], Awaitable[bytes | None]]
@@ -179,6 +181,8 @@ class KubernetesStore:
             seen = self.sight.functions[key]
             code = await self._code_for(seen.spec, before, function, revisions)
             new = objects.updated_spec(seen.spec, before, function, revisions, code)
+            if new == seen.spec:
+                return
             old = {} if seen.spec is None else objects.plain(seen.spec)
             patch = objects.merge_patch(old, objects.plain(new))
             if not patch:
@@ -325,21 +329,25 @@ class KubernetesStore:
             self._written[key] = function
 
     async def _follow(self, namespace: str, plural: str, synced: asyncio.Future[None]) -> None:
-        """Follow one kind of object in one namespace."""
-        is_function = plural == FUNCTIONS
-        try:
-            async for kind, found in self._api.watch(path_of(plural, namespace, group=API_VERSION)):
-                if kind != "SYNCED":
-                    self._see(kind, found, is_function=is_function)
-                elif not synced.done():
-                    synced.set_result(None)
-                else:
-                    await self._lose_what_is_gone(namespace, plural)
-        except KubeError as error:
-            if not synced.done():
-                synced.set_exception(error)
+        """Follow one kind of object in one namespace, for ever once it could be read."""
+        while True:
+            try:
+                await self._watch(namespace, plural, synced)
+            except KubeError as error:
+                if not synced.done():
+                    synced.set_exception(error)
+                    return
+                _log.error("%s of %s cannot be watched: %s", plural, namespace, error)
+            await asyncio.sleep(AGAIN_S)
+
+    async def _watch(self, namespace: str, plural: str, synced: asyncio.Future[None]) -> None:
+        async for kind, found in self._api.watch(path_of(plural, namespace, group=API_VERSION)):
+            if kind != "SYNCED":
+                self._see(kind, found, is_function=plural == FUNCTIONS)
+            elif not synced.done():
+                synced.set_result(None)
             else:
-                _log.error("%s of %s are not watched any more: %s", plural, namespace, error)
+                await self._lose_what_is_gone(namespace, plural)
 
     async def _lose_what_is_gone(self, namespace: str, plural: str) -> None:
         """After a watch that broke off: nobody tells what was deleted meanwhile."""
