@@ -104,7 +104,8 @@ class World:
 
 
 def condition(status: Object, type: str = "Ready") -> Object:
-    return next(one for one in status.get("conditions") or () if one["type"] == type)
+    found = (one for one in status.get("conditions") or () if one["type"] == type)
+    return next(found, {"status": "", "reason": "", "message": "", "observedGeneration": 0})
 
 
 def is_ready(status: Object, generation: int = 1) -> bool:
