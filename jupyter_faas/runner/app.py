@@ -135,16 +135,15 @@ class App:
         hello = self._replica.hello()
         if hello.state == GENERIC:
             hello = self._admission.introduce(hello)
+            if exchange.query == b"modules":
+                modules, top_level = installed()
+                hello = msgspec.structs.replace(hello, modules=modules, top_level=top_level)
         elif not self._is_secret(exchange.header(b"faas-secret")):
             hello = hello.to_strangers()
         exchange.respond(200, [_JSON], _json(hello))
 
     def _say_hello(self, exchange: Exchange) -> None:
-        hello = self._replica.hello()
-        if exchange.query == b"modules":
-            modules, top_level = installed()
-            hello = msgspec.structs.replace(hello, modules=modules, top_level=top_level)
-        exchange.respond(200, [_JSON], _json(hello))
+        exchange.respond(200, [_JSON], _json(self._replica.hello()))
 
     # -- specialisation
 

@@ -27,6 +27,7 @@ from jupyter_faas.providers.kubernetes.names import (
 )
 from jupyter_faas.providers.kubernetes.pods import RunnerShape, runner_pod
 from jupyter_faas.providers.kubernetes.provider import KubernetesProvider
+from tests.cluster.places import closed
 from tests.providers.contract import MINOR
 
 IMAGE = os.environ.get("FAAS_TEST_RUNNER_IMAGE", f"jupyter-faas/runner:{VERSION}-py{MINOR}")
@@ -182,4 +183,4 @@ async def connected(namespace: str, owner: Object) -> AsyncIterator[Playground]:
     try:
         yield Playground(api, namespace, owner)
     finally:
-        await api.close()
+        await closed(api)

@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +31,7 @@ from jupyter_faas.runner.channel import (
 from jupyter_faas.runner.crash_loop import CrashLoop
 from jupyter_faas.runner.demise import demise
 from jupyter_faas.runner.family import describe_status
+from jupyter_faas.runner.installed import installed
 from jupyter_faas.runner.intake import Body
 from jupyter_faas.runner.package_source import package_of
 from jupyter_faas.wire.frames import Frame, FrameKind, FrameReader, encode, encode_header
@@ -194,3 +196,10 @@ def test_a_thread_is_no_process_even_where_it_is_listed_like_one():
         over.set()
         thread.join()
     assert not family.is_process(2**22 + 1)
+
+
+def test_what_is_installed_is_named_as_requirements_name_it():
+    modules, top_level = installed()
+    assert modules["msgspec"] == msgspec.__version__
+    assert "jupyter-faas" in modules
+    assert {"msgspec", "json", "sys"} <= set(top_level)

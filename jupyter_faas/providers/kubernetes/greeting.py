@@ -100,12 +100,12 @@ class Greeter:
 
 def seal_of(hello: Hello, pod_uid: str) -> Seal | None:
     """Return what a specialisation of this runner is sealed to; None: it takes one in plain."""
-    key, nonce = getattr(hello, "public_key", ""), getattr(hello, "nonce", "")
+    if not (hello.public_key and hello.nonce):
+        return None
     with suppress(ValueError):
-        if key and nonce:
-            return Seal(
-                public_key=base64.b64decode(key, validate=True),
-                nonce=base64.b64decode(nonce, validate=True),
-                pod_uid=pod_uid,
-            )
+        return Seal(
+            public_key=base64.b64decode(hello.public_key, validate=True),
+            nonce=base64.b64decode(hello.nonce, validate=True),
+            pod_uid=pod_uid,
+        )
     return None

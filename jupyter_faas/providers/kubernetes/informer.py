@@ -89,9 +89,12 @@ class Informer(Generic[T]):
         return list(self._items.get(namespace, {}).values())
 
     def take(self, stored: Object) -> None:
-        """Learn at once what an answer to a write says; older news than known are dropped."""
+        """Learn at once what the answer to a change says of an object that is still there.
+
+        Older news than known are dropped.
+        """
         meta = stored["metadata"]
-        if meta["namespace"] in self._items:
+        if meta["name"] in self._items.get(meta["namespace"], {}):
             self._put(meta["namespace"], stored)
 
     async def _keep_watching(self, namespace: str) -> None:

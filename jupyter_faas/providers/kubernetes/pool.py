@@ -156,6 +156,11 @@ class Matches:
         """Return the pools that somebody waits for, after `pair`: none of their pods can be had."""
         return [key for key, waiting in self._waiting.items() if waiting]
 
+    def is_claimed(self, pod: str) -> bool:
+        """Return whether a claim of a pod is under way."""
+        offer = self._offers.get(pod)
+        return offer is not None and bool(offer.replica)
+
     def pair(self) -> list[Pair]:
         """Return the claims to be made now; each must be answered by `landed` or `refused`."""
         pairs: list[Pair] = []

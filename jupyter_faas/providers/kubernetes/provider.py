@@ -12,7 +12,6 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import suppress
 from typing import Any
 
 from jupyter_faas.core.errors import EnvironmentMismatch, ProviderError
@@ -24,6 +23,7 @@ from jupyter_faas.providers.kubernetes.claims import Claims, OwnerReference
 from jupyter_faas.providers.kubernetes.created import CreatedPods
 from jupyter_faas.providers.kubernetes.greeting import Greet, Greeter
 from jupyter_faas.providers.kubernetes.informer import Informer
+from jupyter_faas.providers.kubernetes.inventories import Inventories
 from jupyter_faas.providers.kubernetes.ledger import Ledger, Want
 from jupyter_faas.providers.kubernetes.names import (
     MANAGED_LABEL,
@@ -33,14 +33,14 @@ from jupyter_faas.providers.kubernetes.names import (
     SPARE,
 )
 from jupyter_faas.providers.kubernetes.nodes import Nodes
-from jupyter_faas.providers.kubernetes.pod_state import Pod, PodStage, read_pod
+from jupyter_faas.providers.kubernetes.pod_state import Ending, Pod, PodStage, read_pod
 from jupyter_faas.providers.kubernetes.pool import DEFAULT_RUNTIME, PoolKey, fits_pool
 from jupyter_faas.providers.kubernetes.pools import Pool, pool_for, read_pool
 from jupyter_faas.providers.kubernetes.replicas import Replicas, is_replica
 from jupyter_faas.providers.kubernetes.resize import resize_pod, why_not_resized
 from jupyter_faas.providers.kubernetes.secrets import read_secrets
-from jupyter_faas.providers.kubernetes.spares import SLOW_S, Spares, Supply
-from jupyter_faas.providers.kubernetes.trouble import Trouble, schedule_trouble
+from jupyter_faas.providers.kubernetes.sight import Sight
+from jupyter_faas.providers.kubernetes.spares import Spares
 from jupyter_faas.providers.kubernetes.writing import delete_pod
 
 RESIZE_AFTER_S = 1.0
@@ -49,7 +49,8 @@ RESIZE_AFTER_S = 1.0
 ABANDONED_S = 5.0
 """A claimed pod that nobody has specialised for so long belongs to nobody."""
 
-_ASKS, _ASK_AGAIN_S = 20, 0.2
+OLD_SPARE_S = 60.0
+"""A spare pod is claimed long before, or its gateway deletes it."""
 
 _log = logging.getLogger(__name__)
 
@@ -83,9 +84,6 @@ class KubernetesProvider:
         self._clock = clock
         self._events: asyncio.Queue[ReplicaEvent | None] = asyncio.Queue()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._seen_s: dict[str, float] = {}
-        self._inventories: dict[tuple[str, str], Inventory] = {}
-        self._resizing: set[str] = set()
         self._pods: Informer[Pod] = Informer(
             api,
             namespaces,
@@ -107,13 +105,15 @@ class KubernetesProvider:
         self._ledger = Ledger(self._events.put_nowait)
         greet_only: Greet = lambda address: greet(address, False)  # noqa: E731 - one line
         self._greeter = Greeter(greet_only, self._on_met)
+        self._inventories = Inventories(greet, self._generic_runners)
+        self._sight = Sight(self._pods, self._pools, self._nodes, self._greeter, clock)
         self._claims = Claims(api, self._ledger, owner_reference, self._run, self._on_claimed)
         self._replicas = Replicas(
             api,
             self._ledger,
             self._greeter,
             self._events.put_nowait,
-            self._explain,
+            self._sight.explain,
             self._run,
             clock,
         )
@@ -122,8 +122,8 @@ class KubernetesProvider:
             api,
             self._ledger,
             self._claims,
-            supply=self._supply,
-            explain=self._explain,
+            supply=self._sight.supply,
+            explain=self._sight.explain,
             owner_reference=owner_reference,
             run=self._run,
             clock=clock,
@@ -203,7 +203,14 @@ class KubernetesProvider:
         return await self._replicas.known(namespace, function)
 
     async def abandoned(self, older_than_s: float = ABANDONED_S) -> list[str]:
-        """Return replicas that nobody brings up; one gateway of all ends them by `stop`."""
+        """Return replicas that nobody brings up; one gateway of all ends them by `stop`.
+
+        Spare pods that a gateway has left behind are deleted by the way.
+        """
+        for pod in self._pods.all():
+            is_ours = self._spares.owns(pod) or pod.stage is PodStage.LEAVING
+            if pod.role == SPARE and not is_ours and self._sight.age_s(pod) > OLD_SPARE_S:
+                self._run(delete_pod(self._api, pod, 0.0))
         return await self._replicas.abandoned(older_than_s)
 
     async def secrets(self, namespace: str, names: Sequence[str]) -> dict[str, str]:
@@ -224,26 +231,7 @@ class KubernetesProvider:
         pools = [one for one in self._pools.all() if one.python == revision_python]
         if not pools:
             raise EnvironmentMismatch(_no_pool(revision_python, self._minors()))
-        image = pools[0].image
-        if found := self._inventories.get((revision_python, image)):
-            return found
-        for _ in range(_ASKS):
-            for pod in self._pods.all():
-                if (
-                    pod.python != revision_python
-                    or pod.role not in (POOL, SPARE)
-                    or not pod.address
-                ):
-                    continue
-                with suppress(ProviderError):
-                    hello = await self._greet(pod.address, True)
-                    found = Inventory(
-                        python=hello.python, modules=hello.modules, top_level=hello.top_level
-                    )
-                    self._inventories[revision_python, image] = found
-                    return found
-            await asyncio.sleep(_ASK_AGAIN_S)
-        raise ProviderError(f"No runner of Python {revision_python} is up just now.")
+        return await self._inventories.of(pools[0].image, revision_python)
 
     async def close(self) -> None:
         """Stop watching; replicas stay for the gateway that comes next."""
@@ -263,7 +251,7 @@ class KubernetesProvider:
             assert before is not None
             self._on_removed(before)
             return
-        self._seen_s.setdefault(now.uid, self._clock())
+        self._sight.note(now)
         if now.unschedulable:
             self._run(self._look_at_nodes(now))
         if is_replica(now):
@@ -279,8 +267,7 @@ class KubernetesProvider:
         self._greeter.forget(pod)
         self._claims.retract(pod)
         self._spares.on_taken(pod)
-        self._seen_s.pop(pod.uid, None)
-        self._resizing.discard(pod.uid)
+        self._sight.forget(pod)
 
     def _on_generic(self, pod: Pod) -> None:
         if pod.role == SPARE:
@@ -313,9 +300,14 @@ class KubernetesProvider:
             return
         want.pod = pod.name
         self._spares.on_taken(pod)
-        self._pods.take(stored)
         met = self._greeter.met(pod)
         self._ledger.started(want, pod, met.seal if met else None)
+        self._pods.take(stored)
+        now = self._pods.get(pod.namespace, pod.name)
+        if now is None:  # its end has been seen before the claim was answered
+            self._ledger.ended(want, Ending("stopped"))
+            return
+        self._replicas.on_pod(now)
         self._run(self._resize(want, pod))
 
     async def _resize(self, want: Want, pod: Pod) -> None:
@@ -334,14 +326,6 @@ class KubernetesProvider:
         _log.info("replica %s: %s", replica, text)
         self._events.put_nowait(ReplicaPending(replica=replica, reason=text, code="ResizeRefused"))
 
-    # -- what keeps a pod from starting
-
-    def _explain(self, pod: Pod) -> Trouble | None:
-        """Return why a pod does not start; None: it does, or why is being found out."""
-        if not pod.unschedulable or not self._nodes.is_asked:
-            return pod.trouble
-        return schedule_trouble(pod.unschedulable, pod.requests, pod.selector, self._nodes.last)
-
     async def _look_at_nodes(self, pod: Pod) -> None:
         """Find out what the nodes have, then look at the pod again."""
         await self._nodes.fresh()
@@ -353,21 +337,14 @@ class KubernetesProvider:
         elif self._spares.owns(now):
             self._spares.on_pod(now)
 
-    def _supply(self, key: PoolKey) -> Supply:
-        pool = next((one for one in self._pools.within(key.namespace) if one.key == key), None)
-        coming, trouble = 0, None
-        young_s = self._clock() - SLOW_S
-        for pod in self._pods.within(key.namespace):
-            if pod.role != POOL or (pod.python, pod.runtime_class) != key[1:]:
-                continue
-            why = self._explain(pod) if pod.stage is PodStage.STARTING else None
-            trouble = trouble or why
-            is_coming = pod.stage in (PodStage.STARTING, PodStage.RUNNING)
-            if is_coming and why is None and self._seen_s.get(pod.uid, 0.0) > young_s:
-                coming += self._greeter.met(pod) is None
-        return Supply(pool, coming, trouble)
-
     # -- small things
+
+    def _generic_runners(self, python: str) -> list[Pod]:
+        return [
+            pod
+            for pod in self._pods.all()
+            if pod.python == python and pod.role in (POOL, SPARE) and pod.address
+        ]
 
     def _minors(self) -> list[str]:
         return sorted({pool.python for pool in self._pools.all()})

@@ -133,7 +133,9 @@ class Spares:
         supply = self._supply(key)
         if supply.trouble is not None:
             self._note(key, supply.trouble)
-        making = [one for one in self._spares.values() if one.key == key]
+        making = [
+            one for one in self._spares.values() if one.key == key and not self._is_claimed(one)
+        ]
         missing = spares_to_make(len(waiting), supply.coming, len(making), AT_ONCE)
         if missing < 0:
             self._remove(making, -missing)
@@ -143,9 +145,9 @@ class Spares:
                 self._spares[spare.name] = spare
                 self._run(self._create(spare, supply.pool, want))
         self._tell_troubles(key, waiting, supply)
-        if waiting:
+        if waiting or any(one.key == key for one in self._spares.values()):
             self._look_later(key, LOOK_S)
-        else:
+        if not waiting:
             self._troubles.pop(key, None)
 
     def _waiting(self, key: PoolKey) -> list[Want]:
@@ -194,6 +196,9 @@ class Spares:
             if now_s - want.since_s >= GIVE_UP_S:
                 self._claims.withdraw(want)
                 self._ledger.failed(want, trouble)
+
+    def _is_claimed(self, spare: _Spare) -> bool:
+        return spare.pod is not None and self._claims.matches.is_claimed(spare.pod.uid)
 
     def _is_well(self, spare: _Spare) -> bool:
         return spare.pod is not None and not self._explain(spare.pod)

@@ -113,6 +113,7 @@ def test_a_claim_that_lands_after_its_replica_was_given_up_says_so():
     matches.offer(KEY, "p", "1")
     matches.want(KEY, "a")
     (pair,) = matches.pair()
+    assert matches.is_claimed("p")
     assert not matches.withdraw("a")
     assert not matches.landed(pair)
     assert matches.empty() == []
