@@ -9,7 +9,6 @@ their own. Nothing is ended by `close`: the gateway that owns a function next fi
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
@@ -17,8 +16,9 @@ from typing import Any
 from jupyter_faas.core.errors import EnvironmentMismatch, ProviderError
 from jupyter_faas.core.model import Revision, RevisionSpec
 from jupyter_faas.core.specialisation import Hello
-from jupyter_faas.providers.base import Inventory, ReplicaEvent, ReplicaFound, ReplicaPending
+from jupyter_faas.providers.base import Inventory, ReplicaEvent, ReplicaFound
 from jupyter_faas.providers.kubernetes.api import KubeApi, Object
+from jupyter_faas.providers.kubernetes.background import Background
 from jupyter_faas.providers.kubernetes.claims import Claims, OwnerReference
 from jupyter_faas.providers.kubernetes.created import CreatedPods
 from jupyter_faas.providers.kubernetes.greeting import Greet, Greeter
@@ -37,22 +37,17 @@ from jupyter_faas.providers.kubernetes.pod_state import Ending, Pod, PodStage, r
 from jupyter_faas.providers.kubernetes.pool import DEFAULT_RUNTIME, PoolKey, fits_pool
 from jupyter_faas.providers.kubernetes.pools import Pool, pool_for, read_pool
 from jupyter_faas.providers.kubernetes.replicas import Replicas, is_replica
-from jupyter_faas.providers.kubernetes.resize import resize_pod, why_not_resized
+from jupyter_faas.providers.kubernetes.resize import Resizer
 from jupyter_faas.providers.kubernetes.secrets import read_secrets
 from jupyter_faas.providers.kubernetes.sight import Sight
-from jupyter_faas.providers.kubernetes.spares import Spares
+from jupyter_faas.providers.kubernetes.spares import AT_ONCE, Spares
 from jupyter_faas.providers.kubernetes.writing import delete_pod
-
-RESIZE_AFTER_S = 1.0
-"""After a claim: the first calls have been answered."""
 
 ABANDONED_S = 5.0
 """A claimed pod that nobody has specialised for so long belongs to nobody."""
 
 OLD_SPARE_S = 60.0
 """A spare pod is claimed long before, or its gateway deletes it."""
-
-_log = logging.getLogger(__name__)
 
 
 class KubernetesProvider:
@@ -83,7 +78,7 @@ class KubernetesProvider:
         self._greet = greet
         self._clock = clock
         self._events: asyncio.Queue[ReplicaEvent | None] = asyncio.Queue()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._background = Background()
         self._pods: Informer[Pod] = Informer(
             api,
             namespaces,
@@ -107,25 +102,29 @@ class KubernetesProvider:
         self._greeter = Greeter(greet_only, self._on_met)
         self._inventories = Inventories(greet, self._generic_runners)
         self._sight = Sight(self._pods, self._pools, self._nodes, self._greeter, clock)
-        self._claims = Claims(api, self._ledger, owner_reference, self._run, self._on_claimed)
+        self._claims = Claims(
+            api, self._ledger, owner_reference, self._background.run, self._on_claimed
+        )
         self._replicas = Replicas(
             api,
             self._ledger,
             self._greeter,
             self._events.put_nowait,
             self._sight.explain,
-            self._run,
+            self._background.run,
             clock,
         )
+        self._resizer = Resizer(api, self._ledger, self._events.put_nowait)
         self._created = CreatedPods(api, self._ledger, owner_reference, self._replicas.find)
         self._spares = Spares(
             api,
             self._ledger,
             self._claims,
             supply=self._sight.supply,
+            at_once=lambda: AT_ONCE * max(1, len(self._nodes.last)),
             explain=self._sight.explain,
             owner_reference=owner_reference,
-            run=self._run,
+            run=self._background.run,
             clock=clock,
         )
 
@@ -166,14 +165,14 @@ class KubernetesProvider:
             text = _no_pool(spec.code.python, minors)
             raise ProviderError(text, reason="NoPool", is_final=True)
         if self._nodes.is_old:
-            self._run(self._nodes.fresh())
+            self._background.run(self._nodes.fresh())
         keys = {one.key for one in pools}
         key = fits_pool(spec, revision.namespace, keys, self._nodes.largest)
         for replica_id in replica_ids:
             want = Want(replica_id, revision, key, self._clock())
             self._ledger.add(want)
             if key is None:
-                self._run(self._created.create(want, pool))
+                self._background.run(self._created.create(want, pool))
             else:
                 self._claims.want(key, want)
         self._claims.turn()
@@ -191,7 +190,7 @@ class KubernetesProvider:
                     self._spares.on_release(want.key)
         if pod is not None:
             is_lost = pod.ending is not None and pod.ending.reason == "node_lost"
-            self._run(delete_pod(self._api, pod, None if is_lost else grace_s))
+            self._background.run(delete_pod(self._api, pod, None if is_lost else grace_s))
 
     async def watch(self) -> AsyncIterator[ReplicaEvent]:
         """Yield what happens to replicas until the provider is closed."""
@@ -210,7 +209,7 @@ class KubernetesProvider:
         for pod in self._pods.all():
             is_ours = self._spares.owns(pod) or pod.stage is PodStage.LEAVING
             if pod.role == SPARE and not is_ours and self._sight.age_s(pod) > OLD_SPARE_S:
-                self._run(delete_pod(self._api, pod, 0.0))
+                self._background.run(delete_pod(self._api, pod, 0.0))
         return await self._replicas.abandoned(older_than_s)
 
     async def secrets(self, namespace: str, names: Sequence[str]) -> dict[str, str]:
@@ -236,9 +235,7 @@ class KubernetesProvider:
     async def close(self) -> None:
         """Stop watching; replicas stay for the gateway that comes next."""
         await self._spares.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.close()
         await asyncio.gather(self._pods.close(), self._pools.close(), self._greeter.close())
         self._events.put_nowait(None)
 
@@ -253,13 +250,13 @@ class KubernetesProvider:
             return
         self._sight.note(now)
         if now.unschedulable:
-            self._run(self._look_at_nodes(now))
+            self._background.run(self._look_at_nodes(now))
         if is_replica(now):
             if before is None or not is_replica(before):
                 self._claims.retract(now)
                 self._spares.on_taken(now)
             self._replicas.on_pod(now)
-            self._on_replica(before, now)
+            self._resizer.on_pod(before, now)
         elif now.role == POOL or self._spares.owns(now):
             self._on_generic(now)
 
@@ -284,7 +281,7 @@ class KubernetesProvider:
             return
         if is_replica(now):
             self._replicas.on_met(now)
-        else:
+        elif now.role == POOL or self._spares.owns(now):
             self._on_generic(now)
 
     def _offer(self, pod: Pod) -> None:
@@ -296,7 +293,7 @@ class KubernetesProvider:
     def _on_claimed(self, want: Want, pod: Pod, stored: Object) -> None:
         if self._ledger.get(want.id) is None:  # stopped while the claim was under way
             self._replicas.disown(want.id)
-            self._run(delete_pod(self._api, pod, 0.0))
+            self._background.run(delete_pod(self._api, pod, 0.0))
             return
         want.pod = pod.name
         self._spares.on_taken(pod)
@@ -308,23 +305,7 @@ class KubernetesProvider:
             self._ledger.ended(want, Ending("stopped"))
             return
         self._replicas.on_pod(now)
-        self._run(self._resize(want, pod))
-
-    async def _resize(self, want: Want, pod: Pod) -> None:
-        await asyncio.sleep(RESIZE_AFTER_S)
-        if self._ledger.get(want.id) is not None and not want.is_ending:
-            refused = await resize_pod(self._api, pod, want.revision.spec.resources)
-            if refused:
-                self._say(want.id, f"it keeps the size of the warm pool: {refused}")
-
-    def _on_replica(self, before: Pod | None, now: Pod) -> None:
-        if now.resize_reason and (before is None or before.resize != now.resize):
-            self._say(now.replica, why_not_resized(now))
-
-    def _say(self, replica: str, text: str) -> None:
-        """Tell people something about a replica that serves."""
-        _log.info("replica %s: %s", replica, text)
-        self._events.put_nowait(ReplicaPending(replica=replica, reason=text, code="ResizeRefused"))
+        self._background.run(self._resizer.resize(want, pod))
 
     async def _look_at_nodes(self, pod: Pod) -> None:
         """Find out what the nodes have, then look at the pod again."""
@@ -348,17 +329,6 @@ class KubernetesProvider:
 
     def _minors(self) -> list[str]:
         return sorted({pool.python for pool in self._pools.all()})
-
-    def _run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ran)
-        return task
-
-    def _ran(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            _log.error("work on a pod failed", exc_info=task.exception())
 
 
 def _has_left(before: Pod, now: Pod | None) -> bool:

@@ -25,8 +25,8 @@ WAIT_S = 0.08
 LOOK_S = 0.5
 GIVE_UP_S = 1.5
 """How long a pool without any pod may fail to get one before those who wait are told."""
-AT_ONCE = 16
-"""Most spare pods of one pool that start together: more would all be later."""
+AT_ONCE = 4
+"""Most spare pods of one pool that start together, per node: with more all would be later."""
 SLOW_S = 4.0
 """A pod of the pool that has been starting for longer is not counted on."""
 
@@ -58,6 +58,7 @@ class Spares:
         ledger: Told what keeps replicas waiting.
         claims: Knows who waits.
         supply: Returns what there is of a pool, and what troubles a pod has.
+        at_once: Returns how many spare pods of one pool may start together.
         explain: Returns what keeps a pod from starting.
         owner_reference: Of the revision a spare pod is made for.
         run: Runs work in the background.
@@ -71,6 +72,7 @@ class Spares:
         claims: Claims,
         *,
         supply: Callable[[PoolKey], Supply],
+        at_once: Callable[[], int],
         explain: Callable[[Pod], Trouble | None],
         owner_reference: OwnerReference,
         run: Run,
@@ -80,6 +82,7 @@ class Spares:
         self._ledger = ledger
         self._claims = claims
         self._supply = supply
+        self._at_once = at_once
         self._explain = explain
         self._owner_reference = owner_reference
         self._run = run
@@ -136,7 +139,7 @@ class Spares:
         making = [
             one for one in self._spares.values() if one.key == key and not self._is_claimed(one)
         ]
-        missing = spares_to_make(len(waiting), supply.coming, len(making), AT_ONCE)
+        missing = spares_to_make(len(waiting), supply.coming, len(making), self._at_once())
         if missing < 0:
             self._remove(making, -missing)
         elif missing and supply.pool is not None:
