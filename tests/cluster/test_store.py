@@ -167,12 +167,12 @@ async def test_what_an_own_write_brings_back_is_told_too(
     api: KubeApi, store: KubernetesStore
 ) -> None:
     await store.save(Change(SPACE, "f", function(), (inline(1, "one"),)))
-    for watch in store._watches:
+    for watch in store._following.watches:
         watch.cancel()  # What the watch tells comes later than the answer to the write.
-    store._news.clear()
+    store._following.news.clear()
     await api.patch(path(), {"spec": {"env": {"A": "b"}}})
     await store.patch_status((SPACE, "f"), {"inFlight": 3})
-    assert list(store._news) == [(SPACE, "f")]
+    assert list(store._following.news) == [(SPACE, "f")]
     seen = store.sight.functions[SPACE, "f"]
     assert seen.spec is not None
     assert seen.spec.env == {"A": "b"}

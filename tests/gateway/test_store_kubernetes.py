@@ -86,7 +86,7 @@ async def test_a_stale_version_is_read_again_and_both_changes_stay(
     api: FakeKube, store: KubernetesStore
 ) -> None:
     await store.save(Change("default", "f", function(), (revision(1),)))
-    for watch in store._watches:
+    for watch in store._following.watches:
         watch.cancel()
     await api.patch(path(), {"spec": {"public": True}})
     wide = Scaling(max_containers=77)
@@ -100,7 +100,7 @@ async def test_code_that_people_have_just_written_is_not_written_over(
     api: FakeKube, store: KubernetesStore
 ) -> None:
     await store.save(Change("default", "f", function(), (revision(1),)))
-    for watch in store._watches:
+    for watch in store._following.watches:
         watch.cancel()
     theirs = {"code": {"source": "def f(): return 'theirs'"}}
     await api.patch(path(), {"spec": theirs})
@@ -161,9 +161,9 @@ async def test_after_a_watch_that_broke_off_what_is_gone_is_known(
     del api.objects[FUNCTIONS, "default", "f"]
     del api.objects[REVISIONS, "default", "f-1"]
     for plural in (FUNCTIONS, REVISIONS):
-        await store._lose_what_is_gone("default", plural)
+        await store._following.lose_what_is_gone("default", plural)
     assert await store.load() == ([], [])
-    assert ("default", "f") in store._news
+    assert ("default", "f") in store._following.news
 
 
 async def test_a_write_goes_to_the_status_only_where_it_differs(

@@ -20,6 +20,7 @@ from jupyter_faas.core.model import Function, InvocationRecord, Revision
 from jupyter_faas.core.package import inline_source
 from jupyter_faas.gateway.store import objects
 from jupyter_faas.gateway.store.base import Change, Contents, StoreEvent
+from jupyter_faas.gateway.store.following import Following
 from jupyter_faas.gateway.store.packing import packed, unpacked
 from jupyter_faas.gateway.store.records import RecordRing
 from jupyter_faas.gateway.store.revision_objects import (
@@ -40,10 +41,6 @@ _log = logging.getLogger(__name__)
 
 META_CONFIG = "jupyter-faas-meta"
 KEPT_RECORDS = 10_000
-SYNC_S = 20.0
-"""How long the first list of everything may take."""
-AGAIN_S = 2.0
-"""After a watch was refused: until it is asked for again."""
 _TRIES = 5
 
 ReadPackage = Callable[[str], Awaitable[bytes | None]]
@@ -79,30 +76,15 @@ class KubernetesStore:
         self._digest_of = digest_of
         self._records = RecordRing(kept_records)
         self.sight = Sight()
+        self._following = Following(api, self._namespaces, self.sight)
         self._written: dict[Key, Function] = {}
-        self._news: dict[Key, None] = {}
-        self._has_news = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._watches: list[asyncio.Task[None]] = []
 
     # -- life -----------------------------------------------------------------------------------
 
     async def open(self) -> None:
         """Read everything there is, and begin to watch."""
-        synced = []
-        for namespace in self._namespaces:
-            for plural in (FUNCTIONS, REVISIONS):
-                done = asyncio.get_running_loop().create_future()
-                synced.append(done)
-                self._watches.append(asyncio.create_task(self._follow(namespace, plural, done)))
-        try:
-            with translated("The functions of the cluster cannot be read"):
-                async with asyncio.timeout(SYNC_S):
-                    await asyncio.gather(*synced)
-        except BaseException:
-            await self.close()
-            raise
-        self._news.clear()
+        await self._following.start()
 
     async def load(self) -> Contents:
         """Return all functions and revisions."""
@@ -119,10 +101,8 @@ class KubernetesStore:
 
     async def close(self) -> None:
         """Finish what is being written and stop to watch."""
-        for watch in self._watches:
-            watch.cancel()
-        await asyncio.gather(*self._watches, *self._tasks, return_exceptions=True)
-        self._watches.clear()
+        await self._following.close()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # -- writing --------------------------------------------------------------------------------
 
@@ -169,7 +149,7 @@ class KubernetesStore:
         code = await self._code_object(revisions[function.latest])
         spec = objects.updated_spec(None, None, function, revisions, code)
         path = path_of(FUNCTIONS, key[0], group=API_VERSION)
-        self._saw(await self._api.create(path, function_body(*key, spec)))
+        self._following.saw(await self._api.create(path, function_body(*key, spec)))
 
     async def _put_spec(
         self, key: Key, function: Function, revisions: Mapping[int, Revision]
@@ -194,11 +174,11 @@ class KubernetesStore:
                 if not error.is_conflict:
                     raise
                 found = await self._api.get(self._path(FUNCTIONS, key))
-                self._saw(found)
+                self._following.saw(found)
                 if code is not None and _runs(self.sight.functions[key].spec) != _runs(first):
                     break
                 continue
-            self._saw(found)
+            self._following.saw(found)
             return
         raise ProviderError(
             f"`{function.name}` was changed on the cluster at the same time: try again."
@@ -247,7 +227,7 @@ class KubernetesStore:
             KubeError: The API has refused it or is away.
         """
         path = self._path(FUNCTIONS, key, "status")
-        self._saw(await self._api.patch(path, {"status": patch}))
+        self._following.saw(await self._api.patch(path, {"status": patch}))
 
     async def put_revision_status(self, revision: Revision) -> None:
         """Write how a revision fares, if its object says otherwise."""
@@ -257,7 +237,7 @@ class KubernetesStore:
         if seen is None or objects.revision_status(seen.revision) == new:
             return
         path = self._path(REVISIONS, (key[0], revision_name(revision)), "status")
-        self._saw_revision(await self._api.patch(path, {"status": objects.plain(new)}))
+        self._following.saw_revision(await self._api.patch(path, {"status": objects.plain(new)}))
 
     async def put_revision(self, revision: Revision) -> None:
         """Write a revision with its status anew: somebody has deleted or edited its object."""
@@ -271,7 +251,7 @@ class KubernetesStore:
         body = labels_patch(revision, self.sight.functions[key].uid)
         path = self._path(REVISIONS, (key[0], revision_name(revision)))
         with translated(f"Revision {revision.number} could not be written"):
-            self._saw_revision(await self._api.patch(path, body))
+            self._following.saw_revision(await self._api.patch(path, body))
 
     async def _put_revision(self, key: Key, revision: Revision) -> None:
         """Create the object of a revision unless it is there."""
@@ -293,7 +273,7 @@ class KubernetesStore:
                 name = (key[0], revision_name(revision))
                 found = await self._api.find(self._path(REVISIONS, name)) or {}
             if found:
-                self._saw_revision(found)
+                self._following.saw_revision(found)
         raise ProviderError(f"Revision {revision.number} of `{key[1]}` is another gateway's.")
 
     async def _delete_revision(self, key: Key, number: int) -> None:
@@ -311,15 +291,9 @@ class KubernetesStore:
 
     # -- what others change ---------------------------------------------------------------------
 
-    async def watch(self) -> AsyncIterator[StoreEvent]:
+    def watch(self) -> AsyncIterator[StoreEvent]:
         """Yield what others change. One reader."""
-        while True:
-            await self._has_news.wait()
-            while self._news:
-                key = next(iter(self._news))
-                del self._news[key]
-                yield self.sight.event(key)
-            self._has_news.clear()
+        return self._following.events()
 
     def taken(self, key: Key, function: Function | None) -> None:
         """Note what the registry now has of a function: later changes are told apart from it."""
@@ -327,64 +301,6 @@ class KubernetesStore:
             self._written.pop(key, None)
         else:
             self._written[key] = function
-
-    async def _follow(self, namespace: str, plural: str, synced: asyncio.Future[None]) -> None:
-        """Follow one kind of object in one namespace, for ever once it could be read."""
-        while True:
-            try:
-                await self._watch(namespace, plural, synced)
-            except KubeError as error:
-                if not synced.done():
-                    synced.set_exception(error)
-                    return
-                _log.error("%s of %s cannot be watched: %s", plural, namespace, error)
-            await asyncio.sleep(AGAIN_S)
-
-    async def _watch(self, namespace: str, plural: str, synced: asyncio.Future[None]) -> None:
-        async for kind, found in self._api.watch(path_of(plural, namespace, group=API_VERSION)):
-            if kind != "SYNCED":
-                self._see(kind, found, is_function=plural == FUNCTIONS)
-            elif not synced.done():
-                synced.set_result(None)
-            else:
-                await self._lose_what_is_gone(namespace, plural)
-
-    async def _lose_what_is_gone(self, namespace: str, plural: str) -> None:
-        """After a watch that broke off: nobody tells what was deleted meanwhile."""
-        listed = await self._api.get(path_of(plural, namespace, group=API_VERSION))
-        uids = {one["metadata"]["uid"] for one in listed.get("items") or ()}
-        version = int(listed["metadata"]["resourceVersion"])
-        is_function = plural == FUNCTIONS
-        for key in self.sight.lose_others(namespace, uids, version, is_function=is_function):
-            self._tell(key)
-
-    def _see(self, kind: str, found: Object, *, is_function: bool) -> None:
-        if kind == "DELETED":
-            if (key := self.sight.lose_object(found)) is not None:
-                self._tell(key)
-        elif is_function:
-            self._saw(found)
-        else:
-            self._saw_revision(found)
-
-    def _saw(self, found: Object) -> None:
-        """Take a Function as the API has given it, and tell if that is news.
-
-        Also what answers an own write: it may hold what somebody else has changed just before,
-        and the watch's word of that is old news by then.
-        """
-        meta = found["metadata"]
-        if self.sight.see_function(found):
-            self._tell((meta["namespace"], meta["name"]))
-
-    def _saw_revision(self, found: Object) -> None:
-        """Take a FunctionRevision likewise."""
-        if (key := self.sight.see_revision(found)) is not None:
-            self._tell(key)
-
-    def _tell(self, key: Key) -> None:
-        self._news[key] = None
-        self._has_news.set()
 
     # -- records, small texts, packages ---------------------------------------------------------
 
