@@ -52,8 +52,11 @@ def main() -> int:
     return 0
 
 
-def run_notebook(path: Path, state_dir: Path) -> Any:
-    """Execute a notebook in a kernel of its own, telling each step as soon as it has run."""
+def run_notebook(path: Path, state_dir: Path, **settings: str) -> Any:
+    """Execute a notebook in a kernel of its own, telling each step as soon as it has run.
+
+    `settings` are `FAAS_*` variables of that kernel.
+    """
     notebook = nbformat.read(path, as_version=4)
 
     def tell(cell: Any, **_: Any) -> None:
@@ -69,7 +72,7 @@ def run_notebook(path: Path, state_dir: Path) -> Any:
         resources={"metadata": {"path": str(path.parent)}},
         on_cell_executed=lambda cell, cell_index, execute_reply: tell(cell),
     )
-    return client.execute(env=environment(state_dir))
+    return client.execute(env=environment(state_dir) | settings)
 
 
 def environment(state_dir: Path) -> dict[str, str]:
