@@ -90,6 +90,8 @@ def namespace_rules() -> list[Object]:
         _rule("", ["resourcequotas"], ["get", "list"]),
         _rule("", ["services"], [*_READ, *_WRITE]),
         _rule("apps", ["deployments"], _READ),
+        # Why a volume cannot be mounted is told by a pod's events only.
+        _rule("", ["events"], ["list"]),
         *_events(),
     ]
 
