@@ -26,6 +26,8 @@ from jupyter_faas.wire.upstream import Answer, AnswerLost, Upstream, request
 
 TIMEOUT_S = 120.0
 """For one package, however large."""
+TRIES, RETRY_S = 8, 0.5
+"""How often, and after how long, a service that cannot be reached is asked again."""
 _HEALTH = (b"/healthz", b"/readyz")
 _TEXT = [(b"Content-Type", b"text/plain; charset=utf-8")]
 
@@ -134,12 +136,18 @@ class BlobClient:
         self._upstream.close()
 
     async def _ask(self, method: str, path: str, body: bytes = b"") -> Answer:
-        try:
-            return await request(
-                self._upstream, method, path, self._headers, body, timeout_s=self._timeout_s
-            )
-        except (OSError, TimeoutError, AnswerLost) as error:
-            raise ProviderError(f"The blobs service does not answer: {error}") from error
+        """Return an answer. All of it may be asked twice: a service that restarts is waited for."""
+        tries_left = TRIES
+        while True:
+            tries_left -= 1
+            try:
+                return await request(
+                    self._upstream, method, path, self._headers, body, timeout_s=self._timeout_s
+                )
+            except (OSError, TimeoutError, AnswerLost) as error:
+                if not tries_left or isinstance(error, TimeoutError):
+                    raise ProviderError(f"The blobs service does not answer: {error}") from error
+            await asyncio.sleep(RETRY_S)
 
     def _checked(self, answer: Answer) -> Answer:
         if answer.status >= 400:

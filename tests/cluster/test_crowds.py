@@ -1,0 +1,132 @@
+"""Many at once, and what other parts of the cluster do: full pools, an HPA, an API server away."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.conftest import KubectlFailed, run_kubectl
+from tests.cluster.system import System, inline
+from tests.support import wait_until
+
+MANY = 30
+AWAY_S = 20.0
+
+
+@pytest.mark.parametrize("cpu", ["10m", "100m"])
+def test_thirty_functions_from_zero_at_once_all_answer(system: System, cpu: str) -> None:
+    """With 100m each they do not fit on a node of two cores: idle ones yield."""
+    names = [f"one-of-{n}" for n in range(MANY)]
+    source = "def f(x):\n    return x\n"
+    scaling = {"scaledownWindowSeconds": 2}
+    system.apply(
+        *(
+            inline(name, source, code={"entry": "f"}, resources={"cpu": cpu}, scaling=scaling)
+            for name in names
+        )
+    )
+    try:
+        with ThreadPoolExecutor(MANY) as callers:
+
+            def call(name: str) -> int:
+                wait_until(lambda: system.call(name, 7, timeout_s=100.0).status == 200, 120.0)
+                return int(system.call(name, 7, timeout_s=100.0).body)
+
+            assert list(callers.map(call, names)) == [7] * MANY
+    finally:
+        system.kubectl("delete", "fn", *names, "--wait=false")
+        wait_until(lambda: not system.list("pods", "jupyter-faas.io/role=replica"), 90.0)
+
+
+def test_an_hpa_moves_the_floor_by_cpu(system: System) -> None:
+    try:
+        run_kubectl("get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes")
+    except KubectlFailed:
+        pytest.skip("the cluster has no metrics-server")
+    burn = "import time\ndef burn():\n    t = time.time()\n    while time.time() - t < 0.5: pass\n"
+    system.apply(
+        inline("burn", burn, resources={"cpu": "100m"}, scaling={"minContainers": 1}),
+        {
+            "apiVersion": "autoscaling/v2",
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": {"name": "burn"},
+            "spec": {
+                "scaleTargetRef": {
+                    "apiVersion": "jupyter-faas.io/v1alpha1",
+                    "kind": "Function",
+                    "name": "burn",
+                },
+                "minReplicas": 1,
+                "maxReplicas": 3,
+                "metrics": [
+                    {
+                        "type": "Resource",
+                        "resource": {
+                            "name": "cpu",
+                            "target": {"type": "Utilization", "averageUtilization": 50},
+                        },
+                    }
+                ],
+            },
+        },
+    )
+    ended = threading.Event()
+
+    def load() -> None:
+        while not ended.is_set():
+            system.call("burn")
+
+    caller = threading.Thread(target=load)
+    try:
+        system.wait_ready("burn")
+        caller.start()
+
+        def floor() -> int:
+            return int(system.get("fn", "burn")["spec"]["scaling"].get("minContainers", 0))
+
+        wait_until(lambda: floor() >= 2, 150.0, seen=lambda: system.kubectl("describe", "hpa"))
+        wait_until(lambda: len(system.ready_replicas("burn")) >= 2, 60.0)
+    finally:
+        ended.set()
+        caller.join()
+        system.kubectl("delete", "hpa", "burn")
+        system.delete("burn")
+
+
+@contextmanager
+def api_server_away() -> Iterator[None]:
+    """Stop the API server of a cluster that was made on this machine; elsewhere: skip."""
+    home = Path(os.environ.get("KUBECONFIG", "")).parent.parent
+    try:
+        pid = int((home / "run" / "apiserver.pid").read_text())
+    except (OSError, ValueError):
+        pytest.skip("the API server is no process of this machine's own cluster")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def test_warm_calls_go_on_while_the_api_server_is_away(system: System) -> None:
+    system.apply(inline("calm", "def calm(x):\n    return x\n", scaling={"minContainers": 1}))
+    system.wait_ready("calm")
+    wait_until(lambda: len(system.ready_replicas("calm")) == 1, 30.0)
+    try:
+        with api_server_away():
+            until_s = time.monotonic() + AWAY_S
+            while time.monotonic() < until_s:
+                assert system.call("calm", 3, timeout_s=5.0).body == b"3"
+        wait_until(lambda: system.exists("fn", "calm"), 30.0)
+        system.apply(inline("calm", "def calm(x):\n    return x + 1\n"))
+        wait_until(lambda: system.call("calm", 3).body == b"4", 30.0)
+    finally:
+        system.delete("calm")
