@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from jupyter_faas.core.model import InvocationRecord
 from jupyter_faas.gateway.autoscaler import Scaled
 from jupyter_faas.gateway.counts import Counts, counts_of
 from jupyter_faas.gateway.entries import FunctionEntry, RevisionEntry
 from jupyter_faas.gateway.events import EventLog
 from jupyter_faas.gateway.registry import Registry, RegistryChange
+from jupyter_faas.gateway.store.rows import InvocationRow, record_of
 from jupyter_faas.gateway.views import Shown, Views
 
 COUNTS_S = 0.25
@@ -74,11 +74,11 @@ class Announcer:
         status = replica.status()
         self._publish("replica", entry.function, status.id, status)
 
-    def on_records(self, records: Sequence[InvocationRecord]) -> None:
+    def on_records(self, rows: Sequence[InvocationRow]) -> None:
         """Publish single calls if anybody wants them; a sink of metering."""
         if not self._events.wants_calls:
             return
-        for record in records:
+        for record in map(record_of, rows):
             self._events.publish(
                 "call",
                 namespace=record.namespace,

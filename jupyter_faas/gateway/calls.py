@@ -395,7 +395,7 @@ class Calls:
         pool.count(outcome, now_s - received_s, waited_s, is_cold=invocation.is_cold)
         self._metering.add(
             (
-                invocation.id,
+                invocation.id.decode("ascii"),
                 pool.name,
                 pool.namespace,
                 pool.number,

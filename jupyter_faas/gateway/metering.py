@@ -1,8 +1,8 @@
 """One record per ended invocation, and the totals they add up to.
 
-On the hot path a record is a plain tuple put in a list; every 50 ms the list becomes
-`InvocationRecord`s for the store. Totals are counted from the same tuples at the same moment, so
-they equal the invocation log to the unit.
+On the hot path a record is a row, a plain tuple, put in a list; every 50 ms the list goes to the
+store as it is. Totals are counted from the same rows at the same moment, so they equal the
+invocation log to the unit.
 """
 
 from __future__ import annotations
@@ -10,17 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from jupyter_faas.core.model import InvocationRecord, Outcome
+from jupyter_faas.core.model import Outcome
+from jupyter_faas.gateway.store.rows import InvocationRow
 
 FLUSH_S = 0.05
 """How long a record may wait for company."""
 
-Sink = Callable[[Sequence[InvocationRecord]], None]
-
-
-Record = tuple[bytes, str, str, int, str, Outcome, str, str, float, float, float, int, bool]
-"""The fields of `InvocationRecord` in their order; the id in wire form. A plain tuple: it is made
-on the hot path."""
+Sink = Callable[[Sequence[InvocationRow]], None]
 
 
 class Totals:
@@ -59,7 +55,7 @@ class Metering:
 
     def __init__(self, *sinks: Sink) -> None:
         self._sinks = list(sinks)
-        self._records: list[Record] = []
+        self._rows: list[InvocationRow] = []
         self._timer: asyncio.TimerHandle | None = None
         self._totals: dict[tuple[str, str], Totals] = {}
 
@@ -67,9 +63,9 @@ class Metering:
         """Give every further group to `sink` as well."""
         self._sinks.append(sink)
 
-    def add(self, record: Record) -> None:
+    def add(self, row: InvocationRow) -> None:
         """Take one record; it reaches the sinks within `FLUSH_S`."""
-        self._records.append(record)
+        self._rows.append(row)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_S, self.flush)
 
@@ -88,34 +84,15 @@ class Metering:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        records, self._records = self._records, []
-        if not records:
+        rows, self._rows = self._rows, []
+        if not rows:
             return
-        for record in records:
-            key = (record[2], record[1])
-            totals = self._totals.get(key)
+        totals_of = self._totals
+        for _, function, namespace, _, _, outcome, _, _, _, queued_ms, run_ms, mib, _ in rows:
+            key = (namespace, function)
+            totals = totals_of.get(key)
             if totals is None:
-                totals = self._totals[key] = Totals()
-            totals.count(record[5], record[9], record[10], record[11])
-        group = [_full(record) for record in records]
+                totals = totals_of[key] = Totals()
+            totals.count(outcome, queued_ms, run_ms, mib)
         for sink in self._sinks:
-            sink(group)
-
-
-def _full(record: Record) -> InvocationRecord:
-    # By position, not unpacked: this runs once per call, and half as long.
-    return InvocationRecord(
-        id=record[0].decode("ascii"),
-        function=record[1],
-        namespace=record[2],
-        revision=record[3],
-        replica=record[4],
-        outcome=record[5],
-        code=record[6],
-        detail=record[7],
-        started_at=record[8],
-        queued_ms=record[9],
-        run_ms=record[10],
-        memory_mib=record[11],
-        cold=record[12],
-    )
+            sink(rows)

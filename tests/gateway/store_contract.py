@@ -19,6 +19,7 @@ from jupyter_faas.core.model import (
 )
 from jupyter_faas.core.names import DEFAULT_NAMESPACE
 from jupyter_faas.gateway.store.base import Change, Store
+from jupyter_faas.gateway.store.rows import InvocationRow, row_of
 
 SPEC = RevisionSpec(code=Code(digest="d" * 64, size_bytes=1, entry="f", python="3.11"))
 
@@ -38,6 +39,10 @@ def record(id: str, name: str = "f", outcome: Outcome = Outcome.DONE) -> Invocat
     return InvocationRecord(
         id=id, function=name, revision=1, outcome=outcome, started_at=5.0, run_ms=1.5, cold=True
     )
+
+
+def rows(*records: InvocationRecord) -> list[InvocationRow]:
+    return [row_of(one) for one in records]
 
 
 class StoreContract:
@@ -115,7 +120,7 @@ class StoreContract:
         assert [one.function for one in contents.revisions] == ["g"]
 
     async def test_records_are_found_at_once_and_after_a_new_start(self, store: Store) -> None:
-        store.add_invocations([record("a"), record("b", outcome=Outcome.TIMEOUT)])
+        store.add_invocations(rows(record("a"), record("b", outcome=Outcome.TIMEOUT)))
         assert await store.invocation("b") == record("b", outcome=Outcome.TIMEOUT)
         if not self.keeps_records:
             return
@@ -124,13 +129,13 @@ class StoreContract:
         assert await again.invocation("c") is None
 
     async def test_the_newest_record_of_an_id_is_given(self, store: Store) -> None:
-        store.add_invocations([record("a", outcome=Outcome.LOST)])
-        store.add_invocations([record("a", outcome=Outcome.LOST), record("a")])
+        store.add_invocations(rows(record("a", outcome=Outcome.LOST)))
+        store.add_invocations(rows(record("a", outcome=Outcome.LOST), record("a")))
         assert await store.invocation("a") == record("a")
 
     async def test_records_are_listed_newest_first_by_function(self, store: Store) -> None:
-        store.add_invocations([record("1"), record("2", "g")])
-        store.add_invocations([record("3"), record("4", "g"), record("5")])
+        store.add_invocations(rows(record("1"), record("2", "g")))
+        store.add_invocations(rows(record("3"), record("4", "g"), record("5")))
         assert [one.id for one in await store.invocations("default")] == ["5", "4", "3", "2", "1"]
         assert [one.id for one in await store.invocations("default", "g")] == ["4", "2"]
         assert [one.id for one in await store.invocations("default", "f", 2)] == ["5", "3"]

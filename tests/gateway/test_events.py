@@ -13,6 +13,7 @@ from jupyter_faas.core.errors import EventsGone
 from jupyter_faas.core.model import InvocationRecord, Outcome
 from jupyter_faas.gateway.event_stream import MAX_CALLS, Wish, parse_since, stream
 from jupyter_faas.gateway.events import EventLog, about
+from jupyter_faas.gateway.store.rows import row_of
 from tests.gateway.conftest import Bench, until
 
 
@@ -182,5 +183,5 @@ async def test_single_calls_are_not_told_when_nobody_asks(bench: Bench) -> None:
     record = InvocationRecord(
         id="x", function="f", revision=1, outcome=Outcome.DONE, started_at=1.0
     )
-    bench.service.announcer.on_records([record])
+    bench.service.announcer.on_records([row_of(record)])
     assert bench.service.events.since(0, with_calls=True) == []

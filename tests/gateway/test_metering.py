@@ -5,10 +5,11 @@ import asyncio
 from jupyter_faas.core.model import Outcome
 from jupyter_faas.gateway.metering import Metering
 from jupyter_faas.gateway.metrics import buckets
+from jupyter_faas.gateway.store.rows import record_of
 from tests.gateway.conftest import until
 
 
-def record(id=b"i-1", function="f", outcome=Outcome.DONE, run_ms=2.0):
+def record(id="i-1", function="f", outcome=Outcome.DONE, run_ms=2.0):
     return (id, function, "default", 1, "r", outcome, "", "", 5.0, 1.0, run_ms, 100, False)
 
 
@@ -16,12 +17,13 @@ async def test_records_reach_the_sinks_in_groups():
     groups = []
     metering = Metering(groups.append)
     for number in range(3):
-        metering.add(record(b"i-%d" % number))
+        metering.add(record(f"i-{number}"))
     assert not groups
     await until(lambda: groups)
     (group,) = groups
-    assert [one.id for one in group] == ["i-0", "i-1", "i-2"]
-    assert (group[0].queued_ms, group[0].run_ms, group[0].started_at) == (1.0, 2.0, 5.0)
+    records = [record_of(row) for row in group]
+    assert [one.id for one in records] == ["i-0", "i-1", "i-2"]
+    assert (records[0].queued_ms, records[0].run_ms, records[0].started_at) == (1.0, 2.0, 5.0)
 
 
 async def test_totals_are_what_the_records_add_up_to():

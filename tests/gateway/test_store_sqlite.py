@@ -21,7 +21,7 @@ from jupyter_faas.gateway.store.base import Change, Store
 from jupyter_faas.gateway.store.failures import explain
 from jupyter_faas.gateway.store.schema import MIGRATIONS, migrate
 from jupyter_faas.gateway.store.sqlite import SqliteStore
-from tests.gateway.store_contract import StoreContract, function, record, revision
+from tests.gateway.store_contract import StoreContract, function, record, revision, rows
 
 
 class TestSqlite(StoreContract):
@@ -72,7 +72,7 @@ async def test_old_records_leave_and_the_newest_stay(
     monkeypatch.setattr(module, "_PRUNE_EVERY", 5)
     async with opened(path, kept_records=10) as store:
         for n in range(40):
-            store.add_invocations([record(f"{n}-{k}") for k in range(4)])
+            store.add_invocations(rows(*(record(f"{n}-{k}") for k in range(4))))
         kept = await store.invocations("default", limit=1000)
         assert kept[0].id == "39-3"
         assert 10 <= len(kept) <= 10 + 6 * 4
@@ -82,10 +82,10 @@ async def test_records_leave_after_a_week(path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(module, "_PRUNE_EVERY", 1)
     now = [1000.0]
     async with opened(path, lambda: now[0]) as store:
-        store.add_invocations([record("old")])
+        store.add_invocations(rows(record("old")))
         assert await store.invocation("old")
         now[0] += 8 * 86_400
-        store.add_invocations([record("new")])
+        store.add_invocations(rows(record("new")))
         assert await store.invocation("old") is None
         assert await store.invocation("new")
 
@@ -136,7 +136,7 @@ async def test_a_file_that_another_program_holds_is_said_and_nothing_changes(
             other.execute("BEGIN EXCLUSIVE")
             with pytest.raises(ProviderError, match="another program holds it"):
                 await store.save(Change("default", "g", function("g")))
-            store.add_invocations([record("lost")])
+            store.add_invocations(rows(record("lost")))
             assert await store.invocation("lost") is None
             other.execute("ROLLBACK")
         assert store.lost_records == 1
@@ -189,14 +189,14 @@ KILLED = """
     from pathlib import Path
     from jupyter_faas.gateway.store.base import Change
     from jupyter_faas.gateway.store.sqlite import SqliteStore
-    from tests.gateway.store_contract import function, record, revision
+    from tests.gateway.store_contract import function, record, revision, rows
 
     async def main():
         store = SqliteStore(Path(sys.argv[1]), time.time)
         await store.open()
         for n in range(1, 100000):
             await store.save(Change("default", "f", function(latest=n), (revision(n),)))
-            store.add_invocations([record(f"i{n}")])
+            store.add_invocations(rows(record(f"i{n}")))
             print(n, flush=True)
 
     asyncio.run(main())

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple, Protocol
 
 from jupyter_faas.core.model import Function, InvocationRecord, Revision
+from jupyter_faas.gateway.store.rows import InvocationRow
 
 
 class Change(NamedTuple):
@@ -65,8 +66,11 @@ class Store(Protocol):
     async def delete(self, namespace: str, name: str) -> None:
         """Remove a function and its revisions; its invocation records stay."""
 
-    def add_invocations(self, records: Sequence[InvocationRecord]) -> None:
-        """Take a group of records of ended invocations; durable within 100 ms. Never waits."""
+    def add_invocations(self, rows: Sequence[InvocationRow]) -> None:
+        """Take a group of records of ended invocations; durable within 100 ms. Never waits.
+
+        The caller changes `rows` no more. `rows.record_of` makes a record of one.
+        """
 
     async def invocation(self, invocation_id: str) -> InvocationRecord | None:
         """Return the newest record with this id, also one taken a moment ago."""

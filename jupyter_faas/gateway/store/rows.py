@@ -14,13 +14,19 @@ import msgspec
 from jupyter_faas.core.model import InvocationRecord, Outcome
 
 InvocationRow = tuple[Any, ...]
-"""`(id, function, namespace, revision, …)`, as many fields as `InvocationRecord` has, or fewer."""
+"""`(id, function, namespace, revision, …)`: the fields of `InvocationRecord` in their order, all of
+them or, as an older version wrote it, the first ones. A plain tuple: one is made for each call."""
 
 FIELDS: tuple[str, ...] = InvocationRecord.__struct_fields__
 _NAMESPACE, _FUNCTION = FIELDS.index("namespace"), FIELDS.index("function")
 _OUTCOME = FIELDS.index("outcome")
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[tuple[Any, ...]])
+
+
+def row_of(record: InvocationRecord) -> InvocationRow:
+    """Return a record as a row."""
+    return msgspec.structs.astuple(record)
 
 
 def record_of(row: InvocationRow) -> InvocationRecord:

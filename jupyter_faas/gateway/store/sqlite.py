@@ -91,12 +91,11 @@ class SqliteStore:
         """Remove a function and its revisions."""
         await self._do(lambda: self._delete(namespace, name))
 
-    def add_invocations(self, records: Sequence[InvocationRecord]) -> None:
+    def add_invocations(self, rows: Sequence[InvocationRow]) -> None:
         """Take a group of records of ended invocations; they are durable a moment later."""
-        group = [msgspec.structs.astuple(record) for record in records]
-        write = asyncio.ensure_future(self._do(lambda: self._add_group(group)))
+        write = asyncio.ensure_future(self._do(lambda: self._add_group(rows)))
         self._writes.add(write)
-        write.add_done_callback(lambda done: self._written(done, len(group)))
+        write.add_done_callback(lambda done: self._written(done, len(rows)))
 
     async def invocation(self, invocation_id: str) -> InvocationRecord | None:
         """Return the newest record with this id."""
@@ -208,7 +207,7 @@ class SqliteStore:
                 db.execute("ROLLBACK")
             raise
 
-    def _add_group(self, rows: list[InvocationRow]) -> None:
+    def _add_group(self, rows: Sequence[InvocationRow]) -> None:
         step = (_ADD_GROUP, (self._wall_clock(), len(rows), encode_rows(rows)))
         self._db.execute("PRAGMA synchronous = NORMAL")
         try:
