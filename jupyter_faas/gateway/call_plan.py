@@ -31,18 +31,29 @@ class Plan:
         namespace: Of the function.
         name: Of the function.
         lines: For the front.
+        framing: All that follows the id in a whole request to the front, up to its body.
         route_key: Sticky key, if any.
         passed: Until when its token may call.
         seen: Revision with the caller's own code; 0: the caller has none.
     """
 
-    __slots__ = ("forwarded", "lines", "name", "namespace", "passed", "route_key", "seen")
+    __slots__ = (
+        "forwarded",
+        "framing",
+        "lines",
+        "name",
+        "namespace",
+        "passed",
+        "route_key",
+        "seen",
+    )
 
     def __init__(
         self,
         namespace: str,
         name: str,
         lines: bytes,
+        body_bytes: int,
         route_key: bytes | None,
         *,
         passed: Pass,
@@ -51,6 +62,7 @@ class Plan:
         self.namespace = namespace
         self.name = name
         self.lines = lines
+        self.framing = b"\r\n%bContent-Length: %d\r\n\r\n" % (lines, body_bytes)
         self.route_key = route_key
         self.passed = passed
         self.seen = seen
@@ -71,6 +83,7 @@ def plan_of(exchange: Exchange, namespace: str, name: str, judge: Judge) -> Plan
         namespace,
         name,
         heads.forwarded(told),
+        exchange.content_length or 0,
         told.get(b"faas-route-key"),
         passed=passed,
         seen=heads.revision_number(told.get(b"faas-seen", b"0")),

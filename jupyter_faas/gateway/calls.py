@@ -166,8 +166,10 @@ class Calls:
         if plan.seen and self._registry.is_strangers(entry, plan.seen):
             return False
         id = self._ids.next()
-        invocation = Invocation(self, exchange, self.activator.pool(entry), id, now_s)
+        pool: Any = entry.pool or self.activator.pool(entry)
+        invocation = Invocation(self, exchange, pool, id, now_s)
         invocation.lines = plan.lines
+        invocation.framing = plan.framing
         invocation.body.append(body)
         invocation.body_bytes = len(body)
         invocation.is_body_whole = invocation.is_admitted = True

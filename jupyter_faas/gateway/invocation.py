@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 BODY_PAUSE_S = 30.0
 """A sender that gives nothing for so long, while it is asked to, is sent away."""
 
-_WHOLE_CALL = b"%b%b%b\r\n%bContent-Length: %d\r\n\r\n%b"
+_FRAMING = b"%b\r\n%bContent-Length: %d\r\n\r\n"
 
 
 class Invocation(Passage):
@@ -135,7 +135,7 @@ class Invocation(Passage):
     def send(self, replica: Replica, connection: RepeatingConnection) -> None:
         """Write what there is of the call to the front."""
         deadline = b""
-        if self.limit_s < FOREVER:
+        if self.limit_s != FOREVER:
             remaining_ms = int((self.limit_s - self.calls.clock()) * 1000)
             if remaining_ms <= 0:
                 self.on_given_up(past_deadline())
@@ -146,9 +146,8 @@ class Invocation(Passage):
         self.connection = connection
         self.is_sent = True
         if self.is_body_whole:
-            body = self.body[0] if len(self.body) == 1 else b"".join(self.body)
-            said = (replica.call_head, self.id, deadline, self.lines, self.body_bytes, body)
-            connection.call(_WHOLE_CALL % said, self)
+            framing = self.framing or _FRAMING % (deadline, self.lines, self.body_bytes)
+            connection.call(b"".join((replica.call_head, self.id, framing, *self.body)), self)
         else:
             head = b"%b%b%b\r\n%b" % (replica.call_head, self.id, deadline, self.lines)
             self._send_partly(head, connection)

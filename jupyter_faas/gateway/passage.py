@@ -30,10 +30,10 @@ BUFFER_BYTES = 64 * 1024
 
 FOREVER = float("inf")
 
-_WHOLE_HEAD = (
-    b"%bFaas-Invocation-Id: %b\r\nFaas-Cold-Start: %d\r\nFaas-Queue-Ms: %.1f\r\nFaas-Run-Ms: %b\r\n"
-)
-_WHOLE_ANSWER = _WHOLE_HEAD + b"Content-Length: %d\r\n\r\n%b"
+_COLD_AND_QUEUE = b"\r\nFaas-Cold-Start: %d\r\nFaas-Queue-Ms: %.1f\r\n"
+_AT_ONCE = _COLD_AND_QUEUE % (False, 0.0)
+_RUN_MS = b"Faas-Run-Ms: %b\r\n"
+_HEAD_ENDS = b"\r\n\r\n"
 
 _HEAD = (
     b"%b\r\n%bFaas-Invocation-Id: %b\r\nFaas-Revision: %d\r\n"
@@ -64,6 +64,7 @@ class Passage(Waiter):
         "depth",
         "detail",
         "exchange",
+        "framing",
         "is_admitted",
         "is_answered",
         "is_body_whole",
@@ -99,7 +100,7 @@ class Passage(Waiter):
         self.received_s = self.last_s = now_s
         self.leased_s = 0.0
         self.limit_s = FOREVER
-        self.lines = b""
+        self.lines = self.framing = b""
         self.parent: Invocation | None = None
         self.children: set[Invocation] | None = None
         self.depth = 0
@@ -175,8 +176,11 @@ class Passage(Waiter):
         else:
             self.on_answered()
 
-    def on_whole_answer(self, known: KnownAnswer, run_ms: bytes, body: bytes) -> None:
-        """The front's answer, all at once, with a head that was seen before."""
+    def on_whole_answer(self, known: KnownAnswer, run_ms: bytes, data: bytes) -> None:
+        """The front's answer, all at once, with a head that was seen before.
+
+        What follows that head, run time and length and body, goes on as it came.
+        """
         connection, self.connection = self.connection, None
         replica = self.replica
         if connection is None:
@@ -189,20 +193,22 @@ class Passage(Waiter):
         if known.answer.fault or known.status >= 400:
             self._note_failure(known.status, known.answer)
         self.is_answered = True
-        queued_ms = (self.leased_s - self.received_s) * 1000
-        said = (known.memo or self._memo(known), self.id, self.is_cold, queued_ms, run_ms)
+        waited_s = self.leased_s - self.received_s
+        queue = _COLD_AND_QUEUE % (self.is_cold, waited_s * 1000) if waited_s else _AT_ONCE
+        said = (known.memo or self._memo(known), self.id, queue)
         exchange = self.exchange
         exchange.receiver = None  # Breaks the cycle: freed now, not by the collector.
         if type(exchange) is RepeatedExchange and exchange.keep_alive:
-            exchange.respond_whole(_WHOLE_ANSWER % (*said, len(body), body))
+            exchange.respond_whole(b"".join((*said, data[known.size :])))
         else:
-            exchange.respond_raw(_WHOLE_HEAD % said, body, status=known.status)
-        self.on_answered()
+            head = b"".join((*said, _RUN_MS % run_ms))
+            exchange.respond_raw(head, data[data.index(_HEAD_ENDS) + 4 :], status=known.status)
+        self.calls.release(self)
 
     def _memo(self, known: KnownAnswer) -> bytes:
         """Return the lines of an answer that are the same for every call of this replica."""
         fault = known.answer.fault
-        known.memo = b"%b\r\n%bFaas-Revision: %d\r\n%b" % (
+        known.memo = b"%b\r\n%bFaas-Revision: %d\r\n%bFaas-Invocation-Id: " % (
             STATUS_LINES.get(known.status, STATUS_LINES[502]),
             known.answer.lines,
             self.pool.entry.revision.number,

@@ -173,22 +173,27 @@ class KnownAnswer:
     Attributes:
         status: HTTP status.
         answer: What its headers say, except for the run time.
+        size: Of the bytes that are the same each time, up to the run time's line.
         memo: What the receiver keeps about it; begins empty.
     """
 
-    __slots__ = ("answer", "memo", "status")
+    __slots__ = ("answer", "memo", "size", "status")
 
-    def __init__(self, status: int, answer: Answer) -> None:
+    def __init__(self, status: int, answer: Answer, size: int) -> None:
         self.status = status
         self.answer = answer
+        self.size = size
         self.memo = b""
 
 
 class WholeAnswerReceiver(AnswerReceiver, Protocol):
     """A receiver that takes a repeated answer at once."""
 
-    def on_whole_answer(self, known: KnownAnswer, run_ms: bytes, body: bytes) -> None:
-        """An answer that is whole: head, body and end in one."""
+    def on_whole_answer(self, known: KnownAnswer, run_ms: bytes, data: bytes) -> None:
+        """An answer that is whole, with head, body and end in `data`.
+
+        From `known.size` on it is exactly `Faas-Run-Ms`, `Content-Length`, an empty line, the body.
+        """
 
 
 class RepeatingConnection(UpstreamConnection):
@@ -225,7 +230,7 @@ class RepeatingConnection(UpstreamConnection):
             self._learn(data)
         elif self._receiver is not None:
             receiver, self._receiver = self._receiver, None
-            receiver.on_whole_answer(self._known, tail[1], data[tail.end() :])  # type: ignore[attr-defined]
+            receiver.on_whole_answer(self._known, tail[1], data)  # type: ignore[attr-defined]
 
     def _note(self, data: bytes) -> None:
         """Keep what comes before the run time: it may be seen again."""
@@ -244,7 +249,7 @@ class RepeatingConnection(UpstreamConnection):
         answer = read_answer(collected.headers)
         is_plain = not (answer.is_busy or answer.is_running or collected.is_chunked)
         if is_plain and status >= 200 and status not in BODYLESS_STATUSES:
-            self._known = KnownAnswer(status, answer)
+            self._known = KnownAnswer(status, answer, len(self._prefix))
 
 
 class _HeadCollector:
