@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,21 +53,20 @@ class JsonForm:
     """JSON or raw bytes in; JSON, bytes or text out.
 
     Args:
-        content_type: Of the body of the request.
-        signatures: Of the targets seen so far; making one costs more than a call.
+        content_type: Of the bodies of the requests.
     """
 
-    def __init__(
-        self, content_type: str, signatures: dict[Target, inspect.Signature | None]
-    ) -> None:
+    def __init__(self, content_type: str) -> None:
         self._content_type = content_type
-        self._signatures = signatures
+        self._binders: dict[Target, json_payload.Binder] = {}
 
     def bind(self, payload: Buffer, target: Target) -> tuple[Sequence[Any], dict[str, Any]]:
         """Return the arguments the target's signature makes of the body."""
-        if target not in self._signatures:
-            self._signatures[target] = json_payload.signature_of(target)
-        return json_payload.bind(payload, self._content_type, self._signatures[target])
+        binder = self._binders.get(target)
+        if binder is None:
+            signature = json_payload.signature_of(target)
+            binder = self._binders[target] = json_payload.Binder(signature, self._content_type)
+        return binder.bind(payload)
 
     def encode(self, value: Any) -> tuple[list[Buffer], int]:
         """Return bytes and text as they are, anything else as JSON."""

@@ -25,6 +25,8 @@ Buffer = bytes | bytearray | memoryview
 
 _JSON_TYPES = ("", "application/json", "application/x-www-form-urlencoded", "text/json")
 _MAX_DEPTH = 200
+_MOST_SHAPES = 64
+"""Kept of a function that takes any names: they are the callers' to choose."""
 _SAFE = (str, int, bool, type(None))
 
 
@@ -36,33 +38,46 @@ def signature_of(target: Callable[..., Any]) -> inspect.Signature | None:
         return None
 
 
-def bind(
-    body: Buffer, content_type: str, signature: inspect.Signature | None
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return positional and keyword arguments for a body.
+class Binder:
+    """Makes arguments of the bodies of one function's calls that have one content type.
+
+    What it finds out it keeps: looking through the signature costs more than a small call. Whether
+    arguments fit is a matter of how many come by position and which by name, not of their values.
 
     Args:
-        body: Of the request; empty: no arguments.
-        content_type: Of the request; empty if it had none.
         signature: Of the function; None: anything is taken.
-
-    Raises:
-        BadRequest: It is no JSON (names the position), or no arguments for this function (names
-            the parameter).
+        content_type: Of the requests; empty if they have none.
     """
-    kind = content_type.partition(";")[0].strip().lower()
-    raw = _raw_parameter(signature)
-    is_json = kind in _JSON_TYPES[:2] or kind.endswith("+json") or kind in _JSON_TYPES
-    if raw is not None and kind not in ("application/json", "text/json"):
-        return _as_bytes(raw, bytes(body))
-    if not is_json:
-        raise BadRequest(
-            f"Content-Type {kind!r} cannot be read: send JSON, or annotate the function's one "
-            "parameter with `bytes` to get the body as it is."
-        )
-    args, kwargs = _arguments(_decode(body)) if len(body) else ((), {})
-    _check(signature, args, kwargs)
-    return args, kwargs
+
+    def __init__(self, signature: inspect.Signature | None, content_type: str) -> None:
+        self._signature = signature
+        self._kind = content_type.partition(";")[0].strip().lower()
+        raw = _raw_parameter(signature)
+        self._raw = None if self._kind in ("application/json", "text/json") else raw
+        self._is_json = self._kind in _JSON_TYPES or self._kind.endswith("+json")
+        self._fitting: set[tuple[int, tuple[str, ...]]] = set()
+
+    def bind(self, body: Buffer) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return positional and keyword arguments for a body; an empty one: no arguments.
+
+        Raises:
+            BadRequest: It is no JSON (names the position), or no arguments for this function
+                (names the parameter).
+        """
+        if self._raw is not None:
+            return _as_bytes(self._raw, bytes(body))
+        if not self._is_json:
+            raise BadRequest(
+                f"Content-Type {self._kind!r} cannot be read: send JSON, or annotate the "
+                "function's one parameter with `bytes` to get the body as it is."
+            )
+        args, kwargs = _arguments(_decode(body)) if len(body) else ((), {})
+        shape = (len(args), tuple(kwargs))
+        if shape not in self._fitting:
+            _check(self._signature, args, kwargs)
+            if len(self._fitting) < _MOST_SHAPES:
+                self._fitting.add(shape)
+        return args, kwargs
 
 
 def encode_result(value: Any) -> bytes:

@@ -11,6 +11,9 @@ from jupyter_faas.execution.forms import FramedForm, JsonForm
 from jupyter_faas.execution.load import Loaded
 from jupyter_faas.runner.channel import CallHead
 
+_MOST_TYPES = 16
+"""Content types whose forms are kept: they are the callers' to choose."""
+
 
 class Known(NamedTuple):
     """One callable; `is_async`: it runs on the loop."""
@@ -29,7 +32,7 @@ class Targets:
     def __init__(self, loaded: Loaded) -> None:
         self._loaded = loaded
         self._known: dict[str | None, Known] = {}
-        self._signatures: dict[Target, inspect.Signature | None] = {}
+        self._json: dict[str, JsonForm] = {}
         self._framed = FramedForm(loaded.classes)
 
     def find(self, method: str | None) -> Known:
@@ -46,7 +49,14 @@ class Targets:
 
     def form(self, head: CallHead) -> Form:
         """Return how the arguments of this call are read and its values written."""
-        return self._framed if head.is_framed else JsonForm(head.content_type, self._signatures)
+        if head.is_framed:
+            return self._framed
+        form = self._json.get(head.content_type)
+        if form is None:
+            form = JsonForm(head.content_type)
+            if len(self._json) < _MOST_TYPES:
+                self._json[head.content_type] = form
+        return form
 
 
 def _is_async(target: Any) -> bool:

@@ -19,7 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_faas.core.errors import BadRequest, ResultNotJson
-from jupyter_faas.execution.json_payload import _plain, bind, encode_result, signature_of
+from jupyter_faas.execution.json_payload import Binder, _plain, encode_result, signature_of
+
+
+def bind(body, content_type, signature):
+    return Binder(signature, content_type).bind(body)
 
 
 def two(x: int, y: int = 2) -> None: ...
@@ -227,3 +231,19 @@ _json = st.recursive(
 def test_plain_values_go_through_unchanged(value: Any) -> None:
     assert json.loads(encode_result(value)) == value
     assert bind(b"[" + encode_result(value) + b"]", "application/json", None) == ((value,), {})
+
+
+def test_what_fitted_once_is_not_looked_through_again_and_what_does_not_is_refused_each_time():
+    binder = Binder(signature_of(two), "application/json")
+    for value in (1, 2):
+        assert binder.bind(b'{"x": %d}' % value) == ((), {"x": value})
+    for _ in range(2):
+        with pytest.raises(BadRequest, match="unexpected keyword argument 'z'"):
+            binder.bind(b'{"x": 1, "z": 2}')
+
+
+def test_names_that_callers_choose_are_kept_up_to_a_bound():
+    binder = Binder(signature_of(anything), "application/json")
+    for number in range(200):
+        assert binder.bind(b'{"n%d": 1}' % number) == ((), {f"n{number}": 1})
+    assert len(binder._fitting) == 64
