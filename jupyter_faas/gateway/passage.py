@@ -203,7 +203,7 @@ class Passage(Waiter):
         else:
             head = b"".join((*said, _RUN_MS % run_ms))
             exchange.respond_raw(head, data[data.index(_HEAD_ENDS) + 4 :], status=known.status)
-        self.calls.release(self)
+        self.on_answered()
 
     def _memo(self, known: KnownAnswer) -> bytes:
         """Return the lines of an answer that are the same for every call of this replica."""

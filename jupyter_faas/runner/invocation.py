@@ -7,6 +7,7 @@ the moment the worker has the call.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from jupyter_faas.core.errors import (
@@ -27,6 +28,7 @@ from jupyter_faas.runner.channel import (
     CallHead,
     WorkerEnd,
 )
+from jupyter_faas.runner.deadlines import NEVER
 from jupyter_faas.runner.worker_link import WorkerLink
 from jupyter_faas.wire.frames import Frame, FrameKind
 from jupyter_faas.wire.server import Exchange
@@ -79,8 +81,8 @@ class FrontCall:
         )
         self._arguments = Arguments(replica.body_limit_bytes(), is_kept=replica.keeps_bodies)
         self._limit_s = spec.timeout_s
-        self._latest_s = now_s + deadline_s if deadline_s is not None else float("inf")
-        self._until_s = min(now_s + self._limit_s, self._latest_s)
+        self._latest_s = now_s + deadline_s if deadline_s is not None else NEVER
+        self.until_s = min(now_s + self._limit_s, self._latest_s)
         self._began_s = now_s
         self._retries = 0
         self._reruns = 0
@@ -90,7 +92,8 @@ class FrontCall:
         self._verdict: FaasError | None = None
         self._uncredited = 0
         self._has_result = False
-        self._timer = replica.loop.call_at(self._until_s, self._on_time)
+        self._grace: asyncio.TimerHandle | None = None
+        replica.deadlines.watch(self.until_s)
 
     # -- the exchange's calls
 
@@ -124,7 +127,7 @@ class FrontCall:
     def on_writable(self) -> None:
         """The caller has taken what was sent."""
         if self._has_result:
-            self._until_s = self._stall_until_s()
+            self.until_s = self._stall_until_s()
         self._give_credit()
         self._replica.reader_is_ready(self)
 
@@ -150,11 +153,10 @@ class FrontCall:
         now_s = self._replica.loop.time()
         self.state = RUNNING
         self._began_s = now_s
-        self._until_s = min(now_s + self._limit_s, self._latest_s)
+        self.until_s = min(now_s + self._limit_s, self._latest_s)
         if self._retries or self._reruns:
-            self._timer.cancel()
-            self._timer = self._replica.loop.call_at(self._until_s, self._on_time)
-        self.head.remaining_s = self._until_s - now_s
+            self._replica.deadlines.watch(self.until_s)
+        self.head.remaining_s = self.until_s - now_s
         self._arguments.send(link, self.tag, self.head)
 
     def on_frame(self, frame: Frame) -> None:
@@ -195,9 +197,9 @@ class FrontCall:
         if self._verdict is not None or self.state == OVER:
             return
         self._verdict = verdict
+        self.until_s = NEVER
         if self.state == RUNNING:
-            self._timer.cancel()
-            self._timer = self._replica.loop.call_later(
+            self._grace = self._replica.loop.call_later(
                 self._replica.spec.grace_s, self._replica.overdue, self
             )
             self._replica.interrupt(self)
@@ -239,7 +241,7 @@ class FrontCall:
             self._uncredited += len(frame.body)
         if frame.kind == _RESULT:  # the code has ended: what takes time is the reader
             self._has_result = True
-            self._until_s = self._stall_until_s()
+            self.until_s = self._stall_until_s()
         if not self._is_answered and self._verdict is None:
             self._answer.value(frame)
 
@@ -255,10 +257,8 @@ class FrontCall:
             delay_s = retries.initial_delay_s * retries.backoff_coefficient**self._retries
             self._retries += 1
             self._fault, self.state = None, WAITING
-            self._timer.cancel()
-            if self._latest_s < float("inf"):
-                self._until_s = self._latest_s
-                self._timer = self._replica.loop.call_at(self._until_s, self._on_time)
+            self.until_s = self._latest_s
+            self._replica.deadlines.watch(self.until_s)
             self._replica.loop.call_later(min(delay_s, retries.max_delay_s), self._run_again)
             return
         self._replica.succeeded()
@@ -271,7 +271,8 @@ class FrontCall:
     def _close(self, end: WorkerEnd) -> None:
         """The code has ended: give the slot back, answer, or tell those who watch."""
         self.state = OVER
-        self._timer.cancel()
+        if self._grace is not None:
+            self._grace.cancel()
         self._arguments.close()
         self._replica.release(self)
         told = self._end_of(end)
@@ -306,25 +307,21 @@ class FrontCall:
         """Nothing has run: a plain problem document, whatever form was asked for."""
         self.state = OVER
         self._is_answered = True
-        self._timer.cancel()
         self._arguments.close()
         self._replica.release(self)
         refuse(self._exchange, error)
 
     # -- time and credit
 
-    def _on_time(self) -> None:
-        loop = self._replica.loop
-        if loop.time() < self._until_s - 0.0005:
-            # It was set when the head came; the time runs from when the worker had the call.
-            self._timer = loop.call_at(self._until_s, self._on_time)
-            return
+    def on_time(self) -> None:
+        """Its time has come; called by the replica's `Deadlines`."""
         self.end_code(self._timeout())
+        self.until_s = NEVER
 
     def _timeout(self) -> InvocationTimeout:
         if self.state == RECEIVING:
             text = "The arguments did not arrive within the call's time; nothing ran."
-        elif self._until_s >= self._latest_s:
+        elif self.until_s >= self._latest_s:
             text = "The call's own deadline has passed; its code was ended."
         else:
             text = f"The call took longer than its `timeout` of {self._limit_s:g} s and was ended."

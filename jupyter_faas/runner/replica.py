@@ -29,6 +29,7 @@ from jupyter_faas.runner.channel import (
     LOADED,
     LOADS,
 )
+from jupyter_faas.runner.deadlines import Deadlines
 from jupyter_faas.runner.demise import CRASHED
 from jupyter_faas.runner.intake import MIB
 from jupyter_faas.runner.invocation import RUNNING, FrontCall
@@ -68,6 +69,7 @@ class FrontReplica:
         self.spec: Specialisation = None  # type: ignore[assignment]  # set before any call
         self.calls: dict[int, FrontCall] = {}
         self.by_id: dict[str, FrontCall] = {}
+        self.deadlines = Deadlines(loop, self.calls)
         self.watchers = Watchers()
         self.keeps_bodies = False
         self.problem: dict[str, Any] | None = None
