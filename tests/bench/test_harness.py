@@ -1,6 +1,9 @@
 """The figures of the README rest on this arithmetic."""
 
 import os
+import signal
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -66,3 +69,23 @@ def test_a_row_without_target_has_no_mark() -> None:
 )
 def test_an_answer_is_whole_when_its_body_is(answer: bytes, whole: bool) -> None:
     assert _is_whole(answer) is whole
+
+
+def test_a_side_is_stopped_with_all_its_descendants_and_goes_on_afterwards() -> None:
+    script = "sleep 60 & echo $!; wait"
+    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True) as root:
+        assert root.stdout is not None
+        child = int(root.stdout.readline())
+
+        def states() -> list[str]:
+            stats = [Path(f"/proc/{pid}/stat").read_text() for pid in (root.pid, child)]
+            return [stat.rpartition(")")[2].split()[0] for stat in stats]
+
+        try:
+            assert harness.family(root.pid) == [root.pid, child]
+            with harness.stopped(root.pid) as number:
+                assert number == 2
+                harness.wait_until(lambda: states() == ["T", "T"], 5, "both are stopped")
+            harness.wait_until(lambda: "T" not in states(), 5, "both go on")
+        finally:
+            os.kill(child, signal.SIGKILL)
