@@ -9,14 +9,15 @@ notebook go by value.
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Container
 from typing import Any
 
 from jupyter_faas.core.classdata import by_reference
 from jupyter_faas.core.classes import ClassTable
 from jupyter_faas.core.culprit import can_pickle, not_serializable
-from jupyter_faas.core.pickling import ByValuePickler, Chunks, TableUnpickler, reader
-from jupyter_faas.core.sections import Buffer, pack, unpack
+from jupyter_faas.core.pickling import PROTOCOL, ByValuePickler, Chunks, TableUnpickler, reader
+from jupyter_faas.core.sections import Buffer, pack, pack_small, unpack
 
 __all__ = ["NOTEBOOK", "ClassTable", "dumps", "dumps_call", "dumps_exception", "loads"]
 
@@ -24,6 +25,15 @@ _IN_BAND_BYTES = 16 * 1024
 """Smaller buffers stay in the pickle: a section costs more than the copy."""
 
 _MAX_CAUSES = 8
+
+_ATOMS = frozenset((int, float, bool, str, type(None)))
+_MOST_MEMBERS = 8
+_MOST_CHARACTERS = 1024
+_PLAIN_BYTES = 256
+_IS_SPECIAL = re.compile(rb"[ciPQ\x82-\x84\x93\x97\x98]").search
+"""The opcodes for classes, functions, references and buffers, or bytes of a value that look alike.
+
+A pickle without any is numbers, text and containers of them, and needs no table."""
 
 NOTEBOOK = ClassTable("__main__")
 """The table of a process that is itself the notebook (or script)."""
@@ -90,6 +100,8 @@ def loads(payload: Buffer, *, classes: ClassTable | None = None) -> Any:
         Exception: What unpickling raises: a missing module, a constructor that fails.
     """
     head, *buffers = unpack(payload)
+    if head.nbytes <= _PLAIN_BYTES and not buffers and not _IS_SPECIAL(head):
+        return pickle.loads(head)  # noqa: S301 — what the line below does, for a value without classes
     if buffers and buffers[0].readonly:
         buffers = [memoryview(bytearray(buffer)) for buffer in buffers]
     table = NOTEBOOK if classes is None else classes
@@ -149,6 +161,8 @@ class _Raised:
 
 
 def _dump(value: Any, table: ClassTable, known: Container[str], is_optional: bool) -> list[Buffer]:
+    if _is_plain(value, 2):
+        return pack_small(pickle.dumps(value, PROTOCOL))
     chunks, buffers = Chunks(), []
 
     def keep(buffer: pickle.PickleBuffer) -> bool:
@@ -161,3 +175,20 @@ def _dump(value: Any, table: ClassTable, known: Container[str], is_optional: boo
     reducer = by_reference(table, known, is_optional=is_optional)
     ByValuePickler(chunks, reducer, keep).dump(value)
     return pack([chunks, *buffers])
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Return whether nothing in a small value can be a class, a function or a buffer.
+
+    Making our pickler costs ten times what pickling such a value does, and most arguments, results
+    and items of generators are of this kind.
+    """
+    kind = type(value)
+    if kind in _ATOMS:
+        return kind is not str or len(value) <= _MOST_CHARACTERS
+    if not depth or kind not in (tuple, list, dict) or len(value) > _MOST_MEMBERS:
+        return False
+    if kind is dict and not all(type(key) in _ATOMS for key in value):
+        return False
+    members = value.values() if kind is dict else value
+    return all(_is_plain(member, depth - 1) for member in members)

@@ -419,3 +419,44 @@ def test_code_keeps_its_file_and_lines() -> None:
     code = codec.loads(payload, classes=ClassTable()).__code__
     assert (code.co_filename, code.co_firstlineno) == ("/tmp/cell.py", 1)
     assert code == scope["f"].__code__
+
+
+PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=30)
+    | st.binary(max_size=30),
+    lambda inner: (
+        st.lists(inner, max_size=10)
+        | st.lists(inner, max_size=4).map(tuple)
+        | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=10)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300)
+@given(PLAIN)
+def test_the_short_way_of_plain_values_and_the_long_way_understand_each_other(value: Any) -> None:
+    def is_same(one: Any) -> bool:
+        return repr(one) == repr(value)
+
+    short = b"".join(codec.dumps(value))
+    long = b"".join(codec.dumps([value] * 9))  # too many members for the short way
+    assert is_same(codec.loads(short))
+    assert all(map(is_same, codec.loads(long)))
+    head, *_ = sections.unpack(short)
+    assert is_same(codec.TableUnpickler(codec.reader(head), codec.NOTEBOOK).load())
+
+
+@pytest.mark.parametrize("value", ["c", "i", "PQ", b"\x93", [[1, "(ic)"], {"k": b"\x82\x97"}]])
+def test_a_value_whose_bytes_look_like_opcodes_comes_back_as_it_is(value: Any) -> None:
+    assert codec.loads(b"".join(codec.dumps(value))) == value
+
+
+def test_one_small_section_lies_as_sections_do() -> None:
+    for size in (0, 1, 63, 64, 65, 300):
+        data = bytes(range(256))[:size] or b"x" * size
+        assert b"".join(sections.pack_small(data)) == b"".join(sections.pack([[data]]))
