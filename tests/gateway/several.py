@@ -17,6 +17,7 @@ from jupyter_faas.core.settings import Settings
 from jupyter_faas.gateway.membership import Cohort, FixedMembership
 from jupyter_faas.gateway.service import GatewayService
 from jupyter_faas.gateway.store.base import Change, Contents
+from jupyter_faas.gateway.store.rows import InvocationRow, record_of
 from jupyter_faas.providers.base import ReplicaFound
 from tests.gateway.cluster import KEYS
 from tests.gateway.conftest import TOKEN, Bench
@@ -82,8 +83,8 @@ class ShelfStore:
         self.shelf.revisions.pop((namespace, name), None)
         self.shelf.changed((namespace, name), self)
 
-    def add_invocations(self, records: Sequence[InvocationRecord]) -> None:
-        self.records.extend(records)
+    def add_invocations(self, rows: Sequence[InvocationRow]) -> None:
+        self.records.extend(map(record_of, rows))
 
     async def invocation(self, invocation_id: str) -> InvocationRecord | None:
         return next((one for one in reversed(self.records) if one.id == invocation_id), None)

@@ -21,7 +21,7 @@ from jupyter_faas.providers.kubernetes.api import KubeError, path_of
 from jupyter_faas.providers.kubernetes.names import API_VERSION, FUNCTIONS, REVISIONS
 from tests.gateway.conftest import until
 from tests.gateway.fake_kube import FakeKube
-from tests.gateway.store_contract import StoreContract, record
+from tests.gateway.store_contract import StoreContract, record, rows
 
 SPACES = ("default", "a", "b")
 PACKAGES: dict[str, bytes] = {}
@@ -179,7 +179,7 @@ async def test_a_write_goes_to_the_status_only_where_it_differs(
 
 def test_the_ring_forgets_the_oldest() -> None:
     ring = RecordRing(2)
-    ring.add([record("a"), record("b"), record("a"), record("c")])
+    ring.add(rows(record("a"), record("b"), record("a"), record("c")))
     assert ring.find("b") is None
     assert ring.find("a") is not None
     assert [one.id for one in ring.newest("default", None, 9)] == ["c", "a"]

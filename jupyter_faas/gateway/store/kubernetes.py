@@ -30,6 +30,7 @@ from jupyter_faas.gateway.store.revision_objects import (
     revision_body,
     revision_name,
 )
+from jupyter_faas.gateway.store.rows import InvocationRow
 from jupyter_faas.gateway.store.sight import Key, Sight
 from jupyter_faas.gateway.store.translation import translated
 from jupyter_faas.providers.kubernetes.api import KubeApi, KubeError, Object, path_of
@@ -304,9 +305,9 @@ class KubernetesStore:
 
     # -- records, small texts, packages ---------------------------------------------------------
 
-    def add_invocations(self, records: Sequence[InvocationRecord]) -> None:
+    def add_invocations(self, rows: Sequence[InvocationRow]) -> None:
         """Take a group of records of ended invocations."""
-        self._records.add(records)
+        self._records.add(rows)
 
     async def invocation(self, invocation_id: str) -> InvocationRecord | None:
         """Return the newest record with this id."""
