@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-fast test-cluster images check format bench bench-ray clean
+.PHONY: help demo lab test test-fast test-cluster images check format bench bench-ray bench-cluster clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -60,6 +60,9 @@ bench-ray: $(VENV)/.ready ## the same HTTP call on Ray Serve, side by side (inst
 	@test -x .venv-ray/bin/python || tools/uv venv --quiet --python '>=3.11' .venv-ray
 	@tools/uv pip install --quiet --python .venv-ray/bin/python 'ray[serve]>=2.50'
 	@$(CLEAN_ENV) $(BIN)/python -m bench ray_serve
+
+bench-cluster: $(VENV)/.ready ## functions on Kubernetes: from zero, herds, redeploys (installs for the time)
+	@IMAGES=$${IMAGES:-yes} tools/test-cluster tools/bench-cluster $(BIN)
 
 clean: ## remove environments and caches (not the gateway's state)
 	rm -rf $(VENV) .venv-ray .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*

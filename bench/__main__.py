@@ -1,6 +1,7 @@
 """`python -m bench [NAME…]`: run benchmarks one after another, write the README's table.
 
-Without names: all but `ray_serve`, which needs an environment of its own (`make bench-ray`).
+Without names: all but `ray_serve`, which needs an environment of its own (`make bench-ray`), and
+`cluster`, which needs an installed gateway (`make bench-cluster`).
 """
 
 from __future__ import annotations
@@ -17,15 +18,16 @@ from pathlib import Path
 from bench.harness import RESULTS, Row, machine, markdown, report
 
 ALL = ("import_time", "start", "warm", "http", "proxy", "burst", "large", "many", "forwarded")
+APART = ("ray_serve", "cluster")
 README = Path(__file__).parents[1] / "README.md"
 BETWEEN = re.compile(r"(<!-- bench: begin -->\n).*(<!-- bench: end -->)", re.DOTALL)
 
 
 def main(names: list[str]) -> int:
     """Run these benchmarks; return 1 if one could not be run."""
-    unknown = set(names) - {*ALL, "ray_serve"}
+    unknown = set(names) - {*ALL, *APART}
     if unknown:
-        print(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(ALL)}, ray_serve")
+        print(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join((*ALL, *APART))}")
         return 2
     print(machine())
     failed = [name for name in names or ALL if not run(name)]
@@ -49,7 +51,7 @@ def run(name: str) -> bool:
 
 def write_table() -> None:
     """Write all results so far to bench/results/table.md and into the README."""
-    found = [RESULTS / f"{name}.json" for name in (*ALL, "ray_serve")]
+    found = [RESULTS / f"{name}.json" for name in (*ALL, *APART)]
     results = [json.loads(path.read_text()) for path in found if path.exists()]
     rows = [Row(**row) for result in results for row in result["rows"]]
     table = f"{markdown(rows)}\n\n{datetime.now(UTC):%-d %B %Y}, {machine()}.\n"
