@@ -68,6 +68,8 @@ class Front:
             on_idle=self._leave,
         )
         self._loop = loop
+        self._server: asyncio.Server | None = None
+        """Held: uvloop closes a listener that the garbage collector finds unreferenced."""
         self._link = link
         self._app = App(self.replica, admission_of(trust))
         self._usage = UsageTimer(loop, self.replica)
@@ -83,11 +85,15 @@ class Front:
 
         if where.kind == "unix":
             os.umask(0o077)
-            await self._loop.create_unix_server(connect, where.path, backlog=_BACKLOG)
+            self._server = await self._loop.create_unix_server(
+                connect, where.path, backlog=_BACKLOG
+            )
             self._say({"op": "listening", "address": address})
             return
-        server = await self._loop.create_server(connect, where.host, where.port, backlog=_BACKLOG)
-        host, port = server.sockets[0].getsockname()[:2]
+        self._server = await self._loop.create_server(
+            connect, where.host, where.port, backlog=_BACKLOG
+        )
+        host, port = self._server.sockets[0].getsockname()[:2]
         self._say({"op": "listening", "address": f"{host}:{port}"})
 
     def _hear(self) -> None:

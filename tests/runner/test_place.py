@@ -113,6 +113,14 @@ def test_a_preloaded_numpy_computes_on_every_core_again(own_zygote: Zygote) -> N
     assert replica.call().value == len(os.sched_getaffinity(0))
 
 
+def test_a_front_listens_for_as_long_as_it_lives(own_zygote: Zygote) -> None:
+    """A listener that nobody holds is closed by the garbage collector, which many calls wake."""
+    replica = own_zygote.replica()
+    replica.specialise(lambda n: [[i] for i in range(n)])
+    for _ in range(300):  # each on a connection of its own
+        assert replica.call(3).value == [[0], [1], [2]]
+
+
 def test_memory_is_limited(zygote: Zygote) -> None:
     replica = zygote.replica()
     replica.specialise(lambda n: len(bytes(n << 20)), memory_mib=128)
