@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -113,12 +114,26 @@ def test_a_preloaded_numpy_computes_on_every_core_again(own_zygote: Zygote) -> N
     assert replica.call().value == len(os.sched_getaffinity(0))
 
 
-def test_a_front_listens_for_as_long_as_it_lives(own_zygote: Zygote) -> None:
-    """A listener that nobody holds is closed by the garbage collector, which many calls wake."""
-    replica = own_zygote.replica()
-    replica.specialise(lambda n: [[i] for i in range(n)])
-    for _ in range(300):  # each on a connection of its own
-        assert replica.call(3).value == [[0], [1], [2]]
+LISTEN_AND_COLLECT = """
+import asyncio, gc, os, socket, sys, uvloop
+from jupyter_faas.runner.front import Front
+loop = uvloop.new_event_loop()
+ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+front = Front(loop, ours, None)
+loop.run_until_complete(front.listen(f"unix:{sys.argv[1]}"))
+gc.collect()
+loop.run_until_complete(asyncio.sleep(0.01))
+with socket.socket(socket.AF_UNIX) as caller:
+    caller.connect(sys.argv[1])
+os._exit(0)
+"""
+
+
+def test_a_front_keeps_its_listener_from_the_garbage_collector() -> None:
+    with state_dir() as path:
+        told = (sys.executable, "-c", LISTEN_AND_COLLECT, str(path / "front.sock"))
+        done = subprocess.run(told, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_memory_is_limited(zygote: Zygote) -> None:
