@@ -56,6 +56,10 @@ class Binder:
         self._raw = None if self._kind in ("application/json", "text/json") else raw
         self._is_json = self._kind in _JSON_TYPES or self._kind.endswith("+json")
         self._fitting: set[tuple[int, tuple[str, ...]]] = set()
+        # Names that the caller makes up are not kept: they may be many, and long.
+        self._learns = signature is not None and all(
+            one.kind is not one.VAR_KEYWORD for one in signature.parameters.values()
+        )
 
     def bind(self, body: Buffer) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return positional and keyword arguments for a body; an empty one: no arguments.
@@ -75,7 +79,7 @@ class Binder:
         shape = (len(args), tuple(kwargs))
         if shape not in self._fitting:
             _check(self._signature, args, kwargs)
-            if len(self._fitting) < _MOST_SHAPES:
+            if self._learns and len(self._fitting) < _MOST_SHAPES:
                 self._fitting.add(shape)
         return args, kwargs
 

@@ -28,17 +28,19 @@ class Act(NamedTuple):
     namespace: str = ""
     part: str = ""
     path: str = ""
+    is_of_others: bool = False
+    """It reaches into calls that others may have made: a function's own token is not enough."""
 
     @property
     def is_call(self) -> bool:
         """Whether it is calling a function."""
-        return self.part == INVOKE
+        return self.part == INVOKE and not self.is_of_others
 
 
 NOTHING = Act("")
 """What anybody with a good token may do: ask what the API is, or for what does not exist."""
 
-_DEPLOY = "deploy"
+_DEPLOY, _CANCEL = "deploy", "cancel"
 _NAME = "[^/]+"
 _FUNCTION = f"/v1/functions/{_NAME}"
 _INVOCATION = f"/v1/invocations/{_NAME}"
@@ -56,7 +58,7 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
     ("GET", f"/v1/blobs/{_NAME}", "get"),
     ("GET", _INVOCATION, "get"),
     ("GET", f"{_INVOCATION}/(logs|result)", "get"),
-    ("DELETE", _INVOCATION, INVOKE),
+    ("DELETE", _INVOCATION, _CANCEL),
     ("GET", "/v1/state", "list"),
     ("GET", "/v1/events", "list"),
     ("GET", "/v1/inventory", "get"),
@@ -101,6 +103,8 @@ def act_of(
         namespace = _of_call(path, namespace)
     if word == INVOKE:
         return call_of(namespace)
+    if word == _CANCEL:
+        return call_of(namespace)._replace(is_of_others=True)
     if word == _DEPLOY:
         word = "update" if exists(namespace, path[_PREFIX:]) else "create"
     return Act(word, namespace)

@@ -183,7 +183,8 @@ class ClusterAuthority:
         return self._bearers.put(digest, _Bearer(who, now_s))
 
     async def _may(self, who: Identity, act: Act) -> bool:
-        return await self._answer(lambda: self._reviewer.may(who, *act))
+        asked = (act.verb, act.namespace, act.part, act.path)
+        return await self._answer(lambda: self._reviewer.may(who, *asked))
 
     async def _answer(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Ask, a few questions at a time, each for a while."""

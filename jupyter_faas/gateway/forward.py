@@ -9,6 +9,7 @@ connection is taken as gone, and the next owner (or this gateway itself) has it 
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,17 @@ from jupyter_faas.wire.heads import encode_head, end_to_end
 if TYPE_CHECKING:
     from jupyter_faas.wire.exchange import Exchange
 
+_GONE = frozenset(
+    {
+        errno.ECONNREFUSED,
+        errno.ECONNRESET,
+        errno.ECONNABORTED,
+        errno.EHOSTUNREACH,
+        errno.ENETUNREACH,
+        errno.ENOENT,
+    }
+)
+"""What says that nobody is there."""
 CONNECT_S = 2.0
 CHECK_S = 0.5
 
@@ -129,9 +141,12 @@ class Forwarder:
                 connection = await peer.upstream.connect()
         except TimeoutError:
             forwarding.on_unreachable(is_gone=False)
-        except OSError:
-            self.peers.suspect(peer)
-            forwarding.on_unreachable(is_gone=True)
+        except OSError as error:
+            # Of the others some are this machine's own: descriptors or ports have run out.
+            is_gone = error.errno in _GONE
+            if is_gone:
+                self.peers.suspect(peer)
+            forwarding.on_unreachable(is_gone=is_gone)
         else:
             if forwarding.peer is peer and not forwarding.is_over:
                 forwarding.send(connection)

@@ -111,11 +111,7 @@ class Door:
         """Take a request whose head was seen before; False: it has to go the long way."""
         plan = known.memo
         if plan is None:
-            # The head is known to its last byte: what its Host means does not change either.
-            target = self._target_of_host(exchange) if self._hosts else None
-            target = target or self._targets.get(exchange.path)
-            found = None if target is None else self._calls.plan(exchange, *target)
-            plan = known.memo = found or False
+            plan = known.memo = self._plan(exchange) or False
         if plan is False:
             return False
         if self.owners is not None:
@@ -127,6 +123,16 @@ class Door:
             return True
         known.memo = None  # what was known of its token may be known again after the long way
         return False
+
+    def _plan(self, exchange: Exchange) -> Plan | None:
+        """Return what there is to know of a head that may come again; None: go the long way."""
+        try:
+            # The head is known to its last byte: what its Host means does not change either.
+            target = self._target_of_host(exchange) if self._hosts else None
+            target = target or self._targets.get(exchange.path)
+            return None if target is None else self._calls.plan(exchange, *target)
+        except FaasError:
+            return None  # the long way says what is wrong with it
 
     def calls_only(self, exchange: Exchange) -> None:
         """Take a request on the listener for replicas: calls and health, nothing else."""

@@ -52,10 +52,14 @@ class Targets:
         if head.is_framed:
             return self._framed
         form = self._json.get(head.content_type)
-        if form is None:
-            form = JsonForm(head.content_type)
-            if len(self._json) < _MOST_TYPES:
-                self._json[head.content_type] = form
+        return self._json_form(head.content_type) if form is None else form
+
+    def _json_form(self, content_type: str) -> JsonForm:
+        """Return the form of a type whatever its parameters: a boundary is another each time."""
+        kind = content_type.partition(";")[0].strip().lower()
+        form = self._json.get(kind) or JsonForm(kind)
+        if len(self._json) < _MOST_TYPES:
+            self._json[kind] = form
         return form
 
 

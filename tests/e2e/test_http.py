@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from jupyter_faas.gateway.auth import call_token
 from tests.e2e import functions
 from tests.e2e.gateway import Gateway, wait_until
 
@@ -188,6 +189,23 @@ def test_too_large_a_chunked_body_is_413(gateway: Gateway) -> None:
     answer = connection.getresponse()
     assert answer.status == 413
     connection.close()
+
+
+def test_a_bad_head_that_comes_again_is_refused_in_the_same_words(gateway: Gateway) -> None:
+    connection = gateway.connect()
+    headers = {"Authorization": f"Bearer {gateway.token}", "Faas-Seen": "abc"}
+    seen = []
+    for _ in range(3):
+        connection.request("POST", "/function/double", b"1", headers)
+        answer = connection.getresponse()
+        seen.append((answer.status, json.loads(answer.read())["code"]))
+    connection.close()
+    assert seen == [(400, "bad_request")] * 3
+
+
+def test_a_functions_own_token_cancels_nobodys_call(gateway: Gateway) -> None:
+    answer = gateway.request("DELETE", "/v1/invocations/x", token=call_token(gateway.token))
+    assert (answer.status, answer.code) == (403, "forbidden")
 
 
 def test_a_time_out_is_504(gateway: Gateway) -> None:

@@ -40,7 +40,7 @@ def act(method: str, path: str, query: str = "") -> Act | None:
         ("GET /v1/invocations/i", Act("get", "own")),
         ("GET /v1/invocations/i/logs", Act("get", "own")),
         ("GET /v1/invocations/i/result", Act("get", "own")),
-        ("DELETE /v1/invocations/i", CALL),
+        ("DELETE /v1/invocations/i", CALL._replace(is_of_others=True)),
         ("GET /v1/state", Act("list", "own")),
         ("GET /v1/events", Act("list", "own")),
         ("GET /v1/inventory", Act("get", "own")),

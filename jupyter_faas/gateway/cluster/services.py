@@ -104,19 +104,37 @@ class FunctionServices:
             key = self._dirty.pop()
             if not self._owns(*key):
                 continue
-            path = path_of("services", key[0], key[1])
-            if self._is_wanted(key):
-                uid = self._sight.functions[key].uid
-                applied = await self._api.apply(path, service_body(key, uid, self._target))
-                self._there[key] = applied["spec"]
-            elif key in self._there:
-                await self._api.delete(path)
-                del self._there[key]
+            try:
+                await self._settle_one(key)
+            except KubeError as error:
+                if error.is_passing:
+                    raise
+                _log.warning("%s/%s gets no Service: %s", *key, error)
+
+    async def _settle_one(self, key: Key) -> None:
+        path = path_of("services", key[0], key[1])
+        if self._is_wanted(key):
+            found = await self._api.find(path)
+            if found is not None and not is_ours(found, key):
+                _log.warning("%s/%s gets no Service: one of that name is somebody else's", *key)
+                return
+            uid = self._sight.functions[key].uid
+            applied = await self._api.apply(path, service_body(key, uid, self._target))
+            self._there[key] = applied["spec"]
+        elif key in self._there:
+            await self._api.delete(path)
+            del self._there[key]
 
     def _is_wanted(self, key: Key) -> bool:
         seen = self._sight.functions.get(key)
         is_there = seen is not None and seen.spec is not None and not seen.is_deleting
         return is_there and seen is not None and seen.spec is not None and bool(seen.spec.expose)
+
+
+def is_ours(service: Object, key: Key) -> bool:
+    """Return whether a Service was made for this function, and by us."""
+    labels = service["metadata"].get("labels") or {}
+    return labels.get(MANAGED_LABEL) == MANAGER and labels.get(FUNCTION_LABEL) == key[1]
 
 
 def service_body(key: Key, uid: str, target: str) -> Object:

@@ -32,6 +32,8 @@ TIMEOUT_S = 10.0
 _WATCH_S = 300
 """How long the server keeps one watch; then it is asked for anew."""
 _RETRY_S = 0.5
+_SILENCE_S = 150.0
+"""A watch that says nothing for so long is broken: bookmarks come about once a minute."""
 _MAX_LINE_BYTES = 8 << 20
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -314,7 +316,11 @@ async def _whole(response: Any) -> bytes:
 async def _lines(response: Any) -> AsyncIterator[bytes]:
     """Yield the lines of a watch; aiohttp's own reader refuses long ones."""
     rest = b""
-    async for piece in response.content.iter_any():
+    while True:
+        async with asyncio.timeout(_SILENCE_S):
+            piece = await response.content.readany()
+        if not piece:
+            return
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
             if line.strip():

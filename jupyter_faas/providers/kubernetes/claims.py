@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from jupyter_faas.core.errors import FaasError
 from jupyter_faas.core.model import Revision
 from jupyter_faas.providers.base import Seal
 from jupyter_faas.providers.kubernetes.api import KubeApi, KubeError, Object
@@ -89,7 +90,7 @@ class Claims:
         want = self._ledger.get(pair.replica)
         found = self._pods.get(pair.pod)
         if want is None or found is None:
-            self.matches.refused(pair, is_gone=found is None)
+            self.matches.refused(pair, is_gone=found is None, is_passing=True)
             self.turn()
             return
         pod, _ = found
@@ -99,8 +100,13 @@ class Claims:
             stored = await claim_pod(self._api, pod, want.id, patch)
         except KubeError as error:
             await self._refused(pair, want, error)
+        except FaasError as error:
+            # There is no revision to own the pod: the pod is as good as before.
+            self.matches.refused(pair, is_passing=True)
+            self.matches.withdraw(want.id)
+            self._ledger.failed(want, Trouble(code="ProviderError", text=error.detail))
         except Exception:
-            self.matches.refused(pair)
+            self.matches.refused(pair, is_passing=True)
             raise
         else:
             self.matches.landed(pair)

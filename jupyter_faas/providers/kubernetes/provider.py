@@ -43,7 +43,7 @@ from jupyter_faas.providers.kubernetes.sight import Sight
 from jupyter_faas.providers.kubernetes.spares import AT_ONCE, Spares
 from jupyter_faas.providers.kubernetes.writing import delete_pod
 
-ABANDONED_S = 5.0
+ABANDONED_S = 180.0
 """A claimed pod that nobody has specialised for so long belongs to nobody."""
 
 OLD_SPARE_S = 60.0

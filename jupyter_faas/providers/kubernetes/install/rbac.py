@@ -99,7 +99,9 @@ def namespace_rules() -> list[Object]:
 def user_rules() -> list[Object]:
     """Return what people who use functions may; the gateway asks for the same verbs."""
     return [
-        _rule(GROUP, [FUNCTIONS], ["create", "get", "list", "update", "delete"]),
+        _rule(GROUP, [FUNCTIONS], [*_READ, "create", "update", "patch", "delete"]),
+        _rule(GROUP, [f"{FUNCTIONS}/scale"], ["get", "update", "patch"]),
+        _rule(GROUP, [REVISIONS], _READ),
         _rule(GROUP, [f"{FUNCTIONS}/invoke"], ["create"]),
     ]
 
