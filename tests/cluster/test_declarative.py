@@ -154,3 +154,31 @@ def test_damage_by_hand_is_repaired(
     wait_until(
         whole, 15.0, seen=lambda: (system.get("fn", hello).get("status"), system.replicas(hello))
     )
+
+
+def test_a_service_is_made_where_it_is_asked_for_and_never_taken_from_somebody(
+    system: System,
+) -> None:
+    taken = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "taken"},
+        "spec": {"selector": {"app": "theirs"}, "ports": [{"port": 80}]},
+    }
+    system.apply(taken)
+    source = "def f():\n    return 1\n"
+    for name in ("taken", "exposed"):
+        system.apply(inline(name, source, code={"entry": "f"}, expose="service"))
+    try:
+        for name in ("taken", "exposed"):
+            system.wait_ready(name)
+        wait_until(lambda: system.exists("service", "exposed"), 10.0)
+        assert system.get("service", "exposed")["spec"]["type"] == "ExternalName"
+        assert system.get("service", "taken")["spec"]["selector"] == {"app": "theirs"}
+        system.delete("exposed")
+        wait_until(lambda: not system.exists("service", "exposed"), 10.0)
+    finally:
+        for name in ("taken", "exposed"):
+            system.delete(name)
+    assert system.exists("service", "taken")
+    system.kubectl("delete", "service", "taken")
