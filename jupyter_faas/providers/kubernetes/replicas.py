@@ -16,6 +16,9 @@ from jupyter_faas.providers.kubernetes.pod_state import Ending, Pod, PodStage, d
 from jupyter_faas.providers.kubernetes.trouble import Trouble
 from jupyter_faas.providers.kubernetes.writing import delete_pod
 
+_PATIENCE = {PodStage.STARTING: 10.0, PodStage.LEAVING: float("inf")}
+"""Times longer until a pod counts as abandoned: its image may be on its way; it drains."""
+
 
 class Replicas:
     """All pods that are replicas, of this gateway and of others.
@@ -114,21 +117,20 @@ class Replicas:
         Args:
             older_than_s: Seconds.
         """
-        limit_s = self._clock() - older_than_s
+        now_s = self._clock()
         old = [
             pod
             for pod in self._pods.values()
-            if self._since_s[pod.replica] <= limit_s
-            and self._ledger.get(pod.replica) is None
-            and pod.stage in (PodStage.RUNNING, PodStage.GONE)
+            if self._ledger.get(pod.replica) is None
+            and now_s - self._since_s[pod.replica] >= older_than_s * _PATIENCE.get(pod.stage, 1)
         ]
         states = await asyncio.gather(*(self._state(pod) for pod in old))
         return [pod.replica for pod, state in zip(old, states, strict=True) if state != "busy"]
 
     async def _state(self, pod: Pod) -> str:
         """Return `busy` for what serves, or may."""
-        if pod.stage is PodStage.GONE:
-            return "gone"
+        if pod.stage is not PodStage.RUNNING:
+            return pod.stage.name.lower()
         met = await self._greeter.ask_now(pod)
         return "generic" if met is not None and met.hello.state == "generic" else "busy"
 

@@ -23,6 +23,9 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 AFTER_S = 1.0
 """After a claim: the first calls have been answered."""
 
+TRIES = 60
+"""While the API server is away, or somebody else writes the pod; a second apart."""
+
 CODE = "ResizeRefused"
 
 _log = logging.getLogger(__name__)
@@ -44,16 +47,20 @@ class Resizer:
 
     async def resize(self, want: Want, pod: Pod) -> None:
         """Ask for a pod's new size in a moment; whether its node has room is seen later."""
-        await asyncio.sleep(AFTER_S)
-        if self._ledger.get(want.id) is None or want.is_ending:
-            return
         path = path_of("pods", pod.namespace, pod.name, part="resize")
         body = resize_patch(pod.container, want.revision.spec.resources)
-        try:
-            await self._api.patch(path, body, STRATEGIC_PATCH)
-        except KubeError as error:
-            if not error.is_missing:
-                self._say(want.id, f"it keeps the size of the warm pool: {error.message}")
+        for tries_left in reversed(range(TRIES)):
+            await asyncio.sleep(AFTER_S)
+            if self._ledger.get(want.id) is None or want.is_ending:
+                return
+            try:
+                await self._api.patch(path, body, STRATEGIC_PATCH)
+            except KubeError as error:
+                if tries_left and (error.is_passing or error.is_conflict):
+                    continue
+                if not error.is_missing:
+                    self._say(want.id, f"it keeps the size of the warm pool: {error.message}")
+            return
 
     def on_pod(self, before: Pod | None, now: Pod) -> None:
         """A replica's pod has changed: say so if its node has no room for its new size."""

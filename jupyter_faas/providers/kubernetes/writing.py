@@ -42,23 +42,32 @@ async def claim_pod(api: KubeApi, pod: Pod, replica: str, body: Object) -> Objec
         KubeError: Somebody else was faster, or the API server has not answered several times.
     """
     path = path_of("pods", pod.namespace, pod.name)
-    try:
-        return await api.patch(path, body)
-    except KubeError as error:
-        if not error.is_passing:
-            raise
-    for _ in range(_CREATES):
-        # Without an answer it may have been done or not: the pod tells.
-        await asyncio.sleep(_RETRY_S)
+    for _ in range(_CREATES + 1):
         try:
-            stored = await api.get(path)
-            if (stored["metadata"].get("labels") or {}).get(REPLICA_LABEL) == replica:
-                return stored
             return await api.patch(path, body)
         except KubeError as error:
-            if not error.is_passing:
+            # Without an answer it may have been done or not, now or before: the pod tells.
+            if not (error.is_passing or error.is_conflict):
                 raise
+            stored = await _found(api, path)
+            if stored is not None and _replica_of(stored) == replica:
+                return stored
+            if error.is_conflict:
+                raise
+        await asyncio.sleep(_RETRY_S)
     raise KubeError(0, "Unreachable", "The Kubernetes API does not answer.")
+
+
+async def _found(api: KubeApi, path: str) -> Object | None:
+    """Return an object if it can be read now."""
+    try:
+        return await api.find(path)
+    except KubeError:
+        return None
+
+
+def _replica_of(stored: Object) -> str:
+    return str((stored["metadata"].get("labels") or {}).get(REPLICA_LABEL, ""))
 
 
 async def delete_pod(api: KubeApi, pod: Pod, grace_s: float | None) -> None:
