@@ -184,8 +184,10 @@ def leader_of(settings: Settings, api: KubeApi, environ: Mapping[str, str]) -> L
 
 def look_at(control: ClusterControl, moves: Moves) -> None:
     """Have the controller look at what has changed hands."""
-    for namespace, name in (*moves.gained, *moves.lost):
-        control.look_at(namespace, name)
+    for place in moves.gained:
+        control.gained(*place)
+    for place in moves.lost:
+        control.lost(*place)
 
 
 async def read_keys(api: KubeApi, namespace: str) -> tuple[Keys, bytes]:

@@ -8,7 +8,14 @@ import msgspec
 import pytest
 
 from jupyter_faas.core.inline import inline_package, revision_id
-from jupyter_faas.core.model import Function, Revision, RevisionSpec, RevisionState, Scaling
+from jupyter_faas.core.model import (
+    Function,
+    FunctionSettings,
+    Revision,
+    RevisionSpec,
+    RevisionState,
+    Scaling,
+)
 from jupyter_faas.gateway.cluster.controller import digest_of
 from jupyter_faas.gateway.cluster.reconcile import (
     Action,
@@ -26,6 +33,7 @@ from jupyter_faas.gateway.cluster.reconcile import (
     Settle,
     Take,
     actions,
+    after_a_move,
 )
 from jupyter_faas.gateway.store import objects
 from jupyter_faas.gateway.store.sight import SeenFunction, SeenRevision
@@ -216,3 +224,13 @@ def test_a_failed_deploy_is_not_tried_again_by_itself() -> None:
         {n: seen_revision(one) for n, one in memory.revisions.items()},
     )
     assert actions(there, memory, failed.spec.code.digest) == []
+
+
+@pytest.mark.parametrize("damage", [RestoreState(), RestoreRevision(2), Recreate(3), Drop(1)])
+def test_right_after_a_move_what_looks_like_damage_is_taken_instead(damage: Action):
+    assert after_a_move([damage, Settle(FunctionSettings())]) == [Take()]
+
+
+def test_right_after_a_move_what_the_spec_asks_for_is_followed():
+    for todo in ([], [Deploy()], [Relabel(1), Settle(FunctionSettings())]):
+        assert after_a_move(todo) == todo

@@ -81,8 +81,12 @@ class ClusterControl:
         await self.writer.close()
         await self.events.close()
 
-    def look_at(self, namespace: str, name: str) -> None:
-        """Look at a function that has become this gateway's."""
+    def gained(self, namespace: str, name: str) -> None:
+        """A function has become this gateway's."""
+        self.controller.gained((namespace, name))
+
+    def lost(self, namespace: str, name: str) -> None:
+        """A function has become another gateway's."""
         self.controller.look((namespace, name))
 
     def on_replica(self, replica: Replica) -> None:

@@ -36,6 +36,7 @@ from jupyter_faas.gateway.cluster.reconcile import (
     Settle,
     Take,
     actions,
+    after_a_move,
 )
 from jupyter_faas.gateway.cluster.status import failure_reason
 from jupyter_faas.gateway.registry import Registry, RegistryChange
@@ -49,6 +50,8 @@ from jupyter_faas.providers.kubernetes.objects import DIGEST_PREFIX, CodeObject
 AGAIN_S = 2.0
 """After something could not be done: the first pause; it doubles up to `MOST_S`."""
 MOST_S = 60.0
+SETTLING_S = 5.0
+"""After a function has become this gateway's: its owner before may still be writing."""
 _ROUNDS = 4
 
 _log = logging.getLogger(__name__)
@@ -84,6 +87,8 @@ class Controller:
         self._on_look = on_look
         self._refused: dict[Key, Refuse] = {}
         self._observed: dict[Key, int] = {}
+        self._gained_s: dict[Key, float] = {}
+        self._unread: set[Key] = set()
         self._dirty: set[Key] = set()
         self._looking: dict[Key, asyncio.Task[None]] = {}
         self._pauses: dict[Key, float] = {}
@@ -121,6 +126,12 @@ class Controller:
             task = self._looking[key] = asyncio.create_task(self._look(key))
             task.add_done_callback(lambda done: self._looked(key, done))
 
+    def gained(self, key: Key) -> None:
+        """A function has become this gateway's: read what its owner before has written last."""
+        self._gained_s[key] = asyncio.get_running_loop().time()
+        self._unread.add(key)
+        self.look(key)
+
     async def _follow(self) -> None:
         async for event in self._store.watch():
             self.look((event.namespace, event.name))
@@ -145,13 +156,31 @@ class Controller:
             self._dirty.discard(key)
             await self._registry.quiet(*key)
             if not self._owns(*key):
+                self._gained_s.pop(key, None)
+                self._unread.discard(key)
                 await self._read(key)
                 return
+            if not await self._catch_up(key):
+                self._try_again(key)
+                break
             if not await self._bring_about(key):
                 break
         else:
             self._try_again(key)
         self._on_look(key)
+
+    async def _catch_up(self, key: Key) -> bool:
+        """Read a function that was gained, once; False: it cannot be read now."""
+        if key not in self._unread:
+            return True
+        try:
+            await self._store.refresh(key)
+        except FaasError as error:
+            _log.warning("%s/%s is not followed yet: %s", *key, error.detail)
+            return False
+        self._unread.discard(key)
+        await self._read(key)
+        return True
 
     async def _read(self, key: Key) -> None:
         """Make memory what another gateway has written."""
@@ -172,6 +201,8 @@ class Controller:
             except InvalidSpec as error:
                 refused = Refuse("InvalidSource", error.detail)
         todo = actions(seen, self._memory(key), digest)
+        if self._is_settling(key):
+            todo = after_a_move(todo)
         is_done = False
         for action in todo:
             if refused is not None and isinstance(action, Deploy):
@@ -187,6 +218,15 @@ class Controller:
         if refused is not None or not todo:
             self._note(key, seen, refused)
         return is_done and refused is None
+
+    def _is_settling(self, key: Key) -> bool:
+        gained_s = self._gained_s.get(key)
+        if gained_s is None:
+            return False
+        if asyncio.get_running_loop().time() < gained_s + SETTLING_S:
+            return True
+        del self._gained_s[key]
+        return False
 
     def _note(self, key: Key, seen: Seen | None, refused: Refuse | None) -> None:
         """Remember how it went with what was seen: nothing is left to do, or nothing can be done.

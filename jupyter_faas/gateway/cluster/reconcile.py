@@ -121,6 +121,17 @@ def actions(seen: Seen | None, memory: Memory | None, digest: str) -> list[Actio
     return [*repairs, *_followed(seen, memory, digest)]
 
 
+def after_a_move(todo: list[Action]) -> list[Action]:
+    """Return what to do instead, for a function that has just become this gateway's.
+
+    What looks like damage is what its owner before has written last: that is taken first.
+    """
+    is_behind = any(
+        isinstance(one, Recreate | Drop | RestoreState | RestoreRevision) for one in todo
+    )
+    return [Take()] if is_behind else todo
+
+
 def _followed(seen: Seen, memory: Memory | None, digest: str) -> list[Action]:
     spec = seen.function.spec
     if spec is None:

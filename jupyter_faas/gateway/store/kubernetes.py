@@ -34,7 +34,12 @@ from jupyter_faas.gateway.store.rows import InvocationRow
 from jupyter_faas.gateway.store.sight import Key, Sight
 from jupyter_faas.gateway.store.translation import translated
 from jupyter_faas.providers.kubernetes.api import KubeApi, KubeError, Object, path_of
-from jupyter_faas.providers.kubernetes.names import API_VERSION, FUNCTIONS, REVISIONS
+from jupyter_faas.providers.kubernetes.names import (
+    API_VERSION,
+    FUNCTION_LABEL,
+    FUNCTIONS,
+    REVISIONS,
+)
 from jupyter_faas.providers.kubernetes.objects import CodeObject, FunctionSpecObject
 
 T = TypeVar("T")
@@ -295,6 +300,21 @@ class KubernetesStore:
     def watch(self) -> AsyncIterator[StoreEvent]:
         """Yield what others change. One reader."""
         return self._following.events()
+
+    async def refresh(self, key: Key) -> None:
+        """Read a function and its revisions now, not when a watch tells.
+
+        Raises:
+            ProviderError: The API is away.
+        """
+        path = path_of(REVISIONS, key[0], group=API_VERSION)
+        with translated(f"`{key[1]}` could not be read"):
+            found = await self._api.find(self._path(FUNCTIONS, key))
+            listed = await self._api.get(path, labelSelector=f"{FUNCTION_LABEL}={key[1]}")
+        for one in listed.get("items") or ():
+            self._following.saw_revision(one)
+        if found is not None:
+            self._following.saw(found)
 
     def taken(self, key: Key, function: Function | None) -> None:
         """Note what the registry now has of a function: later changes are told apart from it."""
