@@ -24,7 +24,13 @@ from jupyter_faas.core.model import (
 from jupyter_faas.core.settings import Settings
 from jupyter_faas.gateway.service import GatewayService
 from jupyter_faas.gateway.store.sqlite import SqliteStore
-from jupyter_faas.providers.base import Inventory, ReplicaEvent, ReplicaGone, ReplicaStarted
+from jupyter_faas.providers.base import (
+    Inventory,
+    ReplicaEvent,
+    ReplicaFound,
+    ReplicaGone,
+    ReplicaStarted,
+)
 
 _DIGEST = "0" * 64
 
@@ -33,6 +39,8 @@ class OneFront:
     """A provider whose every replica is the same front."""
 
     name = "bench"
+    reason_s = 0.05
+    is_shared = False
 
     def __init__(self, socket: str) -> None:
         self._socket = socket
@@ -49,6 +57,17 @@ class OneFront:
     async def stop(self, replica_id: str, *, grace_s: float = 0.0) -> None:
         """It is gone; the front is not."""
         self._events.put_nowait(ReplicaGone(replica=replica_id, reason="stopped"))
+
+    def check(self, spec: RevisionSpec) -> None:
+        """Anything goes."""
+
+    async def known(self, namespace: str, function: str) -> list[ReplicaFound]:
+        """Nobody else makes replicas."""
+        return []
+
+    async def secrets(self, namespace: str, names: Sequence[str]) -> dict[str, str]:
+        """There are none."""
+        return {}
 
     async def watch(self) -> AsyncIterator[ReplicaEvent]:
         """What happens."""
