@@ -41,6 +41,8 @@ class Replica:
         self.address = address
         self.link = link
         self.front_pid = 0
+        self.pid = 0
+        """Of its front, also when that has ended."""
         self.worker_pids: set[int] = set()
         self.reason = ""
         self.detail = ""

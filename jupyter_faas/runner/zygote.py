@@ -104,6 +104,7 @@ class Zygote:
         try:
             replica.front_pid = self._forks.front(replica, front_link)
             self._by_pid[replica.front_pid] = replica
+            replica.pid = replica.front_pid
             front_link.close()
             self._fork_worker(replica, self._preloader.script if is_spare else b"")
         except OSError as error:
@@ -184,7 +185,7 @@ class Zygote:
             match said.get("op"):
                 case "listening":
                     self._outbox.tell(
-                        {"ev": "started", "id": replica.name, "pid": replica.front_pid}
+                        {"ev": "started", "id": replica.name, "pid": replica.pid}
                         | {key: said[key] for key in ("address",) if key in said}
                     )
                 case "worker":
