@@ -180,8 +180,8 @@ def _dump(value: Any, table: ClassTable, known: Container[str], is_optional: boo
 def _is_plain(value: Any, depth: int) -> bool:
     """Return whether nothing in a small value can be a class, a function or a buffer.
 
-    Making our pickler costs ten times what pickling such a value does, and most arguments, results
-    and items of generators are of this kind.
+    With our pickler it takes six times as long, and most arguments, results and items of
+    generators are of this kind.
     """
     kind = type(value)
     if kind in _ATOMS:
