@@ -243,28 +243,33 @@ def created(cluster: Cluster) -> list[Row]:
 
 
 def warm(cluster: Cluster) -> list[Row]:
-    """A warm no-op by the Service's address; the gateway's CPU is read from its cgroup's pods."""
+    """A warm no-op by the Service's address."""
     with function(cluster, "warm", scaling={"maxInputs": 64}) as name:
         took_ms = [timed_ms(lambda: cluster.call(name)) for _ in range(2000)]
         run_ms = [float(cluster.call(name)["faas-run-ms"]) for _ in range(50)]
-        rates = [rate_at(cluster, name, 64) for _ in range(3)] if shutil.which("wrk") else [0.0]
+        # Without wrk that row is left out: nothing else here makes 64 callers cheaply enough.
+        rates = [rate_at(cluster, name, 64) for _ in range(3)] if shutil.which("wrk") else []
     p50 = percentile(took_ms, 50)
-    return [
+    rows = [
         Row(
             "Kubernetes: warm no-op over HTTP, one connection (Python client)",
             f"p50 {p50:.2f} ms, {1000 / p50:.0f} calls/s",
             "",
             None,
             summary(took_ms, "ms") | {"run_p50_ms": percentile(run_ms, 50)},
-        ),
-        Row(
-            "Kubernetes: warm no-op over HTTP, 64 connections (wrk), over Knative's 2,700 calls/s",
-            f"{max(rates):,.0f} calls/s ({max(rates) / 2700:.1f} ×)",
-            "≥ 2 ×",
-            max(rates) >= 5400,
-            {"calls_per_s": max(rates)},
-        ),
+        )
     ]
+    if rates:
+        rows.append(
+            Row(
+                "Kubernetes: warm no-op over HTTP, 64 connections (wrk), over Knative's 2,700 calls/s",
+                f"{max(rates):,.0f} calls/s ({max(rates) / 2700:.1f} ×)",
+                "≥ 2 ×",
+                max(rates) >= 5400,
+                {"calls_per_s": max(rates)},
+            )
+        )
+    return rows
 
 
 def rate_at(cluster: Cluster, name: str, connections: int) -> float:
