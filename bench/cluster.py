@@ -262,7 +262,7 @@ def warm(cluster: Cluster) -> list[Row]:
     if rates:
         rows.append(
             Row(
-                "Kubernetes: warm no-op over HTTP, 64 connections (wrk), over Knative's 2,700 calls/s",
+                "Kubernetes: warm no-op over HTTP, 64 connections (wrk), over Knative's 2,700",
                 f"{max(rates):,.0f} calls/s ({max(rates) / 2700:.1f} ×)",
                 "≥ 2 ×",
                 max(rates) >= 5400,
