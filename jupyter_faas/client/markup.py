@@ -80,6 +80,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def count(number: int) -> str:
+    """Return a number for people: `10 000`."""
+    return f"{number:,}".replace(",", " ")
+
+
 def ago(then_s: float, now_s: float) -> str:
     """Return how long ago something was: `now`, `12 s ago`, `3 min ago`, `yesterday`."""
     seconds = now_s - then_s

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from jupyter_faas.client.map_progress import MapDisplay, TerminalMapDisplay
 from jupyter_faas.client.origin import Cell
 from jupyter_faas.client.output import OutputSink, ProcessOutput
 from jupyter_faas.client.progress import DeployDisplay, TerminalDisplay
@@ -31,6 +32,7 @@ class Session:
         gateway: The chosen gateway; None: none has been needed yet.
         output: Where the output of calls goes.
         display: Shows how a deployment goes.
+        map_display: Makes the display of a map that is started here and now.
         cell: Tells which cell runs now.
         id: Names this process (a notebook's kernel: also after a restart).
         deployed: What this process deployed or found live, by (gateway, function name).
@@ -41,6 +43,7 @@ class Session:
         self.gateway: Gateway | None = None
         self.output: OutputSink = ProcessOutput()
         self.display: DeployDisplay = TerminalDisplay()
+        self.map_display: Callable[[], MapDisplay] = TerminalMapDisplay
         self.cell: Callable[[], Cell] = Cell
         self.id = f"{os.getpid()}-{secrets.token_hex(4)}"
         self.lock = threading.RLock()

@@ -9,11 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_faas.client.map_progress import TerminalMapDisplay
 from jupyter_faas.client.origin import Cell
 from jupyter_faas.client.output import ProcessOutput
 from jupyter_faas.client.progress import Progress, TerminalDisplay
 from jupyter_faas.client.session import session
 from jupyter_faas.notebook.cells import CellMemory
+from jupyter_faas.notebook.map_bar import CellMapDisplay
 from jupyter_faas.notebook.output import CellOutput
 from jupyter_faas.wire.frames import STDERR
 
@@ -36,6 +38,7 @@ def install() -> CellMemory | None:
     output = CellOutput(kernel, memory)
     session.output = output
     session.display = CellDisplay(output)
+    session.map_display = lambda: CellMapDisplay(output)
     session.cell = lambda: running_cell(kernel, memory)
     # Restarting keeps the connection file: the same kernel to the person, the same origin here.
     session.id = Path(app.connection_file or session.id).stem
@@ -46,6 +49,7 @@ def uninstall(memory: CellMemory) -> None:
     """Put everything back as in a plain process."""
     memory.uninstall()
     session.output, session.display, session.cell = ProcessOutput(), TerminalDisplay(), Cell
+    session.map_display = TerminalMapDisplay
 
 
 def running_cell(kernel: Any, memory: CellMemory) -> Cell:

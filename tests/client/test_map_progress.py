@@ -1,0 +1,178 @@
+"""How a map is shown: its numbers, its line, its bar, and how often."""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+
+import pytest
+
+from jupyter_faas.client import map_lines
+from jupyter_faas.client.map_progress import MAX_FAILURES, MapProgress, TerminalMapDisplay
+from jupyter_faas.client.pace import Pace
+
+NASTY = "<script>alert(1)</script>"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Seen:
+    """Records what is shown."""
+
+    def __init__(self, is_watched: bool = True) -> None:
+        self.is_watched = is_watched
+        self.lines: list[str] = []
+        self.ends: list[str] = []
+
+    def update(self, progress: MapProgress) -> None:
+        self.lines.append(repr(progress))
+
+    def finish(self, progress: MapProgress) -> None:
+        self.ends.append(repr(progress))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_the_line_has_the_form_of_tqdm(clock: Clock) -> None:
+    progress = MapProgress("score.map", clock, total=10_000)
+    clock.now_s += 41.5
+    progress.note(done=7102, running=8, failed=3)
+    assert repr(progress) == (
+        "score.map  71 %|███████▏  | 7102/10000  [00:41<00:16, 171/s]  3 failed"
+    )
+
+
+def test_without_a_total_it_counts(clock: Clock) -> None:
+    progress = MapProgress("score.map", clock)
+    assert repr(progress) == "score.map  0 done  [00:00<?, ?/s]"
+    clock.now_s += 4
+    progress.note(done=2)
+    assert repr(progress) == "score.map  2 done  [00:04<?, 0.50/s]"
+
+
+def test_one_line_stays_at_the_end(clock: Clock) -> None:
+    seen = Seen()
+    progress = MapProgress("score.map", clock, total=10_000)
+    with progress.shown(seen):
+        progress.note(done=9_997)
+        for index in range(3):
+            progress.add_failure(index, "ValueError: empty text\nsecond line")
+        clock.now_s += 58
+    assert seen.ends == ["score.map: 10 000 in 58.0 s, 3 failed"]
+    assert progress.failures[0] == (0, "ValueError: empty text")
+    progress.end("cancelled")
+    assert len(seen.ends) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyboardInterrupt(), "score.map: cancelled after 5 of 9, 0 ms"),
+        (GeneratorExit(), "score.map: cancelled after 5 of 9, 0 ms"),
+        (
+            RuntimeError("the driver is gone"),
+            "score.map: ✕ stopped after 5, 0 ms: the driver is gone",
+        ),
+    ],
+)
+def test_how_it_ended_is_told(clock: Clock, error: BaseException, said: str) -> None:
+    seen = Seen()
+    progress = MapProgress("score.map", clock, total=9, done=5)
+    with pytest.raises(type(error)), progress.shown(seen):
+        raise error
+    assert seen.ends == [said]
+
+
+def test_who_does_not_watch_is_told_nothing(clock: Clock) -> None:
+    for seen, wanted in ((Seen(is_watched=False), None), (Seen(), False)):
+        with MapProgress("m", clock).shown(seen, wanted) as progress:
+            progress.note(done=1)
+        assert (seen.lines, seen.ends) == ([], [])
+    asked = Seen(is_watched=False)
+    with MapProgress("m", clock).shown(asked, wanted=True):
+        pass
+    assert len(asked.lines) == len(asked.ends) == 1
+
+
+def test_what_comes_from_functions_is_text_in_html(clock: Clock) -> None:
+    progress = MapProgress(NASTY, clock, total=2, run_id=NASTY)
+    assert "<script" not in progress._repr_html_()
+    progress.add_failure(0, NASTY)
+    progress.end("failed", NASTY)
+    assert "<script" not in progress._repr_html_()
+    assert "&lt;script" in progress._repr_html_()
+
+
+def test_the_bar_tells_workers_and_the_slowest_item(clock: Clock) -> None:
+    progress = MapProgress("score.map", clock, total=4, done=1, running=2)
+    progress.note(workers=(1.0, 0.5, 0.0), slowest=(6881, 2.1))
+    html = progress._repr_html_()
+    assert 'aria-valuenow="25"' in html
+    assert "2 running" in html
+    assert "█" in html
+    assert "slowest item 2.1 s (#6881)" in html
+
+
+def test_of_many_failures_the_first_are_named(clock: Clock) -> None:
+    progress = MapProgress("score.map", clock)
+    for index in range(MAX_FAILURES + 7):
+        progress.add_failure(index, "KeyError: 1")
+    progress.end("done")
+    assert len(progress.failures) == MAX_FAILURES
+    assert "and 7 more" in progress._repr_html_()
+
+
+def test_the_first_is_shown_at_once_and_then_four_a_second(clock: Clock) -> None:
+    pace = Pace(clock)
+    shown = 0
+    for _ in range(1000):
+        shown += pace.is_due()
+        clock.now_s += 0.01
+    assert 38 <= shown <= 41
+    assert pace.is_due() or pace.left_s > 0
+
+
+@pytest.mark.parametrize(
+    ("share", "bar"), [(0, "    "), (0.5, "██  "), (0.53, "██▏ "), (2, "████")]
+)
+def test_a_bar_is_as_long_as_its_share(share: float, bar: str) -> None:
+    assert map_lines.bar(share, 4) == bar
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_gets_a_bar_and_keeps_one_line(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    before = threading.active_count()
+    progress = MapProgress("score.map", clock, total=1000)
+    with progress.shown(TerminalMapDisplay()):
+        for done in range(1000):
+            clock.now_s += 0.01
+            progress.note(done=done + 1)
+        assert threading.active_count() == before
+    written = terminal.getvalue()
+    assert "score.map:" in written
+    assert written.count("it/s") < 60
+    assert written.rstrip("\n").rpartition("\r")[2] == "score.map: 1 000 in 10.0 s"
+
+
+def test_a_file_gets_nothing(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with MapProgress("score.map", clock, total=3).shown(TerminalMapDisplay()) as progress:
+        progress.note(done=3)
+    assert capsys.readouterr() == ("", "")
