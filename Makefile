@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-fast test-cluster images check format bench bench-ray bench-cluster clean
+.PHONY: help demo lab lab-build lab-check lab-test test test-fast test-cluster images check format bench bench-ray bench-cluster clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,27 +23,54 @@ $(VENV)/.lab: $(VENV)/.ready
 	@tools/uv pip install --quiet --python $(BIN)/python --editable '.[lab]'
 	@touch $@
 
+# The lab extension follows its sources: nothing is built if none has changed since.
+LAB := labextension
+LAB_SOURCES := $(shell find $(LAB) \( -name node_modules -o -name lib -o -name .tests \) -prune -o -type f ! -name .built -print)
+LAB_LINK := $(VENV)/share/jupyter/labextensions/jupyter-faas
+
+$(LAB)/node_modules/.ready: $(LAB)/package.json $(LAB)/package-lock.json
+	@command -v npm >/dev/null || { echo "Node.js 20 and npm are needed for labextension/: install them (apt-get install nodejs npm)." >&2; exit 1; }
+	@cd $(LAB) && npm ci --silent
+	@touch $@
+
+$(LAB)/.built: $(LAB)/node_modules/.ready $(LAB_SOURCES)
+	@cd $(LAB) && npm run --silent build
+	@touch $@
+
+# Linked, so that a page that is loaded anew has what was built last.
+$(LAB_LINK): | $(VENV)/.ready
+	@mkdir -p $(dir $@) && ln -sfn $(CURDIR)/jupyter_faas/_labextension $@
+
+lab-build: $(LAB)/.built $(LAB_LINK) ## build the lab extension and the widget (needs Node.js 20)
+
+lab-check: $(LAB)/node_modules/.ready
+	cd $(LAB) && npm run --silent check
+
+lab-test: $(LAB)/node_modules/.ready
+	cd $(LAB) && npm test --silent
+
 demo: $(VENV)/.ready ## run the quickstart and tell what happened, with times (under 3 minutes)
 	@$(CLEAN_ENV) $(BIN)/python examples/demo.py
 
-lab: $(VENV)/.lab ## open the quickstart in JupyterLab
+lab: $(VENV)/.lab lab-build ## open the quickstart in JupyterLab
 	@$(BIN)/jupyter lab examples/01-quickstart.ipynb
 
-check: $(VENV)/.ready ## format, lint, types, layers, repository hygiene
+check: $(VENV)/.ready lab-check ## format, lint, types (Python and TypeScript), layers, repository hygiene
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(CLEAN_ENV) $(BIN)/pytest -q tests/repository
 
-format: $(VENV)/.ready ## rewrite files the way `make check` wants them
+format: $(VENV)/.ready $(LAB)/node_modules/.ready ## rewrite files the way `make check` wants them
+	cd $(LAB) && npm run --silent format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: $(VENV)/.ready ## all tests with branch coverage (under 8 minutes)
+test: $(VENV)/.ready lab-test lab-build ## all tests with branch coverage (under 8 minutes)
 	$(CLEAN_ENV) $(BIN)/pytest --ignore tests/cluster --cov --cov-report=term:skip-covered $(PYTEST_FLAGS)
 
-test-fast: $(VENV)/.ready ## tests without processes, network and notebooks
+test-fast: $(VENV)/.ready lab-test ## tests without processes, network and notebooks
 	$(CLEAN_ENV) $(BIN)/pytest -q --ignore tests/e2e --ignore tests/examples --ignore tests/cluster $(PYTEST_FLAGS)
 
 images: ## build the images of runner and gateway (cluster tool, docker or podman)
@@ -65,4 +92,5 @@ bench-cluster: $(VENV)/.ready ## functions on Kubernetes: from zero, herds, rede
 	@IMAGES=$${IMAGES:-yes} tools/test-cluster tools/bench-cluster $(BIN)
 
 clean: ## remove environments and caches (not the gateway's state)
-	rm -rf $(VENV) .venv-ray .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) $(LAB)/node_modules $(LAB)/lib $(LAB)/.tests $(LAB)/.built jupyter_faas/_labextension jupyter_faas/notebook/static
+	rm -rf .venv-ray .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*

@@ -27,7 +27,12 @@ SECRETS = re.compile(
 )
 BLANKET = re.compile(r"#\s*(?:noqa(?!:\s*[A-Z]+\d)|type:\s*ignore(?!\[)|ruff:\s*noqa(?!:))")
 NOQA = re.compile(r"#\s*noqa:\s*[A-Z]+\d+(?:,\s*[A-Z]+\d+)*(?P<reason>.*)$")
-UNFINISHED = re.compile(r"#\s*(?:TODO|FIXME|XXX|HACK)\b")
+UNFINISHED = re.compile(r"(?:#|//|/?\*)\s*(?:TODO|FIXME|XXX|HACK)\b")
+SCRIPT_SUFFIXES = (".ts", ".tsx", ".mjs")
+SCRIPT_SUPPRESSION = re.compile(r"eslint-disable|@ts-(?:ignore|nocheck|expect-error)")
+REASONED = re.compile(
+    r"eslint-disable-(?:next-)?line [\w@/,\s-]+ -- \w{3}|@ts-expect-error:? \w{3}",
+)
 
 
 def committed_files() -> list[Path]:
@@ -102,6 +107,17 @@ def test_a_lint_suppression_in_the_product_says_why() -> None:
             bare.append(f"{where}: {line.strip()[:120]}")
         before = line
     assert bare == []
+
+
+def test_a_suppression_in_typescript_names_its_rule_and_says_why() -> None:
+    """`eslint-disable-next-line RULE -- why`, `@ts-expect-error why`; whole files never."""
+    found = [
+        f"{where}: {line.strip()[:120]}"
+        for where, line in text_lines()
+        if where.split(":")[0].endswith(SCRIPT_SUFFIXES) and SCRIPT_SUPPRESSION.search(line)
+        if not REASONED.search(line)
+    ]
+    assert found == []
 
 
 def test_notebooks_are_committed_without_outputs_and_with_cell_ids() -> None:

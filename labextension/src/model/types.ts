@@ -1,0 +1,195 @@
+/**
+ * What the gateway says, as it comes over the wire: `/v1/state`, its events, and the messages of
+ * the server extension. Names are the wire's; see `jupyter_faas/gateway/views.py` and `events.py`.
+ */
+
+export type ReplicaState = 'starting' | 'ready' | 'busy' | 'draining' | 'lost';
+export type RevisionState = 'pending' | 'ready' | 'failed' | 'removed';
+
+export interface Replica {
+  readonly id: string;
+  readonly function: string;
+  readonly namespace: string;
+  readonly revision: number;
+  readonly state: ReplicaState;
+  readonly reason: string;
+  readonly inFlight: number;
+  /** Wall clock, seconds. */
+  readonly startedAt: number;
+  readonly node: string;
+  readonly pid: number | null;
+}
+
+export interface Scaling {
+  readonly minContainers: number;
+  readonly maxContainers: number;
+  readonly bufferContainers: number;
+  readonly scaledownWindowSeconds: number;
+  /** Wanted mean in flight per replica; null: the revision's `maxInputs`. */
+  readonly targetInputs: number | null;
+}
+
+export interface Counts {
+  readonly inFlight: number;
+  readonly queued: number;
+  readonly accepted: number;
+  readonly ended: number;
+  readonly errors: number;
+  readonly cancelled: number;
+  readonly dead: number;
+  readonly rejected: number;
+  readonly coldStarts: number;
+  readonly p50Milliseconds: number | null;
+  readonly p95Milliseconds: number | null;
+  /** Errors of the user's code and of the platform, and what was used; of gateways that tell. */
+  readonly userErrors?: number;
+  readonly platformErrors?: number;
+  readonly gigabyteSeconds?: number;
+}
+
+/** The last decision of the autoscaler that changed a count. */
+export interface Scaled {
+  readonly revision: number;
+  readonly before: number;
+  readonly after: number;
+  readonly reason: string;
+  readonly at: number;
+}
+
+export interface FunctionView {
+  readonly name: string;
+  readonly namespace: string;
+  readonly state: 'pending' | 'ready' | 'failed';
+  readonly reason: string;
+  readonly url: string;
+  readonly latest: number;
+  /** Revision number to weight > 0. */
+  readonly traffic: Readonly<Record<string, number>>;
+  readonly settings: {
+    readonly scaling: Scaling;
+    readonly queueTimeoutSeconds: number;
+    readonly public: boolean;
+  };
+  readonly createdAt: number;
+  readonly replicaCounts: Readonly<Partial<Record<ReplicaState, number>>>;
+  readonly counts: Counts;
+  readonly scaled: Scaled | null;
+  /** What marks on cells and forms need of each revision; of gateways that tell. */
+  readonly revisions?: readonly RevisionView[];
+}
+
+/** Who deployed, from where; `jupyter_faas/client/origin.py` makes it. */
+export interface Origin {
+  readonly owner: string;
+  readonly notebook: string;
+  readonly cellId: string;
+  readonly sourceDigest: string;
+  readonly session: string;
+}
+
+export interface Parameter {
+  readonly name: string;
+  readonly kind: string;
+  readonly annotation?: string | null;
+  readonly default?: string | null;
+}
+
+export interface RevisionView {
+  readonly number: number;
+  readonly id: string;
+  readonly state: RevisionState;
+  readonly reason: string;
+  readonly createdAt: number;
+  readonly origin: Origin;
+  readonly weight: number;
+  readonly isLive: boolean;
+  /** Phrases: what changed since the one before. */
+  readonly changes: readonly string[];
+  readonly spec: {
+    readonly code: {
+      readonly entry: string;
+      readonly kind: string;
+      readonly python: string;
+      readonly signature: string;
+      readonly parameters: readonly Parameter[];
+    };
+    readonly maxInputs: number;
+    readonly resources: {
+      readonly cpu: number;
+      readonly memoryMebibytes: number;
+      readonly gpu: string | null;
+    };
+    readonly timeoutSeconds: number;
+    readonly packages: readonly string[];
+    readonly image: string | null;
+  };
+}
+
+export type Outcome = 'done' | 'error' | 'timeout' | 'lost' | 'cancelled' | 'rejected' | 'dead';
+
+/** One ended invocation. */
+export interface Call {
+  readonly id: string;
+  readonly function: string;
+  readonly namespace: string;
+  readonly revision: number;
+  readonly replica: string;
+  readonly outcome: Outcome;
+  readonly code: string;
+  readonly detail: string;
+  readonly startedAt: number;
+  readonly queuedMilliseconds: number;
+  readonly runMilliseconds: number;
+  readonly memoryMebibytes: number;
+  readonly cold: boolean;
+}
+
+/** A piece of output as it was written: part of a line, or several. */
+export interface LogPiece {
+  readonly seq: number;
+  readonly at: number;
+  readonly revision: number;
+  readonly replica: string;
+  readonly invocation: string;
+  readonly stream: 'stdout' | 'stderr';
+  readonly text: string;
+}
+
+/** The whole state: `/v1/state`. */
+export interface Snapshot {
+  readonly epoch: string;
+  readonly seq: number;
+  readonly version: string;
+  readonly provider: string;
+  readonly url: string;
+  readonly namespace: string;
+  readonly startedAt: number;
+  readonly functions: readonly FunctionView[];
+  readonly replicas: readonly Replica[];
+}
+
+/** One event; what `value` is, `kind` says. Kinds that are not known are passed over. */
+export interface GatewayEvent {
+  readonly seq: number;
+  readonly kind: string;
+  readonly at: number;
+  readonly namespace: string;
+  readonly function: string;
+  readonly id: string;
+  readonly value: unknown;
+}
+
+export interface GatewayStatus {
+  readonly state: 'live' | 'connecting' | 'reconnecting' | 'asleep' | 'none';
+  readonly provider: string;
+  readonly url: string;
+  readonly version: string;
+  readonly reason: string;
+}
+
+/** What a server (or kernel) tells a page. */
+export type ServerMessage =
+  | { readonly type: 'gateway'; readonly gateway: GatewayStatus }
+  | { readonly type: 'snapshot'; readonly state: Snapshot }
+  | { readonly type: 'events'; readonly events: readonly GatewayEvent[] }
+  | { readonly type: 'log'; readonly function: string; readonly lines: readonly LogPiece[] };
