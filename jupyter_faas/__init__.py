@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from jupyter_faas.client.function import RemoteFunction
     from jupyter_faas.client.later import Executor, FunctionCall, gather
     from jupyter_faas.client.lookup import function, functions
+    from jupyter_faas.client.panel import panel
     from jupyter_faas.client.policies import Cron, Period, Retries
     from jupyter_faas.core.errors import (
         BadRequest,
@@ -113,6 +114,7 @@ __all__ = [
     "functions",
     "gateway",
     "gather",
+    "panel",
     "serverless",
 ]
 
@@ -128,6 +130,7 @@ _HOMES = {
     "function": "client.lookup",
     "functions": "client.lookup",
     "gather": "client.later",
+    "panel": "client.panel",
     "serverless": "client.decorator",
 }
 

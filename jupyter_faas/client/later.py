@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 
 class NotYet:
-    """The fan-out, spawning and panel faces of a remote function."""
+    """The fan-out and spawning faces of a remote function."""
 
     def map(self, *iterables: Any, **options: Any) -> NoReturn:
         """Not available yet.
@@ -49,14 +49,6 @@ class NotYet:
             NotImplementedError: Always.
         """
         raise NotImplementedError("spawn_map is not available yet: call .remote(x) for each input.")
-
-    def panel(self) -> NoReturn:
-        """Not available yet.
-
-        Raises:
-            NotImplementedError: Always.
-        """
-        raise NotImplementedError("panel is not available yet: .status() shows what is.")
 
 
 def gather(*calls: Any) -> NoReturn:
