@@ -105,7 +105,7 @@ def matcher(completion: Completion) -> Any:
         context_matcher,
     )
 
-    @context_matcher(identifier=IDENTIFIER, priority=100)
+    @context_matcher(identifier=IDENTIFIER, priority=100)  # type: ignore[untyped-decorator]
     def faas_matcher(context: CompletionContext) -> Any:
         found = completion.of(context.text_until_cursor.rpartition("\n")[2])
         completions = [SimpleCompletion(text, type="faas") for text in found]
