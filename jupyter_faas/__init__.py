@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from jupyter_faas.client.classes import RemoteClass
     from jupyter_faas.client.connect import connect, gateway
     from jupyter_faas.client.decorator import serverless
+    from jupyter_faas.client.executor import Executor
     from jupyter_faas.client.function import RemoteFunction
-    from jupyter_faas.client.later import Executor, FunctionCall, gather
     from jupyter_faas.client.lookup import function, functions
-    from jupyter_faas.client.panel import panel
     from jupyter_faas.client.policies import Cron, Period, Retries
+    from jupyter_faas.client.spawned import FunctionCall, gather
     from jupyter_faas.core.errors import (
         BadRequest,
         CapacityError,
@@ -114,14 +114,13 @@ __all__ = [
     "functions",
     "gateway",
     "gather",
-    "panel",
     "serverless",
 ]
 
 _HOMES = {
     "Cron": "client.policies",
-    "Executor": "client.later",
-    "FunctionCall": "client.later",
+    "Executor": "client.executor",
+    "FunctionCall": "client.spawned",
     "Period": "client.policies",
     "RemoteClass": "client.classes",
     "RemoteFunction": "client.function",
@@ -129,8 +128,7 @@ _HOMES = {
     "connect": "client.connect",
     "function": "client.lookup",
     "functions": "client.lookup",
-    "gather": "client.later",
-    "panel": "client.panel",
+    "gather": "client.spawned",
     "serverless": "client.decorator",
 }
 

@@ -13,6 +13,7 @@ from jupyter_faas.core.errors import UsageError
 from jupyter_faas.core.model import Kind
 
 if TYPE_CHECKING:
+    from jupyter_faas.client.spawned import FunctionCall
     from jupyter_faas.client.target import Target
 
 T = TypeVar("T")
@@ -105,6 +106,13 @@ class RemoteMethod(NotYet):
     def local(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call it here, on an instance that is made at the first such call."""
         return getattr(self._owner.local_instance(), self._method)(*args, **kwargs)
+
+    def spawn(self, /, *args: Any, **kwargs: Any) -> FunctionCall[Any]:
+        """Have it run there and go on here; the returned handle gets the result, also later."""
+        __tracebackhide__ = True
+        from jupyter_faas.client import spawned  # noqa: PLC0415 - only for who spawns
+
+        return spawned.spawn(self._owner.route(), self._method, args, kwargs)
 
     def __repr__(self) -> str:
         return f"<{self._owner.name}.{self._method}>"

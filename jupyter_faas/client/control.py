@@ -95,23 +95,6 @@ def pending_reason(gateway: Gateway, name: str, number: int) -> str:
     return reasons[0] if reasons else ""
 
 
-def raw(gateway: Gateway, name: str) -> dict[str, Any]:
-    """Return all that the gateway shows of a function, as plain JSON.
-
-    Raises:
-        FunctionNotFound: It is not deployed.
-    """
-    view: dict[str, Any] = gateway.ask("GET", _path(name), result=dict[str, Any])
-    return view
-
-
-def calls(gateway: Gateway, name: str, limit: int) -> list[dict[str, Any]]:
-    """Return the newest ended invocations of a function, as plain JSON, newest first."""
-    path = f"{_path(name, 'invocations')}?limit={limit}"
-    found = gateway.ask("GET", path, result=dict[str, list[dict[str, Any]]])
-    return list(found["invocations"])
-
-
 def deploy(gateway: Gateway, name: str, request: model.DeployRequest) -> model.DeployAnswer:
     """Make code that has been uploaded what answers to a name.
 
@@ -176,6 +159,16 @@ def logs(gateway: Gateway, name: str, tail: int) -> list[str]:
 def follow_logs(gateway: Gateway, name: str, tail: int) -> Iterator[str]:
     """Yield the last lines and then each further one as it is printed."""
     yield from _lines(_pieces(gateway, f"{_path(name, 'logs')}?tail={tail}&follow=1"))
+
+
+def call_logs(gateway: Gateway, id: str, tail: int) -> list[str]:
+    """Return the last lines that one call printed."""
+    return list(_lines(_pieces(gateway, f"/v1/invocations/{id}/logs?tail={tail}")))
+
+
+def follow_call_logs(gateway: Gateway, id: str, tail: int) -> Iterator[str]:
+    """Yield the last lines of one call and then each further one, until it has ended."""
+    yield from _lines(_pieces(gateway, f"/v1/invocations/{id}/logs?tail={tail}&follow=1"))
 
 
 def _pieces(gateway: Gateway, path: str) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ from jupyter_faas.core.model import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jupyter_faas.client.spawned import FunctionCall
     from jupyter_faas.client.target import Target
 
 P = ParamSpec("P")
@@ -67,6 +68,18 @@ class RemoteFunction(Deployable, NotYet, Generic[P, L, S, A]):
         """Run it here; the same as calling it."""
         __tracebackhide__ = True
         return self(*args, **kwargs)
+
+    def spawn(self, /, *args: P.args, **kwargs: P.kwargs) -> FunctionCall[S]:
+        """Have it run there and go on here; the returned handle gets the result, also later.
+
+        Raises:
+            NotSerializable: An argument cannot be pickled; nothing was sent.
+            FaasError: The gateway's reason why it does not keep the call.
+        """
+        __tracebackhide__ = True
+        from jupyter_faas.client import spawned  # noqa: PLC0415 - only for who spawns
+
+        return spawned.spawn(self.route(), None, args, kwargs)
 
     def __faas_handle__(self) -> Any:
         """Return what travels in this object's place when another function captures it."""

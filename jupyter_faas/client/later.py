@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 
 class NotYet:
-    """The fan-out and spawning faces of a remote function."""
+    """The fan-out and panel faces of a remote function."""
 
     def map(self, *iterables: Any, **options: Any) -> NoReturn:
         """Not available yet.
@@ -32,16 +32,6 @@ class NotYet:
         """
         raise NotImplementedError("for_each is not available yet: call .remote(x) for each input.")
 
-    def spawn(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Not available yet.
-
-        Raises:
-            NotImplementedError: Always.
-        """
-        raise NotImplementedError(
-            "spawn is not available yet: call .remote(x) in a thread, or await .remote.aio(x)."
-        )
-
     def spawn_map(self, *iterables: Any, **options: Any) -> NoReturn:
         """Not available yet.
 
@@ -50,46 +40,10 @@ class NotYet:
         """
         raise NotImplementedError("spawn_map is not available yet: call .remote(x) for each input.")
 
-
-def gather(*calls: Any) -> NoReturn:
-    """Not available yet.
-
-    Raises:
-        NotImplementedError: Always.
-    """
-    raise NotImplementedError(
-        "gather is not available yet: use asyncio.gather over .remote.aio(x)."
-    )
-
-
-class Executor:
-    """Not available yet.
-
-    Raises:
-        NotImplementedError: Always.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise NotImplementedError(
-            "Executor is not available yet: use a ThreadPoolExecutor over .remote(x)."
-        )
-
-
-class FunctionCall:
-    """Not available yet: the handle of a spawned call.
-
-    Raises:
-        NotImplementedError: Always.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise NotImplementedError("FunctionCall is not available yet: use .remote(x).")
-
-    @classmethod
-    def from_id(cls, invocation_id: str) -> NoReturn:
+    def panel(self) -> NoReturn:
         """Not available yet.
 
         Raises:
             NotImplementedError: Always.
         """
-        raise NotImplementedError("FunctionCall is not available yet: use .remote(x).")
+        raise NotImplementedError("panel is not available yet: .status() shows what is.")

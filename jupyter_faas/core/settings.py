@@ -141,6 +141,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     invocation_retention: Annotated[
         int, _says("Ended invocations whose records are kept.", ge=0)
     ] = 10_000
+    kept_answer_s: Annotated[
+        float, _says("The answer of a spawned call is kept for so long after its end.", ge=1)
+    ] = 86_400.0
     revision_retention: Annotated[
         int, _says("Newest revisions of a function that are kept.", ge=1)
     ] = 10

@@ -122,13 +122,26 @@ class Calls:
                 return
         self._let_in(exchange, namespace, name)
 
-    def _let_in(self, exchange: Exchange, namespace: str, name: str) -> None:
+    def take_whole(
+        self, exchange: Exchange, body: bytes, namespace: str, name: str, kind: type[Invocation]
+    ) -> None:
+        """Take a request whose bearer was judged before and whose body is here.
+
+        Raises:
+            FaasError: What is wrong with it; nothing was answered.
+        """
+        invocation = self._let_in(exchange, namespace, name, kind)
+        invocation.body.append(body)
+        invocation.body_bytes = len(body)
+        invocation.is_body_whole = invocation.is_admitted = True
+        self.admit(invocation)
+
+    def _let_in(
+        self, exchange: Exchange, namespace: str, name: str, kind: type[Invocation] = Invocation
+    ) -> Invocation:
         """Take a request from somebody who may call."""
-        function = self._registry.find(namespace, name)
+        function = self._registry.find(namespace, name) or self._registry.get(namespace, name)
         told = dict(exchange.headers)
-        if function is None:
-            self._registry.get(namespace, name)  # Raises, naming a similar one.
-            return
         if exchange.method != b"POST":
             raise BadRequest("A function is called with POST.", status=405)
         size = exchange.content_length
@@ -136,12 +149,13 @@ class Calls:
             raise too_large(size, self.max_body_bytes)
         pool = self.activator.pool(self._revision(function, told))
         now_s = self.clock()
-        invocation = Invocation(self, exchange, pool, self._id(told), now_s)
+        invocation = kind(self, exchange, pool, self._id(told), now_s)
         invocation.lines = heads.forwarded(told)
         if b"faas-parent" in told or b"faas-deadline-ms" in told:
             self._bound(invocation, told)
         self.active[invocation.id] = invocation
         exchange.receiver = invocation
+        return invocation
 
     def plan(self, exchange: Exchange, namespace: str, name: str) -> Plan | None:
         """Return what there is to know about calls with this head; None: each is looked at."""

@@ -30,7 +30,7 @@ class Held:
     __slots__ = ("_exchange", "_is_whole", "_pieces", "_task")
 
     def __init__(
-        self, exchange: Exchange, verdict: Awaitable[object], then: Callable[[], None]
+        self, exchange: Exchange, verdict: Awaitable[object], then: Callable[[], object]
     ) -> None:
         self._exchange = exchange
         self._pieces: list[bytes] = []
@@ -55,7 +55,7 @@ class Held:
     def on_writable(self) -> None:
         """Nothing is written here."""
 
-    async def _wait(self, verdict: Awaitable[object], then: Callable[[], None]) -> None:
+    async def _wait(self, verdict: Awaitable[object], then: Callable[[], object]) -> None:
         exchange = self._exchange
         try:
             await verdict

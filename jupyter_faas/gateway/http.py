@@ -89,6 +89,8 @@ class Door:
         self.forwarder: Forwarder | None = None
         self.peer_door: Callable[[Exchange], object] | None = None
         """Answers other gateways."""
+        self.kept: Callable[[Exchange, str, str], None] = self._not_kept
+        """Takes calls that are kept."""
         self.is_leaving = False
         """What other gateways pass on is not taken any more."""
 
@@ -215,15 +217,23 @@ class Door:
         if path == b"/metrics":
             exchange.respond(200, _METRICS, self._metrics())
         elif path.startswith(ASYNC_PREFIX):
-            raise NotImplementedYet(
-                "Calls that are kept are not built yet: POST to /function/ and wait for the answer."
-            )
+            target = self._split(path[len(ASYNC_PREFIX) :])
+            if target is None:
+                _no_function()
+            else:
+                self.kept(exchange, *target)
         else:
             if self.control is None:
                 self.load_control()
             if self.control is None:
                 raise GatewayUnavailable("The gateway is still starting.", retry_after_s=1.0)
             self.control(exchange)
+
+    @staticmethod
+    def _not_kept(_exchange: Exchange, _namespace: str, _name: str) -> None:
+        raise NotImplementedYet(
+            "This gateway keeps no calls: POST to /function/ and wait for the answer."
+        )
 
     def _pass_on_control(self, exchange: Exchange, path: bytes) -> bool:
         """Forward what is about a function or an invocation of another gateway."""
@@ -246,13 +256,16 @@ class Door:
 
     def _target_of_path(self, path: bytes) -> Target | None:
         """Return (namespace, name) of `/function/{name}` or `/function/{namespace}/{name}`."""
-        parts = path[len(CALL_PREFIX) :].decode("ascii", "replace").split("/")
+        target = self._split(path[len(CALL_PREFIX) :])
+        if target is not None and len(self._targets) < _MOST_PATHS:
+            self._targets[path] = target
+        return target
+
+    def _split(self, rest: bytes) -> Target | None:
+        parts = rest.decode("ascii", "replace").split("/")
         if len(parts) > 2 or not all(parts):
             return None
-        namespace, name = parts if len(parts) == 2 else (self._namespace, parts[0])
-        if len(self._targets) < _MOST_PATHS:
-            self._targets[path] = (namespace, name)
-        return namespace, name
+        return (parts[0], parts[1]) if len(parts) == 2 else (self._namespace, parts[0])
 
     def _target_of_host(self, exchange: Exchange) -> Target | None:
         return self._hosts.target(exchange.header(b"host") or b"")

@@ -26,7 +26,6 @@ from jupyter_faas.gateway.auth import Authority, Judge
 from jupyter_faas.gateway.autoscaler import Autoscaler, Scaled, Windows
 from jupyter_faas.gateway.blobs import Blobs
 from jupyter_faas.gateway.calls import Calls
-from jupyter_faas.gateway.counts import counts_of
 from jupyter_faas.gateway.endings import failure_of
 from jupyter_faas.gateway.entries import FunctionEntry, RevisionEntry
 from jupyter_faas.gateway.events import EventLog
@@ -34,6 +33,7 @@ from jupyter_faas.gateway.fleet import Fleet
 from jupyter_faas.gateway.fleet_ports import FleetSettings
 from jupyter_faas.gateway.http import Door
 from jupyter_faas.gateway.idle import Use
+from jupyter_faas.gateway.kept.calls import KeptCalls
 from jupyter_faas.gateway.logs import Logs
 from jupyter_faas.gateway.metering import Metering
 from jupyter_faas.gateway.metrics import Metrics
@@ -146,6 +146,19 @@ class GatewayService:
             clock=self.clock,
             wall_clock=self.wall_clock,
         )
+        kept = self.store.kept
+        self.kept = (
+            None
+            if kept is None
+            else KeptCalls(
+                kept,
+                self.calls,
+                self.registry,
+                kept_s=settings.kept_answer_s,
+                max_body_bytes=settings.max_body_bytes,
+                wall_clock=self.wall_clock,
+            )
+        )
 
     def _make_control_plane(self) -> None:
         settings = self.settings
@@ -178,12 +191,9 @@ class GatewayService:
             windows=Windows(settings.stable_window_s, settings.panic_window_s),
         )
         self.views = Views(
-            self.fleet.replicas,
-            self.autoscaler.last,
-            lambda: settings.url or self.url,
-            lambda entry: counts_of(entry, self.metering.memory_mib_s(entry.namespace, entry.name)),
+            self.fleet.replicas, self.autoscaler.last, lambda: settings.url or self.url
         )
-        self.announcer = Announcer(self.events, self.activator.pools, self.views)
+        self.announcer = Announcer(self.events, self.registry, self.views)
         self.housekeeper = Housekeeper(self.blobs, self.registry, self.wall_clock)
         self.metrics = Metrics(
             self.activator,
@@ -244,7 +254,9 @@ class GatewayService:
             entry.function.settings.scaling.min_containers for entry in self.registry.functions()
         )
         ledger = self.metrics.ledger()
-        return Use(bool(self.calls.active) or has_floor, ledger["accepted"] + self._changes)
+        has_kept = self.kept is not None and self.kept.is_busy
+        is_busy = bool(self.calls.active) or has_kept or has_floor
+        return Use(is_busy, ledger["accepted"] + self._changes)
 
     async def start(self) -> None:
         """Bring back what the store knows, and listen.
@@ -269,6 +281,9 @@ class GatewayService:
             await self.several.start()
         for part in self._parts:
             await part.start()
+        if self.kept is not None:
+            await self.kept.start()
+            self.door.kept = self.kept
         self.door.load_control = self._load_control
         self.door.is_ready = True
         if self.several is not None:
@@ -285,6 +300,8 @@ class GatewayService:
             await part.close()
         self.autoscaler.close()
         await self._wait_for_calls()
+        if self.kept is not None:
+            await self.kept.close()
         self.calls.close()
         self.pulse.close()
         self.announcer.close()

@@ -55,6 +55,8 @@ class Shelf:
 class ShelfStore:
     """One gateway's door to the shelf."""
 
+    kept = None
+
     def __init__(self, shelf: Shelf) -> None:
         self.shelf = shelf
         self.service: Any = None
@@ -138,11 +140,9 @@ class WorldProvider(FakeProvider):
     def prepare(self, _own: Callable[[FakeFront], None]) -> None:
         pass  # all gateways' replicas are prepared alike
 
-    async def start(
-        self, revision: Revision, replica_ids: Sequence[str], *, made_to_measure: bool = False
-    ) -> None:
+    async def start(self, revision: Revision, replica_ids: Sequence[str]) -> None:
         self.world.started += len(replica_ids)
-        await super().start(revision, replica_ids, made_to_measure=made_to_measure)
+        await super().start(revision, replica_ids)
         found = [
             ReplicaFound(
                 replica=id,

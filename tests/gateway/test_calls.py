@@ -92,7 +92,6 @@ REFUSED = [
     ("a sub-path without token", {"path": "/function/a/b/c", "token": None}, 401, "unauthorized"),
     ("no name", {"path": "/function/"}, 404, "function_not_found"),
     ("too large a body", {"body": b"x" * ((1 << 20) + 1)}, 413, "payload_too_large"),
-    ("a queue for later", {"path": "/async-function/f"}, 501, "not_implemented"),
     ("a key for once", {"headers": {"Idempotency-Key": "k"}}, 501, "not_implemented"),
     ("a bad id", {"headers": {"Faas-Invocation-Id": "a b"}}, 400, "bad_request"),
     ("an empty deadline", {"headers": {"Faas-Deadline-Ms": ""}}, 400, "bad_request"),

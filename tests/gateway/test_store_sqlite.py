@@ -181,7 +181,7 @@ def test_migrations_are_applied_once_and_whole(path: Path) -> None:
             migrate(db, path, bad)
         good = (*MIGRATIONS, ("CREATE TABLE extra (x)",))
         migrate(db, path, good)
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+        assert db.execute("PRAGMA user_version").fetchone() == (len(good),)
 
 
 KILLED = """

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from jupyter_faas.core.errors import InvocationNotFound, NotImplementedYet
-from jupyter_faas.core.model import InvocationRecord
+from jupyter_faas.core.errors import (
+    InvocationCancelled,
+    InvocationNotFound,
+    NotImplementedYet,
+)
+from jupyter_faas.core.model import InvocationRecord, Outcome
 from jupyter_faas.gateway.control.answering import json_answer, lines_answer, safe
 from jupyter_faas.gateway.control.parts import Parts
 from jupyter_faas.gateway.control.reading import flag, namespace_of, number
 from jupyter_faas.gateway.invocation import Invocation
+from jupyter_faas.gateway.kept.calls import KeptCalls
 from jupyter_faas.gateway.logs import STREAMS, Piece, tail
 from jupyter_faas.gateway.plain import plain
+from jupyter_faas.gateway.store.kept_base import KeptCall
 
 DEFAULT_TAIL = 100
+_LONGEST_WAIT_S = 60.0
 _MOST_LINES = 1e6
 
 
@@ -46,8 +53,11 @@ class Invocations:
         ]
 
     async def show(self, request: Request) -> Response:
-        """What is known of an invocation: running now, or its record."""
+        """What is known of an invocation: running now, kept, or its record."""
         id = request.path_params["id"]
+        kept = await self._kept(request, id)
+        if kept is not None:
+            return json_answer({**_of_kept(kept), "outcome": await self._outcome(kept)})
         running = self._running(request, id)
         if running is not None:
             return json_answer(_of_running(running))
@@ -56,14 +66,25 @@ class Invocations:
     async def cancel(self, request: Request) -> Response:
         """Cancel an invocation that waits or runs."""
         id = request.path_params["id"]
+        kept = await self._kept(request, id)
+        if kept is not None:
+            return json_answer({"cancelled": await kept.calls.cancel(id)}, 202)
         if self._running(request, id) is not None and self._parts.calls.cancel(id):
             return json_answer({"cancelled": True}, 202)
         record = await self._record(request, id)
         return json_answer({"cancelled": False, "outcome": record.outcome})
 
     async def result(self, request: Request) -> Response:
-        """Say that answers of ordinary calls are not kept."""
+        """The answer of a kept call, waiting `wait_s` for it; 202: it has not ended."""
         id = request.path_params["id"]
+        kept = await self._kept(request, id)
+        if kept is not None:
+            wait_s = number(request, "wait_s", 0.0, 0.0, _LONGEST_WAIT_S)
+            answer = await kept.calls.answer(id, wait_s)
+            if answer is None:
+                return json_answer({"id": id, "state": "running"}, 202)
+            headers = {name.decode(): value.decode("latin-1") for name, value in answer.headers}
+            return Response(answer.body, answer.status, headers)
         if self._running(request, id) is None:
             await self._record(request, id)
         raise NotImplementedYet(
@@ -84,6 +105,10 @@ class Invocations:
         """What one invocation printed; with `follow` until it has ended."""
         id = request.path_params["id"]
         running = self._running(request, id)
+        kept = await self._kept(request, id)
+        if kept is not None:
+            place = (kept.call.namespace, kept.call.function)
+            return self._lines(request, *place, id, lambda: not kept.calls.is_open(id))
         if running is not None:
             function = running.pool.entry.function
             place = (function.namespace, function.name)
@@ -141,6 +166,25 @@ class Invocations:
             return None
         return running
 
+    async def _outcome(self, kept: _Kept) -> str:
+        """Return how a kept call has ended; empty: not yet."""
+        if kept.state != "ended":
+            return ""
+        self._parts.metering.flush()
+        record = await self._parts.store.invocation(kept.call.id)
+        if record is not None:
+            return record.outcome.value
+        answer = await kept.calls.answer(kept.call.id, 0.0)
+        is_cancelled = answer is not None and answer.status == InvocationCancelled.http_status
+        return (Outcome.CANCELLED if is_cancelled else Outcome.DEAD).value
+
+    async def _kept(self, request: Request, id: str) -> _Kept | None:
+        calls = self._parts.kept
+        found = None if calls is None else await calls.find(id)
+        if calls is None or found is None or not self._is_shown(request, found[0].namespace):
+            return None
+        return _Kept(calls, *found)
+
     async def _record(self, request: Request, id: str) -> InvocationRecord:
         self._parts.metering.flush()
         record = await self._parts.store.invocation(id)
@@ -160,6 +204,26 @@ def _of_running(invocation: Invocation) -> dict[str, Any]:
         "revision": entry.number,
         "replica": "" if replica is None else replica.id,
         "depth": invocation.depth,
+    }
+
+
+class _Kept(NamedTuple):
+    """A kept call that may be shown."""
+
+    calls: KeptCalls
+    call: KeptCall
+    state: str
+
+
+def _of_kept(kept: _Kept) -> dict[str, Any]:
+    call = kept.call
+    return {
+        "id": call.id,
+        "state": kept.state,
+        "function": call.function,
+        "namespace": call.namespace,
+        "acceptedAt": call.accepted_at,
+        "result": f"/v1/invocations/{call.id}/result",
     }
 
 

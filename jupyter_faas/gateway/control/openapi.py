@@ -49,7 +49,7 @@ _LINES = "application/jsonl"
 _OPERATIONS = (
     _Operation("post", "/function/{name}", "Call a function.", _ANY, _ANY),
     _Operation("post", "/function/{namespace}/{name}", "Call a function.", _ANY, _ANY),
-    _Operation("post", "/async-function/{name}", "Call later; 501 so far.", _ANY),
+    _Operation("post", "/async-function/{name}", "Call later: kept until it has run.", _ANY),
     _Operation("put", "/v1/blobs/{sha256}", "Store a package.", _BYTES, _ANY),
     _Operation("get", "/v1/blobs/{sha256}", "Read a package.", answer=_BYTES),
     _Operation("head", "/v1/blobs/{sha256}", "Is a package here?"),

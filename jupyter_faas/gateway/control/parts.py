@@ -10,6 +10,7 @@ from jupyter_faas.gateway.blobs import Blobs
 from jupyter_faas.gateway.calls import Calls
 from jupyter_faas.gateway.entries import FunctionEntry
 from jupyter_faas.gateway.events import EventLog
+from jupyter_faas.gateway.kept.calls import KeptCalls
 from jupyter_faas.gateway.logs import Logs
 from jupyter_faas.gateway.metering import Metering
 from jupyter_faas.gateway.registry import Registry
@@ -28,6 +29,8 @@ class Parts(Protocol):
     registry: Registry
     blobs: Blobs
     calls: Calls
+    kept: KeptCalls | None
+    """None: this gateway keeps no calls."""
     metering: Metering
     events: EventLog
     logs: Logs

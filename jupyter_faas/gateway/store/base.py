@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple, Protocol
 
 from jupyter_faas.core.model import Function, InvocationRecord, Revision
+from jupyter_faas.gateway.store.kept_base import KeptStore
 from jupyter_faas.gateway.store.rows import InvocationRow
 
 
@@ -53,6 +54,10 @@ class Store(Protocol):
     when the medium fails (full, busy, not writable: what was asked for is then not done) and
     `InternalError` when the content cannot be read.
     """
+
+    @property
+    def kept(self) -> KeptStore | None:
+        """Where calls are kept; None: this store cannot."""
 
     async def open(self) -> None:
         """Get ready; brings an older schema up to date."""

@@ -21,6 +21,7 @@ from jupyter_faas.core.package import inline_source
 from jupyter_faas.gateway.store import objects
 from jupyter_faas.gateway.store.base import Change, Contents, StoreEvent
 from jupyter_faas.gateway.store.following import Following
+from jupyter_faas.gateway.store.kept_base import KeptStore
 from jupyter_faas.gateway.store.packing import packed, unpacked
 from jupyter_faas.gateway.store.records import RecordRing
 from jupyter_faas.gateway.store.revision_objects import (
@@ -54,7 +55,7 @@ DigestOf = Callable[[CodeObject], str]
 
 
 class KubernetesStore:
-    """See `Store`.
+    """See `Store`. It keeps no calls: what cannot be durable is not accepted.
 
     Args:
         api: Connected; closed by whoever made it.
@@ -75,6 +76,7 @@ class KubernetesStore:
         digest_of: DigestOf,
         kept_records: int = KEPT_RECORDS,
     ) -> None:
+        self.kept: KeptStore | None = None
         self._api = api
         self._namespaces = tuple(namespaces)
         self._system_namespace = system_namespace

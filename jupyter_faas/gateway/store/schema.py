@@ -22,6 +22,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         " ended_at REAL NOT NULL, count INTEGER NOT NULL, records BLOB NOT NULL)",
         "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     ),
+    (
+        "CREATE TABLE kept_calls (id TEXT PRIMARY KEY, namespace TEXT NOT NULL,"
+        " function TEXT NOT NULL, key TEXT, state INTEGER NOT NULL DEFAULT 0,"
+        " is_told INTEGER NOT NULL DEFAULT 0, at REAL NOT NULL, call BLOB NOT NULL,"
+        " body BLOB, answer BLOB)",
+        "CREATE UNIQUE INDEX kept_keys ON kept_calls (namespace, function, key)"
+        " WHERE key IS NOT NULL",
+        "CREATE INDEX kept_open ON kept_calls (state)",
+    ),
 )
 
 

@@ -23,6 +23,7 @@ from jupyter_faas.core.errors import FaasError
 from jupyter_faas.core.model import Function, InvocationRecord, Revision
 from jupyter_faas.gateway.store.base import Change, Contents, StoreEvent
 from jupyter_faas.gateway.store.failures import translated
+from jupyter_faas.gateway.store.kept import SqliteKept
 from jupyter_faas.gateway.store.rows import (
     InvocationRow,
     decode_rows,
@@ -71,6 +72,8 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = None
         self._writes: set[asyncio.Future[None]] = set()
         self._groups_since_prune = 0
+        self.kept = SqliteKept(lambda work: self._do(lambda: work(self._db)))
+        """Calls that are kept until they have run, and their answers for a while."""
         self.lost_records = 0
         """Invocation records that could not be written since the start."""
 

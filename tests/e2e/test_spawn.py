@@ -1,0 +1,320 @@
+"""Calls that are kept: they outlive their caller and the gateway, and run once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import as_completed
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import jupyter_faas as faas
+from jupyter_faas import serverless
+from tests.e2e.gateway import Gateway, wait_until
+
+pytestmark = pytest.mark.timeout(90)
+SETTINGS = {"FAAS_STABLE_WINDOW_S": 5}
+
+
+@serverless(name="spawned", max_containers=3)
+def work(x: int, seconds: float = 0.0) -> int:
+    print("working on", x)
+    time.sleep(seconds)
+    if x < 0:
+        raise ValueError(f"{x} is negative")
+    return x * 2
+
+
+@serverless(name="spawned-one", max_containers=1)
+def marked(path: str, line: str, seconds: float = 0.0) -> str:
+    with open(path, "a") as file:
+        file.write(line + "\n")
+    time.sleep(seconds)
+    return line
+
+
+@serverless(name="spawned-again", max_containers=1, idempotent=True)
+def marked_again(path: str, line: str, seconds: float = 0.0) -> str:
+    with open(path, "a") as file:
+        file.write(line + "\n")
+    time.sleep(seconds)
+    return line
+
+
+@serverless(name="spawned-items")
+def items(n: int) -> Iterator[int]:
+    yield from range(n)
+
+
+@serverless(name="spawned-counter")
+class Counter:
+    def __init__(self) -> None:
+        self.total = 0
+
+    def add(self, by: int) -> int:
+        self.total += by
+        return self.total
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def test_a_spawned_call_gives_its_result_as_often_as_it_is_asked_for(
+    gateway: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = work.spawn(21)
+    assert call.get() == 42
+    assert call.get(timeout=1) == 42
+    assert call.status == "done"
+    assert "working on 21" in capsys.readouterr().out
+    assert list(call.logs()) == ["working on 21"]
+    assert call.cancel() is False
+
+
+def test_what_it_raises_is_raised_where_the_result_is_asked_for(gateway: Gateway) -> None:
+    call = work.spawn(-1)
+    with pytest.raises(ValueError, match="-1 is negative") as raised:
+        call.get()
+    assert any("spawned raised it" in note for note in raised.value.__notes__)
+    assert call.status == "error"
+
+
+def test_waiting_has_a_limit_and_does_not_end_the_call(gateway: Gateway) -> None:
+    call = work.spawn(4, seconds=0.6)
+    with pytest.raises(TimeoutError, match="goes on"):
+        call.get(timeout=0.1)
+    assert call.status == "running"
+    assert call.get() == 8
+
+
+def test_a_generator_s_items_come_as_a_list_and_a_method_is_spawned_too(gateway: Gateway) -> None:
+    assert items.spawn(3).get() == [0, 1, 2]
+    assert items.spawn(0).get() == []
+    assert Counter.add.spawn(5).get() == 5
+
+
+async def test_it_can_be_awaited(gateway: Gateway) -> None:
+    calls = [work.spawn(x) for x in range(3)]
+    assert await asyncio.gather(*(call.get.aio() for call in calls)) == [0, 2, 4]
+
+
+def test_many_run_as_far_as_there_is_room_and_in_their_order(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    path = tmp_path / "order"
+    calls = [marked.spawn(str(path), str(n)) for n in range(50)]
+    assert faas.gather(*calls) == [str(n) for n in range(50)]
+    assert lines(path) == [str(n) for n in range(50)]
+
+
+def test_more_than_the_waiting_room_holds_are_kept(gateway: Gateway) -> None:
+    calls = [work.spawn(n) for n in range(1100)]
+    assert faas.gather(*calls) == [n * 2 for n in range(1100)]
+
+
+def test_another_process_gets_the_result_by_the_id(gateway: Gateway) -> None:
+    call = work.spawn(7, seconds=0.3)
+    script = (
+        "import jupyter_faas as faas; "
+        f"call = faas.FunctionCall.from_id({call.id!r}); print(repr(call), call.get())"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert said.stdout.split()[-1] == "14"
+    assert f"<FunctionCall {call.id} of spawned>" in said.stdout
+    with pytest.raises(faas.InvocationNotFound):
+        faas.FunctionCall.from_id("c-nothing")
+
+
+def test_cancelling_ends_what_runs_and_what_waits(gateway: Gateway, tmp_path: Path) -> None:
+    path = tmp_path / "cancelled"
+    runs = marked.spawn(str(path), "runs", 30.0)
+    wait_until(lambda: lines(path) == ["runs"], 10.0)
+    waits = marked.spawn(str(path), "waits")
+    began = time.monotonic()
+    assert waits.cancel()
+    assert runs.cancel()
+    for call in (runs, waits):
+        with pytest.raises(faas.InvocationCancelled):
+            call.get()
+        assert call.status == "cancelled"
+    assert time.monotonic() - began < 5
+    assert marked.remote(str(path), "next") == "next"
+    assert lines(path) == ["runs", "next"]
+
+
+def test_after_a_kill_what_had_not_begun_runs_and_what_had_is_said_to_be_lost(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    path = tmp_path / "killed"
+    marked.deploy()
+    begun = marked.spawn(str(path), "begun", 60.0)
+    waiting = [marked.spawn(str(path), str(n)) for n in range(3)]
+    wait_until(lambda: lines(path) == ["begun"], 10.0)
+    gateway.kill()
+    gateway.start()
+    with pytest.raises(faas.GatewayLost, match="may have run"):
+        faas.FunctionCall.from_id(begun.id).get()
+    assert [faas.FunctionCall.from_id(call.id).get() for call in waiting] == ["0", "1", "2"]
+    assert lines(path) == ["begun", "0", "1", "2"]
+
+
+def test_after_a_kill_an_idempotent_one_runs_again(gateway: Gateway, tmp_path: Path) -> None:
+    path = tmp_path / "again"
+    marked_again.deploy()
+    begun = marked_again.spawn(str(path), "begun", 1.0)
+    wait_until(lambda: lines(path) == ["begun"], 10.0)
+    gateway.kill()
+    gateway.start()
+    assert faas.FunctionCall.from_id(begun.id).get() == "begun"
+    assert lines(path) == ["begun", "begun"]
+
+
+def test_a_function_that_is_deleted_meanwhile_is_the_answer(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    @serverless(name="spawned-gone", max_containers=1)
+    def gone(seconds: float) -> None:
+        time.sleep(seconds)
+
+    runs, waits = gone.spawn(1.5), gone.spawn(0.0)
+    wait_until(lambda: runs.status == "running", 10.0)
+    gone.delete()
+    with pytest.raises(faas.FunctionNotFound):
+        waits.get(timeout=20)
+    assert runs.get(timeout=20) is None
+
+
+class TestOverHttp:
+    """The same for any HTTP client."""
+
+    def test_it_is_accepted_and_answered_as_an_ordinary_call_is(self, gateway: Gateway) -> None:
+        work.deploy()
+        said = gateway.request("POST", "/async-function/spawned", {"x": 3, "seconds": 0.2})
+        assert said.status == 202
+        id = said.headers["faas-invocation-id"]
+        assert said.headers["location"] == f"/v1/invocations/{id}"
+        path = f"/v1/invocations/{id}/result"
+        early = gateway.request("GET", path)
+        assert early.status == 202, early
+        answer = gateway.request("GET", f"{path}?wait_s=20")
+        assert (answer.status, answer.json()) == (200, 6)
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["faas-revision"].isdigit()
+        assert gateway.request("GET", f"/v1/invocations/{id}").json()["outcome"] == "done"
+        assert gateway.request("GET", path, token=None).status == 401
+
+    def test_what_is_wrong_is_said_at_once(self, gateway: Gateway) -> None:
+        assert gateway.request("POST", "/async-function/nope", 1).code == "function_not_found"
+        assert gateway.request("POST", "/async-function/spawned", 1, token=None).status == 401
+        bad = gateway.request(
+            "POST", "/async-function/spawned", 1, {"X-Callback-Url": "file:///etc/passwd"}
+        )
+        assert bad.status == 400
+        error = gateway.request("POST", "/async-function/spawned", {"y": 1})
+        id = error.headers["faas-invocation-id"]
+        answer = gateway.request("GET", f"/v1/invocations/{id}/result?wait_s=20")
+        assert (answer.status, answer.code) == (400, "bad_request")
+
+    def test_the_same_key_is_the_same_call(self, gateway: Gateway, tmp_path: Path) -> None:
+        marked.deploy()
+        path = tmp_path / "key"
+        ids = {
+            gateway.request(
+                "POST",
+                "/async-function/spawned-one",
+                {"path": str(path), "line": "x"},
+                {"Idempotency-Key": "order-17"},
+            ).headers["faas-invocation-id"]
+            for _ in range(3)
+        }
+        assert len(ids) == 1
+        gateway.request("GET", f"/v1/invocations/{ids.pop()}/result?wait_s=20")
+        assert lines(path) == ["x"]
+
+    def test_a_deadline_passes_while_it_waits_too(self, gateway: Gateway, tmp_path: Path) -> None:
+        holds = marked.spawn(str(tmp_path / "d"), "holds", 30.0)
+        wait_until(lambda: holds.status == "running", 10.0)
+        said = gateway.request(
+            "POST",
+            "/async-function/spawned-one",
+            {"path": str(tmp_path / "d"), "line": "late"},
+            {"Faas-Deadline-Ms": "1"},
+        )
+        id = said.headers["faas-invocation-id"]
+        assert holds.cancel()
+        answer = gateway.request("GET", f"/v1/invocations/{id}/result?wait_s=20")
+        assert (answer.status, answer.code) == (504, "timeout")
+
+    def test_the_end_is_told_to_whom_was_named(self, gateway: Gateway) -> None:
+        with listener(fail_first=True) as (url, heard):
+            said = gateway.request(
+                "POST", "/async-function/spawned", {"x": 5}, {"X-Callback-Url": f"{url}/done?a=1"}
+            )
+            wait_until(lambda: len(heard) >= 2, 20.0, seen=lambda: heard)
+        path, headers, body = heard[-1]
+        assert path == "/done?a=1"
+        assert headers["Faas-Invocation-Id"] == said.headers["faas-invocation-id"]
+        assert headers["Faas-Status"] == "200"
+        assert json.loads(body) == 10
+
+
+class TestExecutor:
+    """`concurrent.futures` over remote calls."""
+
+    def test_plain_and_remote_functions_lambdas_and_errors(self, gateway: Gateway) -> None:
+        def square(x: int) -> int:
+            return x * x
+
+        with faas.Executor(max_containers=3) as pool:
+            assert list(pool.map(square, range(20))) == [x * x for x in range(20)]
+            futures = {pool.submit(work, x): x for x in (1, -1)}
+            for future in as_completed(futures):
+                if futures[future] == 1:
+                    assert future.result() == 2
+                else:
+                    assert isinstance(future.exception(), ValueError)
+            assert pool.submit(lambda x: x + 1, 1).result() == 2
+            with pytest.raises(faas.UsageError, match="no function"):
+                pool.submit(print, 1)
+
+    def test_a_wrong_option_is_said_when_it_is_made(self) -> None:
+        with pytest.raises(faas.InvalidSpec, match="max_container"):
+            faas.Executor(max_container=1)
+
+
+@contextmanager
+def listener(*, fail_first: bool) -> Iterator[tuple[str, list[Any]]]:
+    """Listen for callbacks on a loopback port; the first may be answered with 503."""
+    heard: list[Any] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            heard.append((self.path, dict(self.headers), body))
+            self.send_response(503 if fail_first and len(heard) == 1 else 204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", heard
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
