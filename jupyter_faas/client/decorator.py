@@ -13,6 +13,7 @@ from jupyter_faas.client.classes import RemoteClass
 from jupyter_faas.client.function import RemoteFunction
 from jupyter_faas.client.iterators import RemoteAsyncIterator, RemoteIterator
 from jupyter_faas.client.options import DEFAULTS, Arguments
+from jupyter_faas.client.session import session
 from jupyter_faas.client.target import Target, make_target
 
 P = ParamSpec("P")
@@ -74,10 +75,10 @@ def serverless(code: Any = None, /, **arguments: Any) -> Any:
     """
     __tracebackhide__ = True
     if code is not None:
-        return _handle(make_target(code, arguments))
+        return _handle(make_target(code, arguments, session.cell()))
     # Checked now: the mistake is in this line, not where the function is defined.
     make_target(_example, arguments)
-    return lambda code: _handle(make_target(code, arguments))
+    return lambda code: _handle(make_target(code, arguments, session.cell()))
 
 
 def _handle(target: Target) -> Any:

@@ -146,7 +146,8 @@ def _ensure(target: Target, gateway: Gateway, wish: Wish, progress: Progress) ->
         handle.ensure_deployed()
     known = control.known(gateway, target.name)
     if not wish.is_forced:
-        revision = reusable(known, code.id, target.options.settings)
+        here = origin(target.cell, session.id)
+        revision = reusable(known, code.id, target.options.settings, here)
         if revision is not None:
             is_pending = revision.state is model.RevisionState.PENDING
             return Deployed(target.name, revision.number, is_pending, code)
@@ -201,7 +202,7 @@ def _request(target: Target, code: Capture, gateway: Gateway, wish: Wish) -> mod
         id=code.id,
         revision=code.spec,
         settings=target.options.settings,
-        origin=origin(session.cell(), session.id),
+        origin=origin(target.cell, session.id),
         seen=seen.number if seen else None,
         take_over=wish.take_over,
         strategy=wish.strategy,

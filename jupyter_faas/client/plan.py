@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from jupyter_faas.client.views import Replica, Revision
 from jupyter_faas.core import model
+from jupyter_faas.core.rollout import is_rewritten
+
+_NOWHERE = model.Origin()
 
 
 @dataclass(frozen=True)
@@ -32,18 +35,24 @@ class Known:
 
 
 def reusable(
-    known: Known | None, revision_id: str, declared: model.FunctionSettings
+    known: Known | None,
+    revision_id: str,
+    declared: model.FunctionSettings,
+    here: model.Origin = _NOWHERE,
 ) -> Revision | None:
     """Return the revision that runs this code already and gets calls; None: deploy.
 
     An older revision without traffic, or one that failed, is deployed: that makes it live again
     under its number. So is one that was deployed with other settings than the decorator says
-    now; settings that somebody changed live since then stay.
+    now; settings that somebody changed live since then stay. So is one whose cell says the same in
+    other words since: the gateway keeps which text it is.
     """
     if known is None or (known.function.declared or known.function.settings) != declared:
         return None
     revision = known.by_id(revision_id)
-    return revision if revision and _gets_calls(known.function, revision) else None
+    if revision is None or is_rewritten(revision.origin, here):
+        return None
+    return revision if _gets_calls(known.function, revision) else None
 
 
 def _gets_calls(function: model.Function, revision: model.Revision) -> bool:

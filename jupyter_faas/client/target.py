@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any
 
 from jupyter_faas.client.options import Options, parse_options
+from jupyter_faas.client.origin import Cell
 from jupyter_faas.core.errors import InvalidSpec
 from jupyter_faas.core.model import Kind, Retries
 from jupyter_faas.core.names import function_name
@@ -16,6 +17,7 @@ from jupyter_faas.core.signature import kind_of, methods_of
 
 _SLACK_S = 30.0
 """Between the gateway's own limits and ours: it always answers first if it lives."""
+_NO_CELL = Cell()
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Target:
         kind: What calling it gives.
         methods: Of a class: its remote methods and what they give.
         options: The decorator's arguments.
+        cell: Where it was defined; empty: in no cell of a notebook.
     """
 
     code: Any
@@ -35,6 +38,7 @@ class Target:
     kind: Kind
     methods: Mapping[str, Kind]
     options: Options
+    cell: Cell = field(default=_NO_CELL, compare=False)
 
     @property
     def wait_s(self) -> float:
@@ -57,8 +61,13 @@ def longest_wait_s(
     return queue_timeout_s + startup_timeout_s + runs_s + pauses_s + _SLACK_S
 
 
-def make_target(code: Any, arguments: Mapping[str, Any]) -> Target:
+def make_target(code: Any, arguments: Mapping[str, Any], cell: Cell = _NO_CELL) -> Target:
     """Return the target of a decoration.
+
+    Args:
+        code: What is decorated.
+        arguments: Of the decorator.
+        cell: The one that runs now. It defines the code, unless that comes from a module.
 
     Raises:
         InvalidSpec: What is decorated cannot be a remote function, or an argument is wrong.
@@ -74,7 +83,9 @@ def make_target(code: Any, arguments: Mapping[str, Any]) -> Target:
         _check_init(code)
     name = options.name or _derived_name(code)
     kind = Kind.CLASS if isinstance(code, type) else kind_of(code)
-    return Target(code=code, name=name, kind=kind, methods=methods, options=options)
+    if code.__module__ != "__main__":
+        cell = _NO_CELL
+    return Target(code=code, name=name, kind=kind, methods=methods, options=options, cell=cell)
 
 
 def _check_init(cls: type) -> None:

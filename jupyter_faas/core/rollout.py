@@ -242,6 +242,12 @@ def is_same_origin(one: Origin, other: Origin) -> bool:
     return one.session == other.session
 
 
+def is_rewritten(before: Origin, now: Origin) -> bool:
+    """Return whether one notebook has the same code in a cell of another text than before."""
+    where = (before.cell_id, before.source_digest) != (now.cell_id, now.source_digest)
+    return bool(now.source_digest) and where and is_same_origin(before, now)
+
+
 def name_taken(newest: Revision, now: float) -> NameTaken:
     """Return the error of whoever means other code than that of revision `newest` by its name."""
     by = newest.origin.notebook.rsplit("/", 1)[-1] or "another session"
@@ -286,8 +292,12 @@ def _again(
 
 
 def _look_up(function: Function, known: Revision, request: DeployRequest) -> DeployPlan:
+    """Change what was declared anew, and where the code stands now."""
     new = _declared(function, request.settings)
-    return DeployPlan(new, known, is_changed=new != function)
+    if not is_rewritten(known.origin, request.origin):
+        return DeployPlan(new, known, is_changed=new != function)
+    moved = msgspec.structs.replace(known, origin=request.origin)
+    return DeployPlan(new, moved, is_revision_changed=True)
 
 
 def _is_current(function: Function, known: Revision, request: DeployRequest) -> bool:

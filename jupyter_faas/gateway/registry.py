@@ -402,7 +402,7 @@ class Registry:
         if plan.news:
             self._tell(plan.news, entry, current, request.strategy)
         elif plan.is_changed:
-            self._tell("scaling", entry)
+            self._tell("scaling", entry, current if plan.is_revision_changed else None)
         return DeployAnswer(
             function=entry.function, revision=current.revision, created=plan.is_created
         )

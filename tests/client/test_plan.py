@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from jupyter_faas.client.plan import Known, reusable
@@ -63,3 +64,16 @@ def test_code_is_reused_only_where_it_is_the_latest_and_gets_calls(
 
 def test_nothing_known_means_deploy() -> None:
     assert reusable(None, "id", DECLARED) is None
+
+
+def test_code_whose_cell_was_reworded_is_told_to_the_gateway() -> None:
+    said = model.Origin(notebook="n.ipynb", cell_id="c", source_digest="1")
+    there = known(1, {1: 100}, {1: READY}, DECLARED)
+    (one,) = there.revisions
+    there = Known(there.function, [msgspec.structs.replace(one, origin=said)])
+    reworded = msgspec.structs.replace(said, source_digest="2")
+    elsewhere = msgspec.structs.replace(reworded, notebook="copy.ipynb")
+    assert reusable(there, "id1", DECLARED, said)
+    assert reusable(there, "id1", DECLARED, reworded) is None
+    assert reusable(there, "id1", DECLARED, elsewhere)
+    assert reusable(there, "id1", DECLARED)

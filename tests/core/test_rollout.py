@@ -178,6 +178,24 @@ def test_another_notebook_with_the_same_code_looks_up(world: World) -> None:
         world.deploy("a", OTHER)
 
 
+def test_the_same_code_in_other_words_is_the_same_revision_of_the_new_text(world: World) -> None:
+    said = msgspec.structs.replace(MINE, cell_id="c", source_digest="1")
+    reworded = msgspec.structs.replace(said, source_digest="2")
+    world.deploy("a", said)
+    world.settle(1)
+    plan = world.deploy("a", reworded)
+    assert (plan.revision.number, plan.revision.origin, plan.news) == (1, reworded, "")
+    assert plan.is_changed
+    assert plan.is_revision_changed
+    assert not world.deploy("a", reworded).is_changed
+
+
+def test_the_same_code_of_another_notebook_leaves_where_it_came_from(world: World) -> None:
+    world.live("a")
+    stranger = msgspec.structs.replace(OTHER, cell_id="c", source_digest="2")
+    assert world.deploy("a", stranger).revision.origin == MINE
+
+
 def test_an_origin_is_a_notebook_or_a_session_without_one() -> None:
     same = rollout.is_same_origin
     assert same(MINE, msgspec.structs.replace(MINE, cell_id="x", session="y"))

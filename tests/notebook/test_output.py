@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 
 import msgspec
@@ -121,7 +122,8 @@ def test_redirected_stdout_gets_the_output(kernel: Kernel, gateway: PretendGatew
 def test_the_card_shows_under_the_cell_that_deployed(
     kernel: Kernel, gateway: PretendGateway
 ) -> None:
-    kernel.run("@serverless\ndef carded(x): return x + 1")
+    source = "@serverless\ndef carded(x): return x + 1"
+    kernel.run(source, "cell-6")
     cell = kernel.run("assert carded.remote(1) == 2", "cell-7")
     first, last = kernel.displays(cell)[0], kernel.displays(cell)[-1]
     assert last["msg_type"] == "update_display_data"
@@ -130,8 +132,9 @@ def test_the_card_shows_under_the_cell_that_deployed(
     text = last["content"]["data"]["text/plain"]
     assert "carded  ·  revision 1" in text
     assert "ready in" in text
-    assert gateway.revisions["carded"][1].origin.cell_id == "cell-7"
-    assert gateway.revisions["carded"][1].origin.source_digest
+    origin = gateway.revisions["carded"][1].origin
+    assert origin.cell_id == "cell-6"
+    assert origin.source_digest == hashlib.sha256(source.encode()).hexdigest()
 
 
 def test_what_a_name_contains_is_escaped_in_html(kernel: Kernel, gateway: PretendGateway) -> None:
