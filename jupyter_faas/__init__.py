@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from jupyter_faas.client.executor import Executor
     from jupyter_faas.client.function import RemoteFunction
     from jupyter_faas.client.lookup import function, functions
+    from jupyter_faas.client.panel import panel
     from jupyter_faas.client.policies import Cron, Period, Retries
     from jupyter_faas.client.spawned import FunctionCall, gather
     from jupyter_faas.core.errors import (
@@ -114,6 +115,7 @@ __all__ = [
     "functions",
     "gateway",
     "gather",
+    "panel",
     "serverless",
 ]
 
@@ -129,6 +131,7 @@ _HOMES = {
     "function": "client.lookup",
     "functions": "client.lookup",
     "gather": "client.spawned",
+    "panel": "client.panel",
     "serverless": "client.decorator",
 }
 

@@ -49,7 +49,9 @@ class OneFront:
     async def open(self) -> None:
         """Nothing to get ready."""
 
-    async def start(self, revision: Revision, replica_ids: Sequence[str]) -> None:
+    async def start(
+        self, revision: Revision, replica_ids: Sequence[str], *, made_to_measure: bool = False
+    ) -> None:
         """Every replica is the one front."""
         for replica in replica_ids:
             self._events.put_nowait(ReplicaStarted(replica=replica, address=f"unix:{self._socket}"))
@@ -64,6 +66,9 @@ class OneFront:
     async def known(self, namespace: str, function: str) -> list[ReplicaFound]:
         """Nobody else makes replicas."""
         return []
+
+    def adopted(self, revision: Revision, replica_id: str) -> None:
+        """Never called."""
 
     async def secrets(self, namespace: str, names: Sequence[str]) -> dict[str, str]:
         """There are none."""

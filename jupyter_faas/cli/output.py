@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
-import msgspec
 
+from jupyter_faas.client.as_json import to_json
 from jupyter_faas.core.errors import FaasError, to_problem
+
+__all__ = ["json_option", "show", "show_error", "table", "to_json"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,11 +26,6 @@ def json_option(command: F) -> F:
 def show(value: object, as_json: bool) -> None:
     """Print a value: its own text form, or JSON."""
     click.echo(to_json(value) if as_json else repr(value))
-
-
-def to_json(value: object) -> str:
-    """Return a value of the model as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(value, enc_hook=_plain), indent=2).decode()
 
 
 def show_error(error: FaasError, *, as_json: bool) -> None:
@@ -48,8 +45,3 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
-
-
-def _plain(value: object) -> Any:
-    """Return the JSON form of what msgspec does not know: the attributes of a view."""
-    return {name: item for name, item in vars(value).items() if not name.startswith("_")}

@@ -71,6 +71,31 @@ def gateway() -> Gateway:
     return session.gateway
 
 
+def running() -> Gateway | None:
+    """Return the gateway of this process, or one that is there for it already; starts none.
+
+    For who only looks. The gateway found becomes that of this process.
+
+    Raises:
+        GatewayUnavailable: One is there and does not answer.
+    """
+    if session.gateway is not None:
+        return session.gateway
+    settings = _settings()
+    if settings.gateway_url in ("", cluster.EMBEDDED) and not _is_in_cluster(settings):
+        from jupyter_faas.client.embedded import running_gateway  # noqa: PLC0415 - see below
+        from jupyter_faas.core.settings import StatePaths  # noqa: PLC0415 - see below
+
+        if running_gateway(StatePaths(settings.state_dir), settings.connect_timeout_s) is None:
+            return None
+    return gateway()
+
+
+def _is_in_cluster(settings: Settings) -> bool:
+    pod = cluster.own_pod(os.environ, cluster.SERVICE_ACCOUNT) if not settings.gateway_url else None
+    return pod is not None and cluster.answers(cluster.service_url(settings.system_namespace))
+
+
 def _named(url: str | None, context: str | None) -> str | None:
     """Return the address that `url=` and `context=` say together."""
     if context is None:

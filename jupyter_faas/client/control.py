@@ -95,6 +95,23 @@ def pending_reason(gateway: Gateway, name: str, number: int) -> str:
     return reasons[0] if reasons else ""
 
 
+def raw(gateway: Gateway, name: str) -> dict[str, Any]:
+    """Return all that the gateway shows of a function, as plain JSON.
+
+    Raises:
+        FunctionNotFound: It is not deployed.
+    """
+    view: dict[str, Any] = gateway.ask("GET", _path(name), result=dict[str, Any])
+    return view
+
+
+def calls(gateway: Gateway, name: str, limit: int) -> list[dict[str, Any]]:
+    """Return the newest ended invocations of a function, as plain JSON, newest first."""
+    path = f"{_path(name, 'invocations')}?limit={limit}"
+    found = gateway.ask("GET", path, result=dict[str, list[dict[str, Any]]])
+    return list(found["invocations"])
+
+
 def deploy(gateway: Gateway, name: str, request: model.DeployRequest) -> model.DeployAnswer:
     """Make code that has been uploaded what answers to a name.
 

@@ -179,6 +179,12 @@ class Deployable:
         view = control.shown(connect.gateway(), self._name)
         return views.event_table(view, session.now_s())
 
+    def panel(self) -> Any:
+        """Show it live: replicas, load, revisions, calls, log. In a terminal as it is now."""
+        from jupyter_faas.client.panel import panel  # noqa: PLC0415 - displays only
+
+        return panel(self._name)
+
     def rollback(self, to: int | None = None) -> views.Revision:
         """Give all traffic to the previous live revision, or to number `to`; return it.
 

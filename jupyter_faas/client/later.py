@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 
 class NotYet:
-    """The fan-out and panel faces of a remote function."""
+    """The fan-out faces of a remote function."""
 
     def map(self, *iterables: Any, **options: Any) -> NoReturn:
         """Not available yet.
@@ -39,11 +39,3 @@ class NotYet:
             NotImplementedError: Always.
         """
         raise NotImplementedError("spawn_map is not available yet: call .remote(x) for each input.")
-
-    def panel(self) -> NoReturn:
-        """Not available yet.
-
-        Raises:
-            NotImplementedError: Always.
-        """
-        raise NotImplementedError("panel is not available yet: .status() shows what is.")

@@ -11,7 +11,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from jupyter_faas.client.map_progress import MapDisplay, TerminalMapDisplay
@@ -33,6 +33,7 @@ class Session:
         output: Where the output of calls goes.
         display: Shows how a deployment goes.
         map_display: Makes the display of a map that is started here and now.
+        panel: Makes the live panel of a function, or of all; None: only still forms.
         cell: Tells which cell runs now.
         id: Names this process (a notebook's kernel: also after a restart).
         deployed: What this process deployed or found live, by (gateway, function name).
@@ -44,6 +45,7 @@ class Session:
         self.output: OutputSink = ProcessOutput()
         self.display: DeployDisplay = TerminalDisplay()
         self.map_display: Callable[[], MapDisplay] = TerminalMapDisplay
+        self.panel: Callable[[str | None], Any] | None = None
         self.cell: Callable[[], Cell] = Cell
         self.id = f"{os.getpid()}-{secrets.token_hex(4)}"
         self.lock = threading.RLock()

@@ -26,6 +26,10 @@ class FleetReplica(Protocol):
         """What it is doing."""
 
     @property
+    def is_outgrown(self) -> bool:
+        """Whether another replica that is starting takes its place."""
+
+    @property
     def in_flight(self) -> int:
         """Invocations that hold a lease of it."""
 
@@ -63,8 +67,15 @@ class Capacity(Generic[R]):
         self._max_replicas = max_replicas
 
     def counted(self, entry: RevisionEntry) -> list[R]:
-        """Return the replicas of a revision that are starting or serve."""
-        return [one for one in self._fleet.replicas(entry) if one.state in _COUNTED]
+        """Return the replicas of a revision that are starting or serve.
+
+        One whose successor is starting is not counted beside that.
+        """
+        return [
+            one
+            for one in self._fleet.replicas(entry)
+            if one.state in _COUNTED and not one.is_outgrown
+        ]
 
     def room(self, active: Iterable[RevisionEntry]) -> int:
         """Return how many may still be started, given all revisions that have any."""

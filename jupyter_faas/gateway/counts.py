@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from jupyter_faas.gateway.activator import Pool
     from jupyter_faas.gateway.entries import FunctionEntry
 
-_BAD = (Outcome.ERROR, Outcome.TIMEOUT, Outcome.LOST)
+_OF_CODE = (Outcome.ERROR, Outcome.TIMEOUT)
+_BAD = (*_OF_CODE, Outcome.LOST)
 
 
 class Counts(NamedTuple):
@@ -26,6 +27,8 @@ class Counts(NamedTuple):
     ended: int = 0
     errors: int = 0
     """Ended by an error of the code, a time-out or a lost replica."""
+    user_errors: int = 0
+    """Those of them that the code is at fault for: errors and time-outs."""
     cancelled: int = 0
     dead: int = 0
     """Given up while queued."""
@@ -34,6 +37,8 @@ class Counts(NamedTuple):
     cold_starts: int = 0
     p50_ms: float | None = None
     p95_ms: float | None = None
+    memory_mib_s: float = 0.0
+    """Memory limit times run time, what a bill would be made from."""
 
     def plain(self) -> dict[str, float | int | None]:
         """Return them by wire names."""
@@ -46,20 +51,22 @@ _NAMES = (
     "accepted",
     "ended",
     "errors",
+    "userErrors",
     "cancelled",
     "dead",
     "rejected",
     "coldStarts",
     "p50Milliseconds",
     "p95Milliseconds",
+    "memoryMebibyteSeconds",
 )
 
 
-def counts_of(entry: FunctionEntry) -> Counts:
-    """Return the counts of a function."""
+def counts_of(entry: FunctionEntry, memory_mib_s: float = 0.0) -> Counts:
+    """Return the counts of a function; what it has used is metered elsewhere and given."""
     pools = list(_pools(entry))
     if not pools:
-        return Counts()
+        return Counts(memory_mib_s=memory_mib_s)
     latency = [sum(bins) for bins in zip(*(pool.latency for pool in pools), strict=True)]
     return Counts(
         in_flight=sum(pool.running for pool in pools),
@@ -67,12 +74,14 @@ def counts_of(entry: FunctionEntry) -> Counts:
         accepted=sum(pool.accepted for pool in pools),
         ended=sum(latency),
         errors=sum(pool.outcomes[bad] for pool in pools for bad in _BAD),
+        user_errors=sum(pool.outcomes[bad] for pool in pools for bad in _OF_CODE),
         cancelled=sum(pool.cancelled for pool in pools),
         dead=sum(pool.dead for pool in pools),
         rejected=sum(pool.rejected for pool in pools),
         cold_starts=sum(pool.cold_starts for pool in pools),
         p50_ms=quantile_ms(latency, 0.50),
         p95_ms=quantile_ms(latency, 0.95),
+        memory_mib_s=memory_mib_s,
     )
 
 

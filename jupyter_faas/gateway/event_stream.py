@@ -1,7 +1,8 @@
 """The event log as Server-Sent Events: at most so many batches a second.
 
 A reader first gets what came after the number it names, then what happens. One that is too slow
-for the ring gets an event `snapshot` with the whole state and goes on from there.
+for the ring gets an event `snapshot` with the whole state and goes on from there. Fifty readers
+cost little more than one: those that want the same wake together and share their bytes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,13 @@ MAX_CALLS = 500
 """Single calls in one batch; of more, the newest are sent."""
 
 
+SHARED_S = 0.01
+"""A batch that was made so shortly before is given to the next reader as it is."""
+
+_KEPT = 16
+_Key = tuple[int, str | None, frozenset[str], bool]
+
+
 class Wish(NamedTuple):
     """What a reader wants."""
 
@@ -33,17 +41,57 @@ class Wish(NamedTuple):
     with_calls: bool = False
 
 
+class Batches:
+    """The newest batches as bytes: made once for all readers that want the same.
+
+    Args:
+        log: Where the events are.
+    """
+
+    def __init__(self, log: EventLog) -> None:
+        self.log = log
+        self._made: dict[_Key, _Batch] = {}
+
+    def after(
+        self, seq: int, wish: Wish, snapshot: Callable[[], dict[str, Any]], now_s: float
+    ) -> tuple[bytes, int]:
+        """Return what a reader that has read to `seq` gets now, and to where it reaches.
+
+        Args:
+            seq: Number of the last event the reader has.
+            wish: Filters.
+            snapshot: Returns the whole state, with `seq`; for a reader that fell behind.
+            now_s: Monotonic seconds.
+        """
+        key = (seq, wish.namespace, wish.functions, wish.with_calls)
+        made = self._made.get(key)
+        if made is None or now_s - made.at_s > SHARED_S:
+            reached = self.log.seq
+            made = self._made[key] = _Batch(now_s, _batch(self.log, wish, seq, snapshot), reached)
+            if len(self._made) > _KEPT:
+                del self._made[next(iter(self._made))]
+        return made.data, made.reached
+
+
+class _Batch(NamedTuple):
+    at_s: float
+    data: bytes
+    reached: int
+
+
 async def stream(
-    log: EventLog, wish: Wish, snapshot: Callable[[], dict[str, Any]]
+    batches: Batches, wish: Wish, snapshot: Callable[[], dict[str, Any]]
 ) -> AsyncIterator[bytes]:
     """Yield SSE bytes for one reader until it is closed.
 
     Args:
-        log: Read from `wish.seq` on, which must not be too old.
+        batches: Read from `wish.seq` on, which must not be too old.
         wish: Filters and the most batches per second.
         snapshot: Returns the whole state, with `seq`.
     """
+    log = batches.log
     leave = log.add_reader(with_calls=wish.with_calls)
+    now_s = asyncio.get_running_loop().time
     seq = wish.seq
     try:
         # Bytes at once: the reader sees that it is connected.
@@ -52,14 +100,20 @@ async def stream(
             if not await log.wait(seq, HEARTBEAT_S):
                 yield KEEP_ALIVE
                 continue
-            reached = log.seq
-            batch = _batch(log, wish, seq, snapshot)
-            seq = reached
+            batch, seq = batches.after(seq, wish, snapshot, now_s())
             if batch:
                 yield batch
-            await asyncio.sleep(1 / wish.max_hz)
+            await asyncio.sleep(pause_s(now_s(), 1 / wish.max_hz))
     finally:
         leave()
+
+
+def pause_s(now_s: float, period_s: float) -> float:
+    """Return how long a reader waits after a batch: at least a period, and to a whole one.
+
+    Readers of one rate then wait for the same moments, and what they get is made once.
+    """
+    return 2 * period_s - now_s % period_s if now_s % period_s else period_s
 
 
 def _batch(log: EventLog, wish: Wish, seq: int, snapshot: Callable[[], dict[str, Any]]) -> bytes:

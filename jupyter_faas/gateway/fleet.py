@@ -41,12 +41,14 @@ from jupyter_faas.gateway.link import Link
 from jupyter_faas.gateway.repeats import RepeatingUpstream
 from jupyter_faas.gateway.replica import Replica
 from jupyter_faas.gateway.specialise import Surroundings, specialisation, specialise, with_secrets
+from jupyter_faas.gateway.succession import Succession
 from jupyter_faas.providers.base import (
     Provider,
     ReplicaEvent,
     ReplicaFound,
     ReplicaGone,
     ReplicaLeaving,
+    ReplicaMisfit,
     ReplicaPending,
     ReplicaStarted,
 )
@@ -106,6 +108,7 @@ class Fleet:
         """Whether the replicas of a function are this gateway's to care for."""
         self._replicas: dict[str, Replica] = {}
         self._by_entry: dict[str, dict[str, Replica]] = {}
+        self._succession = Succession(self._start_made_to_measure, self.stop, observer.on_change)
         self._failures: dict[str, int] = {}
         self._given_away: set[str] = set()  # let go while they were starting
         self._links: dict[str, Link] = {}
@@ -137,6 +140,7 @@ class Fleet:
         if replica.is_leaving:
             return
         was_starting = replica.state is ReplicaState.STARTING
+        self._succession.on_stop(replica)
         self._change(replica, ReplicaState.DRAINING)
         self._activator.close_replica(replica.entry, replica)
         if was_starting or not replica.leases:
@@ -212,6 +216,8 @@ class Fleet:
         elif isinstance(event, ReplicaPending):
             replica.reason = event.reason
             self._observer.on_change(replica)
+        elif isinstance(event, ReplicaMisfit):
+            self._succession.on_misfit(replica, event.reason)
         elif isinstance(event, ReplicaLeaving):
             replica.reason = event.reason
             self._leave(replica)
@@ -222,6 +228,11 @@ class Fleet:
         """A replica drains that nobody here has stopped: another one is needed at once."""
         self.stop(replica)
         self._observer.on_gone(replica.entry, has_been_ready=True)
+
+    def _start_made_to_measure(self, entry: RevisionEntry) -> Replica:
+        replica = self._wanted(entry)
+        self._run(self._ask(entry, [replica.id], made_to_measure=True))
+        return replica
 
     def _wanted(self, entry: RevisionEntry) -> Replica:
         return self._enter(random_id("r"), entry)
@@ -239,9 +250,12 @@ class Fleet:
     def _secret(self, replica_id: str) -> str:
         return self._keys.replica_secret(replica_id) if self._keys else secrets.token_hex(16)
 
-    async def _ask(self, entry: RevisionEntry, replica_ids: list[str]) -> None:
+    async def _ask(
+        self, entry: RevisionEntry, replica_ids: list[str], *, made_to_measure: bool = False
+    ) -> None:
+        start = self._provider.start
         try:
-            await self._provider.start(entry.revision, replica_ids)
+            await start(entry.revision, replica_ids, made_to_measure=made_to_measure)
         except FaasError as error:
             for replica_id in replica_ids:
                 replica = self._replicas.get(replica_id)
@@ -275,11 +289,21 @@ class Fleet:
         It is among `replicas` at once, as starting. Calls that it runs for others go on: its front
         says whether it has room for more.
         """
+        self._give_way(entry)
         replica = self._enter(found.replica, entry)
+        self._provider.adopted(entry.revision, replica.id)
         replica.address, replica.node, replica.seal = found.address, found.node, found.seal
         replica.upstream = RepeatingUpstream(found.address)
         replica.task = self._run(self._take_over(replica))
         return replica
+
+    def _give_way(self, entry: RevisionEntry) -> None:
+        """Take back the wish for a replica that there is no pod for yet: here is one."""
+        for replica in self.replicas(entry):
+            is_waiting = replica.state is ReplicaState.STARTING and replica.upstream is None
+            if is_waiting and not self._succession.is_successor(replica):
+                self.stop(replica)
+                return
 
     def _find_a_place(self, found: ReplicaFound) -> None:
         """Adopt what serves a revision that is there; end what serves one that is not."""
@@ -367,6 +391,7 @@ class Fleet:
         self._failures.pop(entry.key, None)
         self._change(replica, ReplicaState.READY)
         self._activator.add_replica(entry, replica)
+        self._succession.on_ready(replica)
         self._observer.on_ready(entry)
 
     def _late(self, replica: Replica) -> None:
@@ -439,13 +464,16 @@ class Fleet:
             self._by_entry.pop(entry.key, None)
         self._quiet(replica)
         self._hang_up(replica)
+        is_harmless = self._succession.is_successor(replica)
+        self._succession.on_lost(replica, detail)
         has_been_ready = replica.ready_at_s > float("-inf")
         replica.reason = detail or reason
         self._change(replica, ReplicaState.LOST)
         self._activator.remove_replica(entry, replica, reason, detail)
-        if error is not None:
+        if error is not None and not is_harmless:
             self._judge(entry, error)
-        self._observer.on_gone(entry, has_been_ready=has_been_ready or error is None)
+        is_passing = has_been_ready or error is None or is_harmless
+        self._observer.on_gone(entry, has_been_ready=is_passing)
         if entry.is_removed:
             self._failures.pop(entry.key, None)
             self._activator.forget(entry)

@@ -74,6 +74,11 @@ class Metering:
         self.flush()
         return self._totals
 
+    def memory_mib_s(self, namespace: str, function: str) -> float:
+        """Return memory times run time of the ended invocations of one function so far."""
+        totals = self.totals().get((namespace, function))
+        return 0.0 if totals is None else round(totals.memory_mib_ms / 1000, 3)
+
     def forget(self, namespace: str, function: str) -> None:
         """Drop the sums of a deleted function."""
         self.flush()

@@ -30,6 +30,7 @@ class Replica(SlotsReplica):
         last_used_s: Monotonic, when its last lease ended or it became ready.
         task: What brings it up and listens to it.
         seal: What its specialisation is sealed to; None: it takes one in plain.
+        is_outgrown: It has less than its revision asks for; another one is to take its place.
         is_let_go: It belongs to another gateway now, which has it go on: it is not to be ended.
     """
 
@@ -38,6 +39,7 @@ class Replica(SlotsReplica):
         "call_head",
         "entry",
         "is_let_go",
+        "is_outgrown",
         "last_used_s",
         "load_ms",
         "memory_mib",
@@ -69,7 +71,7 @@ class Replica(SlotsReplica):
         self.memory_mib = 0.0
         self.seal: Seal | None = None
         self.task: asyncio.Task[Any] | None = None
-        self.is_let_go = False
+        self.is_let_go = self.is_outgrown = False
         self.call_head = (
             b"POST /v1/call HTTP/1.1\r\nHost: runner\r\n"
             b"Faas-Secret: %b\r\nFaas-Revision-Id: %b\r\nFaas-Invocation-Id: "

@@ -26,6 +26,7 @@ from jupyter_faas.gateway.auth import Authority, Judge
 from jupyter_faas.gateway.autoscaler import Autoscaler, Scaled, Windows
 from jupyter_faas.gateway.blobs import Blobs
 from jupyter_faas.gateway.calls import Calls
+from jupyter_faas.gateway.counts import counts_of
 from jupyter_faas.gateway.endings import failure_of
 from jupyter_faas.gateway.entries import FunctionEntry, RevisionEntry
 from jupyter_faas.gateway.events import EventLog
@@ -191,9 +192,12 @@ class GatewayService:
             windows=Windows(settings.stable_window_s, settings.panic_window_s),
         )
         self.views = Views(
-            self.fleet.replicas, self.autoscaler.last, lambda: settings.url or self.url
+            self.fleet.replicas,
+            self.autoscaler.last,
+            lambda: settings.url or self.url,
+            lambda entry: counts_of(entry, self.metering.memory_mib_s(entry.namespace, entry.name)),
         )
-        self.announcer = Announcer(self.events, self.registry, self.views)
+        self.announcer = Announcer(self.events, self.activator.pools, self.views)
         self.housekeeper = Housekeeper(self.blobs, self.registry, self.wall_clock)
         self.metrics = Metrics(
             self.activator,

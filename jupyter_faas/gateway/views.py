@@ -13,7 +13,7 @@ import msgspec
 
 from jupyter_faas.core.diff import changes
 from jupyter_faas.core.model import ReplicaStatus, RevisionState
-from jupyter_faas.gateway.counts import counts_of
+from jupyter_faas.gateway.counts import Counts, counts_of
 from jupyter_faas.gateway.entries import FunctionEntry, RevisionEntry
 from jupyter_faas.gateway.plain import plain
 
@@ -38,6 +38,7 @@ class Views:
         replicas: Returns the replicas of a revision.
         last_scaled: Returns the last decision that changed a revision's count.
         url: Where plain HTTP calls go, without a trailing slash; asked each time.
+        counts: Returns the numbers of a function.
     """
 
     def __init__(
@@ -45,10 +46,12 @@ class Views:
         replicas: Callable[[RevisionEntry], Sequence[Shown]],
         last_scaled: Callable[[RevisionEntry], Scaled | None],
         url: Callable[[], str],
+        counts: Callable[[FunctionEntry], Counts] = counts_of,
     ) -> None:
         self._replicas = replicas
         self._last_scaled = last_scaled
         self._url = url
+        self.counts = counts
         self.elsewhere: Callable[[FunctionEntry], Mirrored | None] = lambda _entry: None
         """What another gateway says of a function that it owns; None: this one has it."""
 
@@ -65,7 +68,7 @@ class Views:
             "reason": reason,
             "url": self._call_url(entry),
             "replicaCounts": counts,
-            "counts": (mirrored and mirrored.counts) or counts_of(entry).plain(),
+            "counts": (mirrored and mirrored.counts) or self.counts(entry).plain(),
             "scaled": mirrored.scaled if mirrored else self._scaled(entry),
         }
 
@@ -93,6 +96,20 @@ class Views:
             "weight": entry.function.function.traffic.get(entry.number, 0),
             "isLive": entry.is_live,
             "changes": self._changes(entry),
+        }
+
+    def brief(self, entry: RevisionEntry) -> View:
+        """Return what a list shows of a revision: how it is, and which cell it came from."""
+        revision = entry.revision
+        return {
+            "function": revision.function,
+            "namespace": revision.namespace,
+            "number": revision.number,
+            "id": revision.id,
+            "state": "removed" if entry.is_removed else revision.state.value,
+            "reason": revision.reason,
+            "createdAt": revision.created_at,
+            "origin": plain(revision.origin),
         }
 
     def replicas(self, entry: FunctionEntry) -> list[View]:

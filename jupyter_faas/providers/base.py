@@ -60,6 +60,14 @@ class ReplicaFound(Value):
     seal: Seal | None = None
 
 
+class ReplicaMisfit(Value):
+    """A replica serves with less than its revision asks for, or not any more."""
+
+    replica: str
+    reason: str
+    """A sentence without its full stop; empty: it has got what it should have."""
+
+
 class ReplicaLeaving(Value):
     """Somebody else ends this replica: it drains. `ReplicaGone` follows."""
 
@@ -83,7 +91,9 @@ class ReplicaGone(Value):
     """Of a failed start: the next one would fail as well, somebody must change something."""
 
 
-ReplicaEvent = ReplicaStarted | ReplicaPending | ReplicaFound | ReplicaLeaving | ReplicaGone
+ReplicaEvent = (
+    ReplicaStarted | ReplicaPending | ReplicaFound | ReplicaMisfit | ReplicaLeaving | ReplicaGone
+)
 
 
 class Inventory(Value):
@@ -115,8 +125,20 @@ class Provider(Protocol):
             InvalidSpec: Names the setting, and where it works.
         """
 
-    async def start(self, revision: Revision, replica_ids: Sequence[str]) -> None:
-        """Begin to make these replicas; returns at once, the outcome comes from `watch`."""
+    async def start(
+        self, revision: Revision, replica_ids: Sequence[str], *, made_to_measure: bool = False
+    ) -> None:
+        """Begin to make these replicas; returns at once, the outcome comes from `watch`.
+
+        Args:
+            revision: That they are to serve.
+            replica_ids: Names that they have from now on.
+            made_to_measure: They have what the revision asks for from their birth, though that
+                takes longer: see `ReplicaMisfit`.
+        """
+
+    def adopted(self, revision: Revision, replica_id: str) -> None:
+        """A replica that somebody else has started is this gateway's to care for from now on."""
 
     async def stop(self, replica_id: str, *, grace_s: float = 0.0) -> None:
         """End a replica: SIGTERM (drain), SIGKILL after `grace_s`. Unknown ids are ignored."""

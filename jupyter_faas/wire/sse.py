@@ -41,6 +41,9 @@ def encode_event(
             lines.append(f"{name}: {value}")
     if retry_ms is not None:
         lines.append(f"retry: {retry_ms:d}")
+    if isinstance(data, bytes) and b"\n" not in data and b"\r" not in data:
+        head = "".join(f"{line}\n" for line in lines)
+        return b"%bdata: %b\n\n" % (head.encode("utf-8"), data)
     text = data.decode("utf-8") if isinstance(data, bytes) else data
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     lines += [f"data: {line}" for line in text.split("\n")]

@@ -95,7 +95,8 @@ class PretendGateway:
                 stock = {"python": self.python, "modules": self.modules, "topLevel": self.top_level}
                 return 200, stock
             if parts[0] == "state":
-                return 200, {"provider": self.provider, "version": "0.1.0", "functions": []}
+                functions = [self._view(name) for name in self.functions]
+                return 200, {"provider": self.provider, "version": "0.1.0", "functions": functions}
             if len(parts) == 1:
                 return 200, {"functions": [self._view(name) for name in self.functions]}
             return self._function(hit, parts[1], parts[2:])
@@ -106,7 +107,7 @@ class PretendGateway:
         self.blobs[digest] = hit.body
         return 201, {"digest": digest, "sizeBytes": len(hit.body)}
 
-    def _function(self, hit: Hit, name: str, rest: list[str]) -> tuple[int, Any]:
+    def _function(self, hit: Hit, name: str, rest: list[str]) -> tuple[int, Any]:  # noqa: C901
         if hit.method == "PUT" and not rest:
             return self._deploy(name, msgspec.json.decode(hit.body, type=model.DeployRequest))
         function = self.functions.get(name)
@@ -114,6 +115,8 @@ class PretendGateway:
             raise errors.FunctionNotFound(f"no {name}")
         revisions = self.revisions[name]
         body = msgspec.json.decode(hit.body) if hit.body else {}
+        if rest in (["invocations"], ["logs"]):
+            return 200, ({"invocations": []} if rest == ["invocations"] else None)
         match rest:
             case []:
                 if hit.method == "DELETE":

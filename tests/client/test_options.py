@@ -134,8 +134,6 @@ def test_what_is_not_there_yet_says_so_in_a_sentence() -> None:
     for face in (f.map, f.starmap, f.for_each, f.spawn_map):
         with pytest.raises(NotImplementedError, match="not available yet"):
             face([1])
-    with pytest.raises(NotImplementedError, match="not available yet"):
-        f.panel()
     with pytest.raises(NotImplementedError, match="schedule="):
         faas.serverless(schedule=faas.Cron("0 6 * * *"))
 

@@ -123,6 +123,25 @@ class TestKubernetes:
         assert found["resources"]["requests"]["cpu"] == "50m"
         assert found["restartCount"] == 0
 
+    async def test_a_gateway_that_adopts_a_claimed_pod_gives_it_its_size(
+        self, ground, provider, events
+    ):
+        revision = self.revision(resources=Resources(cpu=0.05, memory_mib=128))
+        await provider.start(revision, ["a"])
+        await events.started("a")
+        await provider.close()  # before it has asked for the size
+        other = ground.provider()
+        await other.open()
+        (found,) = await other.known(ground.namespace, "f")
+        other.adopted(revision, found.replica)
+
+        async def resized():
+            status = (await ground.pod_of("a"))["status"]["containerStatuses"][0]
+            return status["resources"]["requests"]["cpu"] == "50m"
+
+        await eventually(resized, "its own size")
+        await other.close()
+
     async def test_more_than_the_pool_has_comes_from_created_pods_and_says_so(
         self, ground, provider, events
     ):
@@ -218,11 +237,11 @@ class TestKubernetes:
         assert left.reason
         await events.gone("a")
 
-    async def test_a_runner_that_crashes_is_told_so_and_nothing_is_left(
+    async def test_a_runner_that_crashes_is_told_so_and_found_again_as_a_generic_one(
         self, ground, provider, events
     ):
         await provider.start(self.revision(), ["a"])
-        await events.started("a")
+        started = await events.started("a")
         pod = (await ground.pod_of("a"))["metadata"]["name"]
         process = await asyncio.create_subprocess_exec(
             *("kubectl", "-n", ground.namespace, "exec", pod, "--", "python", "-c", KILL_FRONT)
@@ -230,6 +249,10 @@ class TestKubernetes:
         await process.wait()
         gone = await events.gone("a")
         assert (gone.reason, gone.detail) == ("crashed", "Its container ended with exit code 1.")
+        found = await events.until(lambda one: isinstance(one, ReplicaFound) and one.replica == "a")
+        assert found.seal not in (None, started.seal), "sealed to its new start"
+        assert await can_connect(found.address)
+        await provider.stop("a")
         await ground.no_pods("replica")
 
     @pytest.mark.parametrize(

@@ -41,7 +41,9 @@ class PodProvider(FakeProvider):
         self.keeps_seals = True
         self._running = ExitStack()
 
-    async def start(self, revision: Revision, replica_ids: Sequence[str]) -> None:
+    async def start(
+        self, revision: Revision, replica_ids: Sequence[str], *, made_to_measure: bool = False
+    ) -> None:
         for replica_id in replica_ids:
             self.started += 1
             made = self._running.enter_context(pod(f"uid-{replica_id}", trust=KEYS.public_key))

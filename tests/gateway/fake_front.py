@@ -203,6 +203,8 @@ class FakeProvider:
         self.started = 0
         self.stopped: list[str] = []
         self.prepare: Callable[[FakeFront], None] = lambda front: None
+        self.made_to_measure: list[str] = []
+        self.cared_for: list[str] = []
         self.start_error: FaasError | None = None
         self.secret_values: dict[str, dict[str, str]] = {}
         self.is_held = False
@@ -215,9 +217,13 @@ class FakeProvider:
     async def open(self) -> None:
         pass
 
-    async def start(self, revision: Revision, replica_ids: Sequence[str]) -> None:
+    async def start(
+        self, revision: Revision, replica_ids: Sequence[str], *, made_to_measure: bool = False
+    ) -> None:
         if self.start_error is not None:
             raise self.start_error
+        if made_to_measure:
+            self.made_to_measure += replica_ids
         for replica_id in replica_ids:
             self.started += 1
             front = FakeFront(replica_id, self.directory / f"{replica_id}.sock")
@@ -260,6 +266,9 @@ class FakeProvider:
 
     async def known(self, namespace: str, function: str) -> list[ReplicaFound]:
         return []
+
+    def adopted(self, revision: Revision, replica_id: str) -> None:
+        self.cared_for.append(replica_id)
 
     async def secrets(self, namespace: str, names: Sequence[str]) -> dict[str, str]:
         if missing := [name for name in names if name not in self.secret_values]:

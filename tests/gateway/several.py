@@ -140,9 +140,11 @@ class WorldProvider(FakeProvider):
     def prepare(self, _own: Callable[[FakeFront], None]) -> None:
         pass  # all gateways' replicas are prepared alike
 
-    async def start(self, revision: Revision, replica_ids: Sequence[str]) -> None:
+    async def start(
+        self, revision: Revision, replica_ids: Sequence[str], *, made_to_measure: bool = False
+    ) -> None:
         self.world.started += len(replica_ids)
-        await super().start(revision, replica_ids)
+        await super().start(revision, replica_ids, made_to_measure=made_to_measure)
         found = [
             ReplicaFound(
                 replica=id,

@@ -257,6 +257,9 @@ async def test_state_tells_from_where_events_go_on(control: Control) -> None:
     state = await control.json("GET", "/v1/state")
     assert [one["name"] for one in state["functions"]] == ["f"]
     assert len(state["replicas"]) == 1
+    (revision,) = state["revisions"]
+    assert (revision["function"], revision["number"], revision["state"]) == ("f", 1, "ready")
+    assert set(revision["origin"]) == {"owner", "notebook", "cellId", "sourceDigest", "session"}
     assert state["provider"]
     assert state["version"]
     answer = await control("GET", f"/v1/events?since={state['seq'] + 1}")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from jupyter_faas.core.errors import EventsGone
 from jupyter_faas.core.model import InvocationRecord, Outcome
-from jupyter_faas.gateway.event_stream import MAX_CALLS, Wish, parse_since, stream
+from jupyter_faas.gateway.announce import COUNTS_EVERY
+from jupyter_faas.gateway.event_stream import MAX_CALLS, Batches, Wish, parse_since, pause_s, stream
 from jupyter_faas.gateway.events import EventLog, about
 from jupyter_faas.gateway.store.rows import row_of
 from tests.gateway.conftest import Bench, until
@@ -36,7 +37,7 @@ def read(chunk: bytes) -> list[tuple[str, str, Any]]:
 
 
 async def opened(events: EventLog, wish: Wish, snapshot: Any = dict) -> AsyncIterator[bytes]:
-    chunks = stream(events, wish, snapshot)
+    chunks = stream(Batches(events), wish, snapshot)
     assert (await anext(chunks)).startswith(b"retry:")
     return chunks
 
@@ -135,6 +136,34 @@ async def test_calls_go_to_readers_who_ask_and_not_without_bound() -> None:
     assert [kind for _, kind, _ in read(await anext(without))] == ["function"]
 
 
+async def test_readers_that_want_the_same_share_what_is_made_once() -> None:
+    events = log()
+    shown: list[int] = []
+    batches = Batches(events)
+    wishes = [Wish(0, max_hz=1000.0)] * 50 + [Wish(0, functions=frozenset("g"), max_hz=1000.0)]
+    readers = [stream(batches, wish, dict) for wish in wishes]
+    for reader in readers:
+        await anext(reader)
+    events.publish("function", function="f", value=lambda: shown.append(1) or {})
+    got = await asyncio.gather(*(anext(reader) for reader in readers[:50]))
+    assert len(set(got)) == 1
+    assert shown == [1]
+    events.publish("function", function="g")
+    assert [data["function"] for _, _, data in read(await anext(readers[50]))] == ["g"]
+    for reader in readers:
+        await reader.aclose()  # type: ignore[attr-defined]
+
+
+@given(st.floats(0, 1e6), st.floats(0.01, 10))
+def test_a_reader_pauses_a_period_and_then_wakes_with_the_others(
+    now_s: float, period_s: float
+) -> None:
+    pause = pause_s(now_s, period_s)
+    assert period_s * 0.999 <= pause <= 2 * period_s
+    ticks = (now_s + pause) / period_s
+    assert ticks == pytest.approx(round(ticks), abs=1e-3)
+
+
 @pytest.mark.parametrize("text", ["", "x", "a.", "-1", "1.x", "²"])
 def test_a_since_that_is_no_number_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
@@ -151,6 +180,9 @@ async def test_what_happens_to_a_function_is_told(bench: Bench) -> None:
     await bench.ready()
     kinds = {event.kind for event in events.since(0)}
     assert {"function", "revision", "replica", "scaling"} <= kinds
+    (revision,) = (event.shown for event in events.since(0) if event.kind == "revision")
+    assert (revision["number"], revision["state"]) == (1, "ready")
+    assert revision["origin"]["sourceDigest"] == ""
     told = [event.shown for event in events.since(0) if event.kind == "scaling"]
     assert told[0]["reason"] == "0 → 1: the first replica of revision 1"
     await bench.service.registry.delete("default", "f")
@@ -174,8 +206,28 @@ async def test_counts_are_told_when_they_change_and_only_to_readers(bench: Bench
         "a call",
     )
     before = events.seq
-    bench.service.announcer._tick()
+    for _ in range(COUNTS_EVERY):
+        bench.service.announcer.look()
     assert events.seq == before
+    leave()
+
+
+async def test_a_replica_that_becomes_busy_and_idle_is_told_to_readers(bench: Bench) -> None:
+    events = bench.service.events
+    front = await bench.ready()
+    front.on_call = lambda call: None
+    leave = events.add_reader(with_calls=False)
+
+    def told() -> list[tuple[str, int]]:
+        shown = [one.shown for one in events.since(0) if one.kind == "replica"]
+        return [(one["state"], one["inFlight"]) for one in shown]
+
+    call = bench.calling()
+    await until(lambda: told() == [("busy", 1)], "busy")
+    (held,) = await bench.calls(1)
+    held.answer()
+    await call
+    await until(lambda: told() == [("ready", 0)], "idle")
     leave()
 
 

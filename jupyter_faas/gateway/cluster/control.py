@@ -93,6 +93,7 @@ class ClusterControl:
         """State or reason of a replica is another one."""
         entry = replica.entry.function
         self.writer.touch((entry.namespace, entry.name))
+        self.events.on_replica(replica)
 
     def on_scaled(self, scaled: Scaled) -> None:
         """The autoscaler has decided something."""

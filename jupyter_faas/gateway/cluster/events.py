@@ -12,11 +12,12 @@ from collections.abc import Callable
 from typing import Any
 
 from jupyter_faas.core.ids import random_id
-from jupyter_faas.core.model import RevisionState
+from jupyter_faas.core.model import ReplicaState, RevisionState
 from jupyter_faas.gateway.autoscaler import Scaled
 from jupyter_faas.gateway.cluster.status import failure_reason, shown, timestamp
 from jupyter_faas.gateway.entries import FunctionEntry
 from jupyter_faas.gateway.registry import RegistryChange
+from jupyter_faas.gateway.replica import Replica
 from jupyter_faas.gateway.store.sight import Key, Sight
 from jupyter_faas.providers.kubernetes.api import KubeApi, KubeError, Object, path_of
 from jupyter_faas.providers.kubernetes.names import API_VERSION, MANAGER
@@ -72,6 +73,8 @@ class KubernetesEvents:
         self._series: dict[Series, _Said] = {}
         self._writing: dict[Series, asyncio.Task[None]] = {}
         self._live: dict[Key, int] = {}
+        self._lacking: dict[str, str] = {}
+        """By replica: what was last told of it."""
         self._is_closed = False
 
     async def close(self) -> None:
@@ -103,6 +106,17 @@ class KubernetesEvents:
         entry = scaled.entry.function
         text = f"Revision {scaled.entry.number}: {scaled.reason}"
         self.say((entry.namespace, entry.name), "Normal", "Scaled", text)
+
+    def on_replica(self, replica: Replica) -> None:
+        """Tell of a replica that serves with less than was asked for."""
+        if replica.state is ReplicaState.READY and replica.reason:
+            if self._lacking.get(replica.id) != replica.reason:
+                self._lacking[replica.id] = replica.reason
+                entry = replica.entry.function
+                text = f"Replica {replica.id}: {replica.reason}"
+                self.say((entry.namespace, entry.name), "Warning", "ResizeRefused", text)
+        else:
+            self._lacking.pop(replica.id, None)
 
     def say(self, key: Key, type: str, reason: str, message: str) -> None:
         """Tell something of a function; if it was told before, count it."""

@@ -59,7 +59,7 @@ def conditions(
         function: In memory; None: nothing was deployed yet.
         revisions: Its revisions by number.
         refused: Why its spec is not followed.
-        waiting: Why its newest revision is not ready yet, as far as is known.
+        waiting: Why its newest revision is not ready yet, or what a replica of it lacks.
         before: The conditions so far: what has not changed keeps its time.
         generation: Of the spec that this is about.
         now: Wall clock, seconds since the epoch.
@@ -100,7 +100,8 @@ def ready_word(
         meanwhile = f", {inside} serve{are} meanwhile" if serving else ""
         why = f": {waiting}" if waiting else ""
         return Word("Unknown", "Pending", f"Revision {latest.number} is starting{meanwhile}{why}.")
-    return Word("True", "Ready", f"{serving or f'Revision {latest.number}'} serve{are}.")
+    lacks = f" A replica is smaller than asked for: {waiting}." if waiting else ""
+    return Word("True", "Ready", f"{serving or f'Revision {latest.number}'} serve{are}.{lacks}")
 
 
 def serving_word(function: Function | None) -> Word:

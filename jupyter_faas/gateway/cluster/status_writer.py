@@ -181,8 +181,15 @@ def _in_flight(entry: FunctionEntry) -> int:
 
 
 def _waiting(entry: FunctionEntry | None, shown: Sequence[ReplicaStatus]) -> str:
-    """Return why the newest revision is not ready yet, if its replicas say so."""
-    if entry is None or entry.latest.revision.state is not RevisionState.PENDING:
+    """Return what replicas of the newest revision lack: to be ready, or what it asks for."""
+    if entry is None:
         return ""
-    reasons = (one.reason for one in shown if one.revision == entry.function.latest and one.reason)
+    is_pending = entry.latest.revision.state is RevisionState.PENDING
+    reasons = (
+        one.reason
+        for one in shown
+        if one.revision == entry.function.latest
+        and one.reason
+        and (is_pending or one.state in _SERVING)
+    )
     return next(reasons, "").rstrip(".")

@@ -10,12 +10,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from jupyter_faas.core.errors import BadRequest, NotImplementedYet
-from jupyter_faas.core.version import VERSION
 from jupyter_faas.gateway.control.answering import json_answer, safe
 from jupyter_faas.gateway.control.openapi import document
 from jupyter_faas.gateway.control.parts import Parts
 from jupyter_faas.gateway.control.reading import flag, namespace_of, number
-from jupyter_faas.gateway.event_stream import Wish, parse_since, stream
+from jupyter_faas.gateway.event_stream import Batches, Wish, parse_since, stream
+from jupyter_faas.gateway.snapshot import Moment, snapshot
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -29,6 +29,7 @@ class About:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._batches = Batches(parts.events)
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -59,7 +60,7 @@ class About:
             with_calls=flag(request, "calls"),
         )
         log.since(wish.seq)  # Raises now, while the answer can still be 410.
-        chunks = stream(log, wish, lambda: self._snapshot(namespace))
+        chunks = stream(self._batches, wish, lambda: self._snapshot(namespace))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(chunks, headers=headers, media_type="text/event-stream")
 
@@ -93,15 +94,12 @@ class About:
 
     def _snapshot(self, namespace: str) -> dict[str, Any]:
         parts = self._parts
-        entries = list(parts.registry.functions(namespace))
-        return {
-            "epoch": parts.events.epoch,
-            "seq": parts.events.seq,
-            "version": VERSION,
-            "provider": parts.provider.name,
-            "url": parts.url,
-            "namespace": namespace,
-            "startedAt": parts.started_at,
-            "functions": [parts.views.encoded(entry) for entry in entries],
-            "replicas": [one for entry in entries for one in parts.views.replicas(entry)],
-        }
+        moment = Moment(
+            provider=parts.provider.name,
+            url=parts.url,
+            namespace=namespace,
+            started_at=parts.started_at,
+            epoch=parts.events.epoch,
+            seq=parts.events.seq,
+        )
+        return snapshot(moment, list(parts.registry.functions(namespace)), parts.views)

@@ -16,7 +16,7 @@ from jupyter_faas.core.model import Revision
 from jupyter_faas.providers.base import Seal
 from jupyter_faas.providers.kubernetes.api import KubeApi, KubeError, Object
 from jupyter_faas.providers.kubernetes.ledger import Ledger, Want
-from jupyter_faas.providers.kubernetes.names import CLAIMED_ANNOTATION, REVISION_ID_ANNOTATION
+from jupyter_faas.providers.kubernetes.names import REVISION_ID_ANNOTATION
 from jupyter_faas.providers.kubernetes.pod_state import Pod
 from jupyter_faas.providers.kubernetes.pool import Matches, Pair, PoolKey
 from jupyter_faas.providers.kubernetes.pools import replica_labels
@@ -96,7 +96,7 @@ class Claims:
         pod, _ = found
         try:
             owner = self._owner_reference(want.revision)
-            patch = claim_patch(want.revision, want.id, pod, pair.version, owner)
+            patch = claim_patch(want.revision, want.id, pair.version, owner)
             stored = await claim_pod(self._api, pod, want.id, patch)
         except KubeError as error:
             await self._refused(pair, want, error)
@@ -128,16 +128,13 @@ class Claims:
             self._ledger.failed(want, refusal(error, want.namespace))
 
 
-def claim_patch(revision: Revision, replica: str, pod: Pod, version: str, owner: Object) -> Object:
+def claim_patch(revision: Revision, replica: str, version: str, owner: Object) -> Object:
     """Return the merge patch that makes a generic pod a replica."""
     return {
         "metadata": {
             "resourceVersion": version,
             "labels": {**replica_labels(revision, replica), "pod-template-hash": None},
-            "annotations": {
-                REVISION_ID_ANNOTATION: revision.id,
-                CLAIMED_ANNOTATION: pod.container_id,
-            },
+            "annotations": {REVISION_ID_ANNOTATION: revision.id},
             "ownerReferences": [owner],
         }
     }

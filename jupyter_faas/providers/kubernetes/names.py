@@ -30,9 +30,6 @@ MANAGER = "jupyter-faas"
 
 REVISION_ID_ANNOTATION = f"{GROUP}/revision-id"
 
-CLAIMED_ANNOTATION = f"{GROUP}/container-id"
-"""On a replica claimed from a pool: which start of its container is the replica."""
-
 POOL, REPLICA, GATEWAY, BLOBS = "pool", "replica", "gateway", "blobs"
 """Roles."""
 SPARE = "spare"

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from jupyter_faas.core.model import Value
 from jupyter_faas.providers.kubernetes.names import (
-    CLAIMED_ANNOTATION,
     FUNCTION_LABEL,
     PYTHON_LABEL,
     REPLICA,
@@ -35,6 +34,7 @@ _DISRUPTIONS = {
     "TerminationByKubelet": "its node is short of resources or shuts down",
 }
 _NODE_GONE = ("DeletionByTaintManager", "DeletionByPodGC")
+_NEVER_BEGAN = ("StartError", "ContainerCannotRun")
 
 
 class PodStage(StrEnum):
@@ -44,6 +44,8 @@ class PodStage(StrEnum):
     """Its container does not run yet; `trouble` may say why."""
     RUNNING = "running"
     """Its container runs: the runner listens now or in a moment."""
+    RESTARTING = "restarting"
+    """A replica's container has ended and is started again, as a generic runner."""
     LEAVING = "leaving"
     """Somebody has deleted it: it drains."""
     GONE = "gone"
@@ -87,7 +89,7 @@ class Pod(Value, kw_only=True):
     selector: dict[str, str] = {}
     """Of a pod without a node: labels that its node must have."""
     ending: Ending | None = None
-    """Once it is gone."""
+    """Once it is gone; of a replica whose container was started again: how that had ended."""
     leaving: str = ""
     """Why it was deleted, as far as the cluster says."""
     resize: str = ""
@@ -95,6 +97,11 @@ class Pod(Value, kw_only=True):
     resize_reason: str = ""
     """`Deferred`, `Infeasible` or `Error`."""
     created_at: str = ""
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether this replica's pod was generic; one made for a replica has its name."""
+        return self.name != self.replica
 
 
 def read_pod(pod: Object) -> Pod:
@@ -106,11 +113,14 @@ def read_pod(pod: Object) -> Pod:
     role = labels.get(ROLE_LABEL, "")
     conditions = {one["type"]: one for one in status.get("conditions") or ()}
     is_replica = role == REPLICA
-    ending = _pod_ending(status, conditions)
-    if ending is None and is_replica:
-        ending = _runner_ending(runner, notes.get(CLAIMED_ANNOTATION))
     is_leaving = "deletionTimestamp" in meta
-    stage = _stage(ending, is_leaving, runner)
+    ending = _pod_ending(status, conditions)
+    if ending is not None:
+        stage = PodStage.GONE
+    elif is_replica and (ending := _runner_ending(runner)) is not None:
+        stage = _after_its_end(runner, is_leaving)
+    else:
+        stage = _stage(is_leaving, runner)
     ip = status.get("podIP") or ""
     waits_for_node = stage is PodStage.STARTING and not spec.get("nodeName")
     resize = conditions.get("PodResizePending") or {}
@@ -144,21 +154,34 @@ def read_pod(pod: Object) -> Pod:
 
 def deleted_ending(pod: Pod) -> Ending:
     """Return how a pod ended that is not in the cluster any more."""
-    if pod.ending is not None:
+    if pod.ending is not None and pod.stage in (PodStage.GONE, PodStage.RESTARTING):
         return pod.ending
     if pod.leaving in (_DISRUPTIONS[one] for one in _NODE_GONE):
         return Ending("node_lost", f"The pod was removed: {pod.leaving}.")
     return Ending("stopped", f"The pod was removed: {pod.leaving}." if pod.leaving else "")
 
 
-def _stage(ending: Ending | None, is_leaving: bool, runner: Object) -> PodStage:
-    if ending is not None:
-        return PodStage.GONE
+def _stage(is_leaving: bool, runner: Object) -> PodStage:
     if is_leaving:
         return PodStage.LEAVING
     if "running" in (runner.get("state") or {}):
         return PodStage.RUNNING
     return PodStage.STARTING
+
+
+def _after_its_end(runner: Object, is_leaving: bool) -> PodStage:
+    """Return what becomes of a replica whose container has ended, now or before.
+
+    The kubelet starts it again at once the first time; then it waits longer and longer, and a pod
+    of the pool is there sooner.
+    """
+    state = runner.get("state") or {}
+    if "running" in state:
+        return PodStage.LEAVING if is_leaving else PodStage.RUNNING
+    is_held_back = (state.get("waiting") or {}).get("reason") == "CrashLoopBackOff"
+    never_began = (state.get("terminated") or {}).get("reason") in _NEVER_BEGAN
+    is_over = is_leaving or is_held_back or never_began
+    return PodStage.GONE if is_over else PodStage.RESTARTING
 
 
 def _runner(status: Object) -> Object:
@@ -181,25 +204,10 @@ def _pod_ending(status: Object, conditions: dict[str, Object]) -> Ending | None:
     return None
 
 
-def _runner_ending(runner: Object, claimed: str | None) -> Ending | None:
-    """Return how a replica's container ended, None while it runs (or has not begun).
-
-    One that was started again does not go on with what it was: a generic runner is as good as
-    before, a replica is lost.
-
-    Args:
-        runner: Status of its container.
-        claimed: Which start of the container is the replica; None: the first one.
-    """
+def _runner_ending(runner: Object) -> Ending | None:
+    """Return how a replica's container ended (last), None if it runs for the first time."""
     state, last = runner.get("state") or {}, runner.get("lastState") or {}
-    terminated = state.get("terminated")
-    if terminated is None:
-        if claimed is None:
-            is_restarted = bool(runner.get("restartCount"))
-        else:
-            is_restarted = runner.get("containerID") not in ("", None, claimed)
-        if is_restarted or ("waiting" in state and "terminated" in last):
-            terminated = last.get("terminated") or {}
+    terminated = state.get("terminated") or last.get("terminated")
     return None if terminated is None else _terminated(terminated)
 
 
@@ -220,7 +228,7 @@ def _terminated(terminated: Object) -> Ending:
         return Ending("stopped")
     signal = terminated.get("signal") or (code - 128 if code is not None and code > 128 else None)
     said = (terminated.get("message") or "").strip()
-    if reason in ("StartError", "ContainerCannotRun"):
+    if reason in _NEVER_BEGAN:
         return Ending("start_failed", f"Its container cannot be started: {said[-500:]}")
     how = f"by signal {signal}" if signal else f"with exit code {code}"
     return Ending("crashed", f"Its container ended {how}." + (f" {said[-500:]}" if said else ""))

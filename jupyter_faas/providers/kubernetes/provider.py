@@ -114,7 +114,7 @@ class KubernetesProvider:
             self._background.run,
             clock,
         )
-        self._resizer = Resizer(api, self._ledger, self._events.put_nowait)
+        self._resizer = Resizer(api, self._replicas.find, self._events.put_nowait)
         self._created = CreatedPods(api, self._ledger, owner_reference, self._replicas.find)
         self._spares = Spares(
             api,
@@ -144,8 +144,10 @@ class KubernetesProvider:
         if spec.image is None and spec.code.python not in minors:
             raise EnvironmentMismatch(_no_pool(spec.code.python, minors), reason="NoPool")
 
-    async def start(self, revision: Revision, replica_ids: Sequence[str]) -> None:
-        """Begin to get pods for replicas; the outcome comes from `watch`.
+    async def start(
+        self, revision: Revision, replica_ids: Sequence[str], *, made_to_measure: bool = False
+    ) -> None:
+        """Begin to get pods for replicas, created ones if they are to be `made_to_measure`.
 
         Raises:
             ProviderError: Functions may not be in this namespace, or nothing can run this code.
@@ -167,7 +169,8 @@ class KubernetesProvider:
         if self._nodes.is_old:
             self._background.run(self._nodes.fresh())
         keys = {one.key for one in pools}
-        key = fits_pool(spec, revision.namespace, keys, self._nodes.largest)
+        fitting = fits_pool(spec, revision.namespace, keys, self._nodes.largest)
+        key = None if made_to_measure else fitting
         for replica_id in replica_ids:
             want = Want(replica_id, revision, key, self._clock())
             self._ledger.add(want)
@@ -176,6 +179,13 @@ class KubernetesProvider:
             else:
                 self._claims.want(key, want)
         self._claims.turn()
+
+    def adopted(self, revision: Revision, replica_id: str) -> None:
+        """See to it that a pod claimed by another gateway gets the size of its function."""
+        pod = self._replicas.find(replica_id)
+        if pod is not None and pod.is_claimed:
+            self._background.run(self._resizer.resize(pod, revision.spec.resources))
+            self._resizer.look_again(pod)
 
     async def stop(self, replica_id: str, *, grace_s: float = 0.0) -> None:
         """End a replica, whoever has made it; unknown ids are ignored."""
@@ -235,6 +245,7 @@ class KubernetesProvider:
     async def close(self) -> None:
         """Stop watching; replicas stay for the gateway that comes next."""
         await self._spares.close()
+        self._resizer.close()
         await self._background.close()
         await asyncio.gather(self._pods.close(), self._pools.close(), self._greeter.close())
         self._events.put_nowait(None)
@@ -244,6 +255,7 @@ class KubernetesProvider:
     def _on_pod(self, before: Pod | None, now: Pod | None) -> None:
         if before is not None and is_replica(before) and _has_left(before, now):
             self._replicas.on_gone(before)
+            self._resizer.on_gone(before)
         if now is None:
             assert before is not None
             self._on_removed(before)
@@ -256,7 +268,7 @@ class KubernetesProvider:
                 self._claims.retract(now)
                 self._spares.on_taken(now)
             self._replicas.on_pod(now)
-            self._resizer.on_pod(before, now)
+            self._resizer.on_pod(now)
         elif now.role == POOL or self._spares.owns(now):
             self._on_generic(now)
 
@@ -305,7 +317,7 @@ class KubernetesProvider:
             self._ledger.ended(want, Ending("stopped"))
             return
         self._replicas.on_pod(now)
-        self._background.run(self._resizer.resize(want, pod))
+        self._background.run(self._resizer.resize(now, want.revision.spec.resources))
 
     async def _look_at_nodes(self, pod: Pod) -> None:
         """Find out what the nodes have, then look at the pod again."""

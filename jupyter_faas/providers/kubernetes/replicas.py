@@ -54,6 +54,8 @@ class Replicas:
         self._since_s: dict[str, float] = {}
         self._strangers: dict[str, PodStage] = {}
         """Replicas of others, and what was last said of them."""
+        self._doubles: dict[str, Pod] = {}
+        """Second pods of replicas, by name."""
 
     def find(self, replica: str) -> Pod | None:
         """Return the pod of a replica."""
@@ -69,17 +71,28 @@ class Replicas:
 
     def on_pod(self, pod: Pod) -> None:
         """A replica's pod is new, or has changed."""
-        if pod.replica not in self._pods:
+        known = self._pods.get(pod.replica)
+        want = self._ledger.get(pod.replica)
+        if known is not None and known.name != pod.name:
+            self._on_second(known, pod, want)
+            return
+        if known is None:
             self._since_s[pod.replica] = self._clock()
         self._pods[pod.replica] = pod
-        want = self._ledger.get(pod.replica)
+        if want is not None and want.pod != pod.name:
+            return  # its claim has been seen before it was answered
+        if pod.stage is PodStage.RESTARTING or (known and _is_another_start(known, pod)):
+            self._on_restart(want, pod)
+            want = self._ledger.get(pod.replica)
         if want is None:
             self._stranger(pod)
-        elif want.pod == pod.name:  # else: its claim has been seen before it was answered
+        else:
             self._own(want, pod)
 
     def on_gone(self, pod: Pod) -> None:
         """A replica's pod is not there any more (or is not a replica's any more)."""
+        if self._doubles.pop(pod.name, None) is not None:
+            return
         self._pods.pop(pod.replica, None)
         self._since_s.pop(pod.replica, None)
         want = self._ledger.get(pod.replica)
@@ -90,6 +103,35 @@ class Replicas:
         else:
             self._say_gone(pod, ending)
             self._strangers.pop(pod.replica, None)
+        for double in [one for one in self._doubles.values() if one.replica == pod.replica]:
+            del self._doubles[double.name]
+            self.on_pod(double)
+
+    def _on_second(self, known: Pod, pod: Pod, want: Want | None) -> None:
+        """A replica has two pods: the answer to a claim was lost, and another one was claimed."""
+        kept, double = known, pod
+        if want is not None and want.pod == pod.name:
+            kept, double = pod, known
+        self._pods[pod.replica] = kept
+        self._doubles[double.name] = double
+        if want is not None and want.pod == kept.name:
+            self._run(delete_pod(self._api, double, 0.0))
+        if kept is pod:
+            self.on_pod(pod)
+
+    def _on_restart(self, want: Want | None, pod: Pod) -> None:
+        """What a replica's container held is lost; as a generic runner it will be found again."""
+        ending = pod.ending or Ending("crashed", "Its container was started again.")
+        self._since_s[pod.replica] = self._clock()
+        if want is None:
+            self._say_gone(pod, ending, is_left=True)
+            self._strangers.pop(pod.replica, None)
+        elif want.is_started and not want.is_ending:
+            self._ledger.ended(want, ending)
+        else:
+            self._ledger.ended(want, ending)
+            self._strangers[pod.replica] = PodStage.GONE
+            self._run(delete_pod(self._api, pod, 0.0))
 
     def disown(self, replica: str) -> None:
         """Say nothing of a replica: its pod is being deleted."""
@@ -98,7 +140,9 @@ class Replicas:
     def on_met(self, pod: Pod) -> None:
         """The runner of a replica's pod has answered."""
         met, want = self._greeter.met(pod), self._ledger.get(pod.replica)
-        if want is not None and met is not None:
+        if want is None:
+            self._stranger(pod)
+        elif met is not None:
             self._ledger.started(want, pod, met.seal)
 
     async def known(self, namespace: str, function: str) -> list[ReplicaFound]:
@@ -111,8 +155,8 @@ class Replicas:
     async def abandoned(self, older_than_s: float) -> list[str]:
         """Return replicas that were claimed or created and that nobody brings up.
 
-        Those are generic still (or do not run) this long after they were first seen, and not
-        wanted by this gateway.
+        Those are generic still (or do not run, or have never answered) this long after they were
+        first seen, and not wanted by this gateway. Second pods of theirs are deleted by the way.
 
         Args:
             older_than_s: Seconds.
@@ -124,6 +168,9 @@ class Replicas:
             if self._ledger.get(pod.replica) is None
             and now_s - self._since_s[pod.replica] >= older_than_s * _PATIENCE.get(pod.stage, 1)
         ]
+        for pod in self._doubles.values():
+            if pod.replica in {one.replica for one in old}:
+                self._run(delete_pod(self._api, pod, 0.0))
         states = await asyncio.gather(*(self._state(pod) for pod in old))
         return [pod.replica for pod, state in zip(old, states, strict=True) if state != "busy"]
 
@@ -131,8 +178,10 @@ class Replicas:
         """Return `busy` for what serves, or may."""
         if pod.stage is not PodStage.RUNNING:
             return pod.stage.name.lower()
-        met = await self._greeter.ask_now(pod)
-        return "generic" if met is not None and met.hello.state == "generic" else "busy"
+        met = await self._greeter.ask_now(pod) or self._greeter.met(pod)
+        if met is None:
+            return "silent"
+        return "generic" if met.hello.state == "generic" else "busy"
 
     # -- replicas of this gateway
 
@@ -167,18 +216,23 @@ class Replicas:
             self._say_gone(pod, pod.ending)
         elif told is PodStage.GONE:
             return
-        elif pod.stage is PodStage.RUNNING and told is None and pod.address:
+        elif pod.stage is PodStage.RUNNING and told is None:
+            if self._greeter.met(pod) is None:
+                self._greeter.meet(pod)  # a generic one must say what to seal to
+                return
             self._strangers[pod.replica] = PodStage.RUNNING
             self._emit(self._found(pod))
         elif pod.stage is PodStage.LEAVING and told is PodStage.RUNNING:
             self._strangers[pod.replica] = PodStage.LEAVING
             self._emit(ReplicaLeaving(replica=pod.replica, reason=pod.leaving))
 
-    def _say_gone(self, pod: Pod, ending: Ending) -> None:
+    def _say_gone(self, pod: Pod, ending: Ending, *, is_left: bool = False) -> None:
+        """Say how a replica ended; delete what there is of its pod unless `is_left`."""
         told = self._strangers.get(pod.replica)
         if told not in (None, PodStage.GONE):
             self._strangers[pod.replica] = PodStage.GONE
             self._emit(ReplicaGone(replica=pod.replica, reason=ending.reason, detail=ending.detail))
+        if told is not PodStage.GONE and not is_left:
             self._delete_gone(pod)
 
     def _delete_gone(self, pod: Pod) -> None:
@@ -198,6 +252,12 @@ class Replicas:
             node=pod.node,
             seal=met.seal if met else None,
         )
+
+
+def _is_another_start(known: Pod, pod: Pod) -> bool:
+    """Return whether a pod's container was started again since it was seen last."""
+    before, now = known.container_id, pod.container_id
+    return known.stage is not PodStage.RESTARTING and bool(before and now) and before != now
 
 
 def is_replica(pod: Pod) -> bool:

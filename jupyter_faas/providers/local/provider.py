@@ -120,7 +120,9 @@ class LocalProvider:
         own.stamp = SiteStamp(self._own.sys_path)
         self._run(self._keep_house())
 
-    async def start(self, revision: Revision, replica_ids: Sequence[str]) -> None:
+    async def start(
+        self, revision: Revision, replica_ids: Sequence[str], *, made_to_measure: bool = False
+    ) -> None:
         """Begin to make replicas; the outcome comes from `watch`."""
         place = revision.spec.place
         environment = self._environment(place)
@@ -153,6 +155,9 @@ class LocalProvider:
     async def known(self, namespace: str, function: str) -> list[ReplicaFound]:
         """Return nothing: replicas here end with their gateway."""
         return []
+
+    def adopted(self, revision: Revision, replica_id: str) -> None:
+        """Nothing to do: there is nothing to adopt."""
 
     async def secrets(self, namespace: str, names: Sequence[str]) -> dict[str, str]:
         """Return nothing: `check` has refused functions that ask for secrets."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_faas.providers.kubernetes.names import CLAIMED_ANNOTATION, ROLE_LABEL
+from jupyter_faas.providers.kubernetes.names import ROLE_LABEL
 from jupyter_faas.providers.kubernetes.pod_state import (
     Ending,
     Pod,
@@ -29,7 +29,6 @@ def pod(
     state: Object | None = None,
     last: Object | None = None,
     restarts: int = 0,
-    claimed: str | None = None,
     container_id: str = "c1",
     conditions: dict[str, Any] | None = None,
     meta: Object | None = None,
@@ -52,7 +51,6 @@ def pod(
             "uid": "u",
             "resourceVersion": "7",
             "labels": {ROLE_LABEL: role, "jupyter-faas.io/replica": "r-1"},
-            "annotations": {} if claimed is None else {CLAIMED_ANNOTATION: claimed},
             **(meta or {}),
         },
         "spec": {"nodeName": "n", **(spec or {})},
@@ -86,38 +84,26 @@ SILENT = {"Ready": "False", "ContainersReady": "True"}
         (pod(state=RUNNING, conditions=READY), PodStage.RUNNING, None),
         (pod(state=RUNNING, conditions=UNREADY), PodStage.RUNNING, None),
         (pod(state=RUNNING, meta={"deletionTimestamp": "now"}), PodStage.LEAVING, None),
-        # how a replica ends
-        (pod(state=OOM), PodStage.GONE, "out_of_memory"),
-        (pod(state={"terminated": {"exitCode": 1}}), PodStage.GONE, "crashed"),
-        (pod(state={"terminated": {"exitCode": 0}}), PodStage.GONE, "stopped"),
+        # how a replica ends: its container is started again, as a generic runner
+        (pod(state=OOM), PodStage.RESTARTING, "out_of_memory"),
+        (pod(state={"terminated": {"exitCode": 1}}), PodStage.RESTARTING, "crashed"),
+        (pod(state={"terminated": {"exitCode": 0}}), PodStage.RESTARTING, "stopped"),
+        (pod(state=waiting("ContainerCreating"), last=OOM), PodStage.RESTARTING, "out_of_memory"),
+        (pod(state=RUNNING, last=OOM, restarts=1), PodStage.RUNNING, "out_of_memory"),
+        # not again, or not soon
+        (pod(state=waiting("CrashLoopBackOff"), last=OOM), PodStage.GONE, "out_of_memory"),
         (
             pod(state={"terminated": {"exitCode": 128, "reason": "StartError", "message": "x"}}),
             PodStage.GONE,
             "start_failed",
         ),
+        (pod(state=OOM, meta={"deletionTimestamp": "now"}), PodStage.GONE, "out_of_memory"),
         (
-            pod(state=OOM, meta={"deletionTimestamp": "now"}),
-            PodStage.GONE,
+            pod(state=RUNNING, last=OOM, meta={"deletionTimestamp": "now"}),
+            PodStage.LEAVING,
             "out_of_memory",
         ),
-        # a container that was started again is generic, whatever it was
-        (pod(state=RUNNING, last=OOM, restarts=1), PodStage.GONE, "out_of_memory"),
-        (
-            pod(state=RUNNING, last=OOM, restarts=1, claimed="c1", container_id="c2"),
-            PodStage.GONE,
-            "out_of_memory",
-        ),
-        (
-            pod(state=waiting("CrashLoopBackOff"), last=OOM, restarts=1, claimed="c1"),
-            PodStage.GONE,
-            "out_of_memory",
-        ),
-        # one that was started again before it was claimed is as good as new
-        (
-            pod(state=RUNNING, last=OOM, restarts=1, claimed="c2", container_id="c2"),
-            PodStage.RUNNING,
-            None,
-        ),
+        # a generic runner that was started again is as good as new
         (pod("pool", state=RUNNING, last=OOM, restarts=3), PodStage.RUNNING, None),
         (pod("pool", state=OOM, restarts=3), PodStage.STARTING, None),
         # nodes
@@ -204,7 +190,6 @@ states = st.one_of(
     state=states,
     last=states,
     restarts=st.integers(0, 3),
-    claimed=st.one_of(st.none(), words),
     conditions=st.dictionaries(
         st.sampled_from(["Ready", "ContainersReady", "PodScheduled", "DisruptionTarget"]), words
     ),
@@ -212,7 +197,7 @@ states = st.one_of(
     reason=words,
 )
 def test_any_pod_can_be_read_and_what_is_gone_says_how(
-    role, state, last, restarts, claimed, conditions, phase, reason
+    role, state, last, restarts, conditions, phase, reason
 ):
     found = read_pod(
         pod(
@@ -220,14 +205,14 @@ def test_any_pod_can_be_read_and_what_is_gone_says_how(
             state=state,
             last=last,
             restarts=restarts,
-            claimed=claimed,
             conditions=conditions,
             phase=phase,
             reason=reason,
         )
     )
     assert isinstance(found, Pod)
-    assert (found.stage is PodStage.GONE) == (found.ending is not None)
+    if found.stage in (PodStage.GONE, PodStage.RESTARTING):
+        assert found.ending is not None
     if found.ending is not None:
         known = {"stopped", "crashed", "out_of_memory", "node_lost", "start_failed"}
         assert found.ending.reason in known

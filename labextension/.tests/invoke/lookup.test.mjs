@@ -1,0 +1,43 @@
+// tests/invoke/lookup.test.ts
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+// src/invoke/lookup.ts
+function lookupCell(name, signature) {
+  const variable = variableOf(name);
+  return [
+    "import jupyter_faas as faas",
+    "",
+    `${variable} = faas.function(${JSON.stringify(name)})`,
+    `# ${variable}.remote${oneLine(signature)}`
+  ].join("\n");
+}
+function variableOf(name) {
+  const plain = name.replace(/\W/g, "_").replace(/^(?=\d)/, "_");
+  return KEYWORDS.has(plain) ? `${plain}_` : plain;
+}
+function oneLine(signature) {
+  const line = signature.replace(/\s+/g, " ").slice(0, 200);
+  return line.startsWith("(") ? line : "(...)";
+}
+var KEYWORDS = new Set(
+  "False None True and as assert async await break class continue def del elif else except finally for from global if import in is lambda nonlocal not or pass raise return try while with yield".split(" ")
+);
+
+// tests/invoke/lookup.test.ts
+test("the cell looks the function up and shows how it is called", () => {
+  assert.equal(
+    lookupCell("clean-text", "(text: str, limit: int = 3) -> str"),
+    'import jupyter_faas as faas\n\nclean_text = faas.function("clean-text")\n# clean_text.remote(text: str, limit: int = 3) -> str'
+  );
+});
+test("a name that Python does not take gets one that it does", () => {
+  assert.deepEqual(["3d-model", "class", "score"].map(variableOf), ["_3d_model", "class_", "score"]);
+});
+test("nothing in a signature or name gets out of its comment or string", () => {
+  const cell = lookupCell('x"); import os; ("', "(a='\nimport os')");
+  assert.equal(cell.split("\n").length, 4);
+  assert.ok(cell.includes('faas.function("x\\"); import os; (\\"")'));
+  assert.ok(lookupCell("f", "evil\ncode").endsWith("# f.remote(...)"));
+});
+//# sourceMappingURL=data:application/json;base64,ewogICJ2ZXJzaW9uIjogMywKICAic291cmNlcyI6IFsiLi4vLi4vdGVzdHMvaW52b2tlL2xvb2t1cC50ZXN0LnRzIiwgIi4uLy4uL3NyYy9pbnZva2UvbG9va3VwLnRzIl0sCiAgInNvdXJjZXNDb250ZW50IjogWyJpbXBvcnQgYXNzZXJ0IGZyb20gJ25vZGU6YXNzZXJ0L3N0cmljdCc7XG5pbXBvcnQgeyB0ZXN0IH0gZnJvbSAnbm9kZTp0ZXN0JztcbmltcG9ydCB7IGxvb2t1cENlbGwsIHZhcmlhYmxlT2YgfSBmcm9tICcuLi8uLi9zcmMvaW52b2tlL2xvb2t1cCc7XG5cbnRlc3QoJ3RoZSBjZWxsIGxvb2tzIHRoZSBmdW5jdGlvbiB1cCBhbmQgc2hvd3MgaG93IGl0IGlzIGNhbGxlZCcsICgpID0+IHtcbiAgYXNzZXJ0LmVxdWFsKFxuICAgIGxvb2t1cENlbGwoJ2NsZWFuLXRleHQnLCAnKHRleHQ6IHN0ciwgbGltaXQ6IGludCA9IDMpIC0+IHN0cicpLFxuICAgICdpbXBvcnQganVweXRlcl9mYWFzIGFzIGZhYXNcXG5cXG4nICtcbiAgICAgICdjbGVhbl90ZXh0ID0gZmFhcy5mdW5jdGlvbihcImNsZWFuLXRleHRcIilcXG4nICtcbiAgICAgICcjIGNsZWFuX3RleHQucmVtb3RlKHRleHQ6IHN0ciwgbGltaXQ6IGludCA9IDMpIC0+IHN0cidcbiAgKTtcbn0pO1xuXG50ZXN0KCdhIG5hbWUgdGhhdCBQeXRob24gZG9lcyBub3QgdGFrZSBnZXRzIG9uZSB0aGF0IGl0IGRvZXMnLCAoKSA9PiB7XG4gIGFzc2VydC5kZWVwRXF1YWwoWyczZC1tb2RlbCcsICdjbGFzcycsICdzY29yZSddLm1hcCh2YXJpYWJsZU9mKSwgWydfM2RfbW9kZWwnLCAnY2xhc3NfJywgJ3Njb3JlJ10pO1xufSk7XG5cbnRlc3QoJ25vdGhpbmcgaW4gYSBzaWduYXR1cmUgb3IgbmFtZSBnZXRzIG91dCBvZiBpdHMgY29tbWVudCBvciBzdHJpbmcnLCAoKSA9PiB7XG4gIGNvbnN0IGNlbGwgPSBsb29rdXBDZWxsKCd4XCIpOyBpbXBvcnQgb3M7IChcIicsIFwiKGE9J1xcbmltcG9ydCBvcycpXCIpO1xuICBhc3NlcnQuZXF1YWwoY2VsbC5zcGxpdCgnXFxuJykubGVuZ3RoLCA0KTtcbiAgYXNzZXJ0Lm9rKGNlbGwuaW5jbHVkZXMoJ2ZhYXMuZnVuY3Rpb24oXCJ4XFxcXFwiKTsgaW1wb3J0IG9zOyAoXFxcXFwiXCIpJykpO1xuICBhc3NlcnQub2sobG9va3VwQ2VsbCgnZicsICdldmlsXFxuY29kZScpLmVuZHNXaXRoKCcjIGYucmVtb3RlKC4uLiknKSk7XG59KTtcbiIsICIvKiogVGhlIHRleHQgb2YgYSBjZWxsIHRoYXQgbG9va3MgYSBkZXBsb3llZCBmdW5jdGlvbiB1cCwgYW5kIHRoYXQgb2YgYW4gZXhhbXBsZS4gUHVyZS4gKi9cblxuLyoqIFJldHVybiBhIGNlbGwgdGhhdCBtYWtlcyBgbmFtZWAgYSBoYW5kbGUgYW5kIGlzIHJlYWR5IHRvIGNhbGwgaXQuICovXG5leHBvcnQgZnVuY3Rpb24gbG9va3VwQ2VsbChuYW1lOiBzdHJpbmcsIHNpZ25hdHVyZTogc3RyaW5nKTogc3RyaW5nIHtcbiAgY29uc3QgdmFyaWFibGUgPSB2YXJpYWJsZU9mKG5hbWUpO1xuICByZXR1cm4gW1xuICAgICdpbXBvcnQganVweXRlcl9mYWFzIGFzIGZhYXMnLFxuICAgICcnLFxuICAgIGAke3ZhcmlhYmxlfSA9IGZhYXMuZnVuY3Rpb24oJHtKU09OLnN0cmluZ2lmeShuYW1lKX0pYCxcbiAgICBgIyAke3ZhcmlhYmxlfS5yZW1vdGUke29uZUxpbmUoc2lnbmF0dXJlKX1gXG4gIF0uam9pbignXFxuJyk7XG59XG5cbi8qKiBSZXR1cm4gYSBQeXRob24gbmFtZSBmb3IgYSBmdW5jdGlvbidzOyBhIGRpZ2l0IGF0IHRoZSBzdGFydCBvciBhIGtleXdvcmQgZ2V0cyBhIGBfYC4gKi9cbmV4cG9ydCBmdW5jdGlvbiB2YXJpYWJsZU9mKG5hbWU6IHN0cmluZyk6IHN0cmluZyB7XG4gIGNvbnN0IHBsYWluID0gbmFtZS5yZXBsYWNlKC9cXFcvZywgJ18nKS5yZXBsYWNlKC9eKD89XFxkKS8sICdfJyk7XG4gIHJldHVybiBLRVlXT1JEUy5oYXMocGxhaW4pID8gYCR7cGxhaW59X2AgOiBwbGFpbjtcbn1cblxuZXhwb3J0IGNvbnN0IEVYQU1QTEVfQ0VMTCA9IGBmcm9tIGp1cHl0ZXJfZmFhcyBpbXBvcnQgc2VydmVybGVzc1xuXG5cbkBzZXJ2ZXJsZXNzXG5kZWYgaGVsbG8obmFtZTogc3RyID0gXCJ3b3JsZFwiKSAtPiBzdHI6XG4gICAgcHJpbnQoZlwiZ3JlZXRpbmcge25hbWV9XCIpXG4gICAgcmV0dXJuIGZcIkhlbGxvLCB7bmFtZX0hXCJcblxuXG5oZWxsby5yZW1vdGUoXCJKdXB5dGVyXCIpYDtcblxuLyoqIEEgY29tbWVudCBlbmRzIHdoZXJlIGl0cyBsaW5lIGVuZHM6IHdoYXQgYSBzaWduYXR1cmUgaG9sZHMgbXVzdCBub3QgYmVjb21lIGNvZGUuICovXG5mdW5jdGlvbiBvbmVMaW5lKHNpZ25hdHVyZTogc3RyaW5nKTogc3RyaW5nIHtcbiAgY29uc3QgbGluZSA9IHNpZ25hdHVyZS5yZXBsYWNlKC9cXHMrL2csICcgJykuc2xpY2UoMCwgMjAwKTtcbiAgcmV0dXJuIGxpbmUuc3RhcnRzV2l0aCgnKCcpID8gbGluZSA6ICcoLi4uKSc7XG59XG5cbmNvbnN0IEtFWVdPUkRTID0gbmV3IFNldChcbiAgKFxuICAgICdGYWxzZSBOb25lIFRydWUgYW5kIGFzIGFzc2VydCBhc3luYyBhd2FpdCBicmVhayBjbGFzcyBjb250aW51ZSBkZWYgZGVsIGVsaWYgZWxzZSBleGNlcHQgJyArXG4gICAgJ2ZpbmFsbHkgZm9yIGZyb20gZ2xvYmFsIGlmIGltcG9ydCBpbiBpcyBsYW1iZGEgbm9ubG9jYWwgbm90IG9yIHBhc3MgcmFpc2UgcmV0dXJuIHRyeSB3aGlsZSAnICtcbiAgICAnd2l0aCB5aWVsZCdcbiAgKS5zcGxpdCgnICcpXG4pO1xuIl0sCiAgIm1hcHBpbmdzIjogIjtBQUFBLE9BQU8sWUFBWTtBQUNuQixTQUFTLFlBQVk7OztBQ0VkLFNBQVMsV0FBVyxNQUFjLFdBQTJCO0FBQ2xFLFFBQU0sV0FBVyxXQUFXLElBQUk7QUFDaEMsU0FBTztBQUFBLElBQ0w7QUFBQSxJQUNBO0FBQUEsSUFDQSxHQUFHLFFBQVEsb0JBQW9CLEtBQUssVUFBVSxJQUFJLENBQUM7QUFBQSxJQUNuRCxLQUFLLFFBQVEsVUFBVSxRQUFRLFNBQVMsQ0FBQztBQUFBLEVBQzNDLEVBQUUsS0FBSyxJQUFJO0FBQ2I7QUFHTyxTQUFTLFdBQVcsTUFBc0I7QUFDL0MsUUFBTSxRQUFRLEtBQUssUUFBUSxPQUFPLEdBQUcsRUFBRSxRQUFRLFdBQVcsR0FBRztBQUM3RCxTQUFPLFNBQVMsSUFBSSxLQUFLLElBQUksR0FBRyxLQUFLLE1BQU07QUFDN0M7QUFjQSxTQUFTLFFBQVEsV0FBMkI7QUFDMUMsUUFBTSxPQUFPLFVBQVUsUUFBUSxRQUFRLEdBQUcsRUFBRSxNQUFNLEdBQUcsR0FBRztBQUN4RCxTQUFPLEtBQUssV0FBVyxHQUFHLElBQUksT0FBTztBQUN2QztBQUVBLElBQU0sV0FBVyxJQUFJO0FBQUEsRUFFakIsZ01BR0EsTUFBTSxHQUFHO0FBQ2I7OztBRHRDQSxLQUFLLDZEQUE2RCxNQUFNO0FBQ3RFLFNBQU87QUFBQSxJQUNMLFdBQVcsY0FBYyxvQ0FBb0M7QUFBQSxJQUM3RDtBQUFBLEVBR0Y7QUFDRixDQUFDO0FBRUQsS0FBSywwREFBMEQsTUFBTTtBQUNuRSxTQUFPLFVBQVUsQ0FBQyxZQUFZLFNBQVMsT0FBTyxFQUFFLElBQUksVUFBVSxHQUFHLENBQUMsYUFBYSxVQUFVLE9BQU8sQ0FBQztBQUNuRyxDQUFDO0FBRUQsS0FBSyxvRUFBb0UsTUFBTTtBQUM3RSxRQUFNLE9BQU8sV0FBVyxzQkFBc0IsbUJBQW1CO0FBQ2pFLFNBQU8sTUFBTSxLQUFLLE1BQU0sSUFBSSxFQUFFLFFBQVEsQ0FBQztBQUN2QyxTQUFPLEdBQUcsS0FBSyxTQUFTLHlDQUF5QyxDQUFDO0FBQ2xFLFNBQU8sR0FBRyxXQUFXLEtBQUssWUFBWSxFQUFFLFNBQVMsaUJBQWlCLENBQUM7QUFDckUsQ0FBQzsiLAogICJuYW1lcyI6IFtdCn0K
