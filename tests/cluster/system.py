@@ -29,6 +29,13 @@ class Answer(NamedTuple):
         return json.loads(self.body)
 
 
+class Target(NamedTuple):
+    """What `Load` needs to know of a gateway."""
+
+    address: tuple[str, int]
+    token: str
+
+
 class System:
     """The gateway of one installation and one namespace of functions.
 
@@ -123,13 +130,14 @@ class System:
         *,
         token: str | None = "",
         timeout_s: float = 30.0,
+        address: tuple[str, int] | None = None,
     ) -> Answer:
-        """Ask the gateway; `token`: "" is the test user's, None sends none."""
+        """Ask the gateways, or one; `token`: "" is the test user's, None sends none."""
         sent = dict(headers or {})
         if token is not None:
             sent["Authorization"] = f"Bearer {token or self.token}"
         data = None if body is None else json.dumps(body).encode()
-        connection = http.client.HTTPConnection(*self.address, timeout=timeout_s)
+        connection = http.client.HTTPConnection(*(address or self.address), timeout=timeout_s)
         try:
             connection.request(method, path, data, sent)
             answer = connection.getresponse()

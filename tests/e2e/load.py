@@ -12,9 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
-
-from tests.e2e.gateway import Gateway
+from typing import Any, Protocol
 
 Link = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -31,11 +29,23 @@ class Seen:
     took_s: float
 
 
+class Target(Protocol):
+    """Where calls go."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+
+    @property
+    def token(self) -> str:
+        """What is shown there."""
+
+
 @dataclass
 class Load:
     """Calls to one function of a gateway, over as many kept-alive connections as they need."""
 
-    gateway: Gateway
+    gateway: Target
     name: str
     seen: list[Seen] = field(default_factory=list)
 
@@ -88,7 +98,7 @@ class Load:
         self._idle.clear()
 
     async def _exchange(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
-        link = self._idle.pop() if self._idle else await asyncio.open_connection(*self._address)
+        link = self._reused() or await asyncio.open_connection(*self._address)
         try:
             status, headers, answer = await self._ask(link, body)
         except BaseException:  # also a caller that leaves: closing is how the gateway hears of it
@@ -99,6 +109,15 @@ class Load:
         else:
             self._idle.append(link)
         return status, headers, answer
+
+    def _reused(self) -> Link | None:
+        """Return a connection that is not in use; one whose end has been heard is none."""
+        while self._idle:
+            link = self._idle.pop()
+            if not link[0].at_eof() and link[0].exception() is None:
+                return link
+            link[1].close()
+        return None
 
     async def _ask(self, link: Link, body: bytes) -> tuple[int, dict[str, str], bytes]:
         reader, writer = link
