@@ -22,8 +22,8 @@ export interface Answer {
 }
 
 export interface Transport {
-  /** Say what this page wants to see. */
-  watch(wish: Wish): void;
+  /** Say what this page wants to see; null: nothing of it is displayed, nothing is sent. */
+  watch(wish: Wish | null): void;
   /**
    * Do something at the gateway.
    *

@@ -41,10 +41,10 @@ export interface Counts {
   readonly coldStarts: number;
   readonly p50Milliseconds: number | null;
   readonly p95Milliseconds: number | null;
-  /** Errors of the user's code and of the platform, and what was used; of gateways that tell. */
-  readonly userErrors?: number;
-  readonly platformErrors?: number;
-  readonly gigabyteSeconds?: number;
+  /** Part of `errors`: what the code is at fault for. */
+  readonly userErrors: number;
+  /** Memory limit × run time: the cost so far. */
+  readonly memoryMebibyteSeconds: number;
 }
 
 /** The last decision of the autoscaler that changed a count. */
@@ -74,8 +74,6 @@ export interface FunctionView {
   readonly replicaCounts: Readonly<Partial<Record<ReplicaState, number>>>;
   readonly counts: Counts;
   readonly scaled: Scaled | null;
-  /** What marks on cells and forms need of each revision; of gateways that tell. */
-  readonly revisions?: readonly RevisionView[];
 }
 
 /** Who deployed, from where; `jupyter_faas/client/origin.py` makes it. */
@@ -94,13 +92,20 @@ export interface Parameter {
   readonly default?: string | null;
 }
 
-export interface RevisionView {
+/** What a list shows of a revision: how it is, and which cell it came from. */
+export interface RevisionBrief {
+  readonly function: string;
+  readonly namespace: string;
   readonly number: number;
   readonly id: string;
   readonly state: RevisionState;
   readonly reason: string;
   readonly createdAt: number;
   readonly origin: Origin;
+}
+
+/** All of a revision: `GET v1/functions/{name}/revisions`. */
+export interface RevisionView extends RevisionBrief {
   readonly weight: number;
   readonly isLive: boolean;
   /** Phrases: what changed since the one before. */
@@ -166,6 +171,7 @@ export interface Snapshot {
   readonly startedAt: number;
   readonly functions: readonly FunctionView[];
   readonly replicas: readonly Replica[];
+  readonly revisions: readonly RevisionBrief[];
 }
 
 /** One event; what `value` is, `kind` says. Kinds that are not known are passed over. */

@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
-import { problemOf } from '../src/connection/transport';
+import { problemOf } from '../../src/connection/transport';
 
 const answer = (status: number, body: unknown) => ({ status, body, headers: {} });
 
