@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return provided.run()
         alone = zygote.Zygote(None, preload, _trust())
         alone.settle()
-        alone.start(SERVED, options.listen)
+        alone.serve(SERVED, options.listen)
         return alone.run()
     except BecomeRole as become:
         role = become.role

@@ -29,6 +29,8 @@ _LIMITS = Limits(idle_timeout_s=None)
 _MAX_MESSAGE_BYTES = 64 << 10
 _MAX_FDS = 8
 _BACKLOG = 128
+_TELL_TAKEN_S = 0.05
+"""Off the way of the first call: the zygote would wake up, and want a processor."""
 
 
 def main(link: socket.socket, address: str, trust: Trust | None = None) -> int:
@@ -66,6 +68,7 @@ class Front:
             ask_worker=lambda: self._say({"op": "worker"}),
             give_up=self._give_up,
             on_idle=self._leave,
+            on_taken=self._tell_taken,
         )
         self._loop = loop
         self._server: asyncio.Server | None = None
@@ -126,6 +129,9 @@ class Front:
         self._say({"op": "failed", "reason": reason, "detail": detail})
         self.exit_code = 1
         self._loop.call_later(0.1, self._leave)  # the last answers go out
+
+    def _tell_taken(self) -> None:
+        self._loop.call_later(_TELL_TAKEN_S, self._say, {"op": "taken"})
 
     def _leave(self) -> None:
         self.replica.watchers.close()

@@ -54,6 +54,7 @@ class Preloader:
         """Of a rehearsal, once there was time to write it."""
         self._idle_since_s = time.monotonic()
         self._give_up_s = 0.0
+        self._is_stopped = False
 
     def add(self, modules: tuple[str, ...]) -> None:
         """Import these too, later."""
@@ -66,10 +67,18 @@ class Preloader:
         """Somebody wants something: the next import waits for quiet again."""
         self._idle_since_s = time.monotonic()
 
+    def stop(self) -> None:
+        """Import nothing more: what comes too late costs memory and helps nobody."""
+        self._is_stopped = True
+        self._waiting.clear()
+        self._approved = None
+
     def due_s(self) -> float | None:
         """Return the monotonic second at which `turn` has something to do, if ever."""
         if self._probe_pid:
             return self._give_up_s
+        if self._is_stopped:
+            return None
         if not self.script or self._approved is not None or self._waiting:
             return self._idle_since_s + IDLE_S
         return None
@@ -96,7 +105,7 @@ class Preloader:
         said = os.read(self._pipe, 4096).decode(errors="replace")
         os.close(self._pipe)
         self._pipe = -1
-        if said == "ok":
+        if said == "ok" and not self._is_stopped:
             self._approved = name
         else:
             self._report(name, said or f"its trial {describe_status(status)}")

@@ -55,6 +55,7 @@ class FrontReplica:
         ask_worker: Asks the zygote for another worker.
         give_up: Called with reason and sentence when the replica is of no use any more.
         on_idle: Called once a drain is complete.
+        on_taken: Called when it is told what to become.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class FrontReplica:
         ask_worker: Callable[[], None],
         give_up: Callable[[str, str], None],
         on_idle: Callable[[], None],
+        on_taken: Callable[[], None] = lambda: None,
     ) -> None:
         self.loop = loop
         self.state = GENERIC
@@ -76,6 +78,7 @@ class FrontReplica:
         self._worker = WorkerLife(loop, ask_worker, self)
         self._give_up = give_up
         self._on_idle = on_idle
+        self._on_taken = on_taken
         self._is_closing = False
         self._overdue: set[FrontCall] = set()
         self._waiting: list[FrontCall] = []
@@ -144,6 +147,7 @@ class FrontReplica:
             self._fail(EnvironmentMismatch(text))
         else:
             self._worker.become(wanted, package)
+        self._on_taken()
 
     def when_loaded(self, on_done: Callable[[], None]) -> None:
         """Have `on_done` called when loading has ended; at once if it has."""

@@ -97,7 +97,16 @@ class WorkerLife:
         self._spec = None
 
     def arrive(self, pid: int, fds: list[int]) -> None:
-        """The zygote has forked a worker."""
+        """The zygote has forked a worker; one that waits for its code makes room for it.
+
+        One that has its code stays: the new one ends when it finds its descriptors closed.
+        """
+        if self.link is not None:
+            if self._spec is not None:
+                for fd in fds:
+                    os.close(fd)
+                return
+            self.link.close()
         self.link = WorkerLink(self._loop, pid, fds, self._owner)
         self.is_loaded = self._was_killed = False
         self._last_words = b""

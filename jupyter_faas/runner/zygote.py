@@ -60,6 +60,8 @@ class Zygote:
         self._outbox = Outbox(control, self._poller)
         self._preloader = Preloader(self._fork_helper, self._outbox.tell)
         self._preloader.add(preload)
+        self._unrehearsed: Replica | None = None
+        """The replica of a pod, while its worker is to be replaced by one that is readier."""
 
     def settle(self) -> None:
         """Take charge of signals and orphans; before anything is forked, or a signal is lost."""
@@ -111,6 +113,15 @@ class Zygote:
             replica.reason, replica.detail = "start_failed", f"fork failed: {error}"
             self._end_replica(replica)
 
+    def serve(self, name: str, address: str) -> None:
+        """Fork the one replica of a pod, which is to listen soon and to be taken later.
+
+        What is imported meanwhile, and a rehearsal, come too late for its first worker: another
+        one is forked when all is done, unless the replica has been taken by then.
+        """
+        self.start(name, address)
+        self._unrehearsed = self._replicas.get(name)
+
     def stop(self, name: str, grace_s: float) -> None:
         """Drain a replica; kill what is left of it after `grace_s`."""
         replica = self._replicas.get(name)
@@ -132,6 +143,9 @@ class Zygote:
             if replica.kill_at_s is not None and now_s >= replica.kill_at_s:
                 self._end_replica(replica)
         self._preloader.turn(now_s)
+        if self._unrehearsed is not None and self._preloader.due_s() is None:
+            replica, self._unrehearsed = self._unrehearsed, None
+            self._fork_worker(replica, self._preloader.script)
 
     def _patience_s(self) -> float:
         """Return how long nothing needs to be done unasked; -1: for ever."""
@@ -190,6 +204,9 @@ class Zygote:
                     )
                 case "worker":
                     self._fork_worker(replica)
+                case "taken" if self._control is None:
+                    self._unrehearsed = None
+                    self._preloader.stop()
                 case "failed":
                     replica.reason, replica.detail = said["reason"], said["detail"]
 

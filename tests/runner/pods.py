@@ -88,17 +88,20 @@ def told(target: Any, secret: str, **fields: Any) -> tuple[bytes, bytes]:
 
 
 @contextmanager
-def pod(uid: str = "pod-1", *, trust: bytes | None = None, **environ: str) -> Iterator[Pod]:
+def pod(
+    uid: str = "pod-1", *, trust: bytes | None = None, preload: str = "", **environ: str
+) -> Iterator[Pod]:
     """Give a generic runner that trusts `SEED`, as a pod would run it."""
     key = base64.b64encode(public_key_of(SEED) if trust is None else trust).decode()
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "jupyter_faas.runner", "serve", "--listen", f"127.0.0.1:{port}"],
+        [sys.executable, "-m", "jupyter_faas.runner", "serve", "--listen", f"127.0.0.1:{port}",
+         "--preload", preload],
         stdin=subprocess.DEVNULL,
         env=os.environ | {"FAAS_TRUST": key, "FAAS_POD_UID": uid} | environ,
-    )
+    )  # fmt: skip
     made = Pod(uid, "127.0.0.1", port)
     try:
         wait_until(lambda: _answers(made) or _ended(process), 20.0, what="a runner")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,8 @@ from jupyter_faas.runner.channel import CLOSE, LOAD, Channel
 from jupyter_faas.runner.rehearsal import rehearse, write_script
 from jupyter_faas.wire.frames import Frame, FrameKind
 from tests.runner.harness import Replica, Zygote
+from tests.runner.pods import pod, told
+from tests.support import is_alive, wait_until
 
 
 @pytest.fixture
@@ -85,15 +88,51 @@ def test_memory_is_limited_as_the_function_says_not_as_rehearsed(
 
 def test_a_script_holds_no_library_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    told: list[Specialisation] = []
+    seen: list[Specialisation] = []
 
     def become(channel: Channel, load: Frame) -> None:
         from jupyter_faas.runner.payload import open_body
         from jupyter_faas.runner.worker import _SPECIALISATIONS
 
-        told.append(_SPECIALISATIONS.decode(open_body(channel, load)[0]))
+        seen.append(_SPECIALISATIONS.decode(open_body(channel, load)[0]))
 
     rehearse(write_script(), become)
-    assert told[0].place is not None
-    assert "OMP_NUM_THREADS" not in told[0].place.environ
-    assert Path(told[0].place.cwd) == Path.cwd()
+    assert seen[0].place is not None
+    assert "OMP_NUM_THREADS" not in seen[0].place.environ
+    assert Path(seen[0].place.cwd) == Path.cwd()
+
+
+# -- the one replica of a pod
+
+
+def _loaded_modules() -> list[str]:
+    import sys
+
+    return sorted(sys.modules)
+
+
+def test_the_worker_of_a_pod_makes_room_for_one_that_has_rehearsed_and_knows_the_preload():
+    with pod("pod-1", preload="colorsys") as made:
+        first = made.hello()["workerPid"]
+        second = wait_until(lambda: _another(made.hello()["workerPid"], first), 10.0)
+        wait_until(lambda: not is_alive(first), what="the first worker has ended")
+        head, blob = told(_loaded_modules, "s" * 32)
+        assert made.send(made.seal(head), blob).status == 200
+        assert b'"colorsys"' in made.call("s" * 32).body
+        assert made.hello("s" * 32)["workerPid"] == second
+
+
+def test_a_pod_that_is_taken_before_keeps_its_worker_and_imports_nothing_more():
+    with pod("pod-1", preload="colorsys") as made:
+        first = made.hello()["workerPid"]
+        head, blob = told(_loaded_modules, "s" * 32)
+        assert made.send(made.seal(head), blob).status == 200
+        assert made.hello("s" * 32)["workerPid"] == first
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: _another(made.hello("s" * 32).get("workerPid"), first), 10.0)
+        wait_until(lambda: made.hello("s" * 32)["state"] == "ready", 10.0)
+        assert b'"colorsys"' not in made.call("s" * 32).body
+
+
+def _another(pid: int | None, than: int) -> int | None:
+    return pid if pid and pid != than else None
