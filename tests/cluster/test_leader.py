@@ -102,8 +102,10 @@ async def test_it_is_renewed_while_it_runs_and_ends_with_the_api_server(api, nam
 
 
 class Unreachable:
-    async def find(self, _path: str) -> None:
+    async def find(self, *_: object) -> None:
         raise KubeError(0, "Unreachable", "no")
+
+    replace = find
 
 
 async def test_gateways_are_found_by_their_headless_service(api, namespace):

@@ -88,10 +88,13 @@ class Leader:
     async def look_once(self) -> Step:
         """Read the lease and do what is to be done about it now; return what that was.
 
+        Who holds it writes it without reading: its version is checked.
+
         Raises:
             KubeError: The API server refuses or is away.
         """
-        self._object = await self._api.find(self._path)
+        if not self.is_leader:
+            self._object = await self._api.find(self._path)
         now_s = self._clock()
         if self._object is None:
             self._sight = None
@@ -106,9 +109,9 @@ class Leader:
         try:
             await self._write(record)
         except KubeError as error:
-            if not error.is_conflict:
+            if not (error.is_conflict or error.is_missing):
                 raise
-            self._renewed_s = None  # somebody was faster
+            self._renewed_s = None  # somebody was faster, or has deleted it
             return Step.WAIT
         # From before the write: whoever sees it, sees it later.
         self._renewed_s = now_s

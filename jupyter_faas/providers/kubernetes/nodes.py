@@ -16,6 +16,7 @@ _log = logging.getLogger(__name__)
 
 FRESH_S = 3.0
 """Age up to which an answer is as good as a new one."""
+SOON_S = 0.5
 KNOWN_S = 60.0
 """Age up to which sizes are believed: nodes come and go slowly."""
 
@@ -70,6 +71,7 @@ class Nodes:
         self._nodes: list[Node] = []
         self._asked_s = float("-inf")
         self._asking: asyncio.Task[None] | None = None
+        self._is_due = False
 
     @property
     def largest(self) -> Mapping[str, float]:
@@ -98,6 +100,16 @@ class Nodes:
                 self._asking = asyncio.get_running_loop().create_task(self._ask())
             await asyncio.shield(self._asking)
         return self._nodes
+
+    async def fresh_soon(self) -> None:
+        """Ask again in a moment: what has just been asked for comes first."""
+        if not self._is_due:
+            self._is_due = True
+            try:
+                await asyncio.sleep(SOON_S)
+                await self.fresh()
+            finally:
+                self._is_due = False
 
     async def _ask(self) -> None:
         try:

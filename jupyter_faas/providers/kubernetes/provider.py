@@ -167,7 +167,7 @@ class KubernetesProvider:
             text = _no_pool(spec.code.python, minors)
             raise ProviderError(text, reason="NoPool", is_final=True)
         if self._nodes.is_old:
-            self._background.run(self._nodes.fresh())
+            self._background.run(self._nodes.fresh_soon())
         keys = {one.key for one in pools}
         fitting = fits_pool(spec, revision.namespace, keys, self._nodes.largest)
         key = None if made_to_measure else fitting
