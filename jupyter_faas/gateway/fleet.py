@@ -40,10 +40,19 @@ from jupyter_faas.gateway.fleet_ports import (
 from jupyter_faas.gateway.link import Link
 from jupyter_faas.gateway.repeats import RepeatingUpstream
 from jupyter_faas.gateway.replica import Replica
-from jupyter_faas.gateway.specialise import Surroundings, specialisation, specialise, with_secrets
+from jupyter_faas.gateway.specialise import (
+    SLACK_S,
+    Letter,
+    Surroundings,
+    letter_to,
+    specialisation,
+    specialise,
+    with_secrets,
+)
 from jupyter_faas.gateway.succession import Succession
 from jupyter_faas.providers.base import (
     Provider,
+    ReplicaComing,
     ReplicaEvent,
     ReplicaFound,
     ReplicaGone,
@@ -55,9 +64,6 @@ from jupyter_faas.providers.base import (
 
 if TYPE_CHECKING:
     from jupyter_faas.gateway.keys import Keys
-
-SLACK_S = 1.0
-"""Beyond `startup_timeout_s`, so that the front's own word about it comes first."""
 
 TRIES = 3
 """Starts that fail for reasons of the platform before the revision is given up."""
@@ -195,8 +201,7 @@ class Fleet:
         for link in self._links.values():
             link.close()
         for replica in self._replicas.values():
-            if replica.upstream is not None:
-                replica.upstream.close()
+            replica.forget_place()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -204,13 +209,9 @@ class Fleet:
     def _take(self, event: ReplicaEvent) -> None:
         replica = self._replicas.get(event.replica)
         if replica is None:
-            was_given_away = event.replica in self._given_away
-            if isinstance(event, (ReplicaStarted, ReplicaGone)):
-                self._given_away.discard(event.replica)
-            if isinstance(event, ReplicaStarted) and not was_given_away:
-                self._run(self._provider.stop(event.replica, grace_s=0.0))
-            elif isinstance(event, ReplicaFound):
-                self._find_a_place(event)
+            self._take_unknown(event)
+        elif isinstance(event, ReplicaComing):
+            self._foresee(replica, event)
         elif isinstance(event, ReplicaStarted):
             self._reachable(replica, event)
         elif isinstance(event, ReplicaPending):
@@ -223,6 +224,15 @@ class Fleet:
             self._leave(replica)
         elif isinstance(event, ReplicaGone):
             self._gone(replica, event)
+
+    def _take_unknown(self, event: ReplicaEvent) -> None:
+        was_given_away = event.replica in self._given_away
+        if isinstance(event, (ReplicaStarted, ReplicaGone)):
+            self._given_away.discard(event.replica)
+        if isinstance(event, ReplicaStarted) and not was_given_away:
+            self._run(self._provider.stop(event.replica, grace_s=0.0))
+        elif isinstance(event, ReplicaFound):
+            self._find_a_place(event)
 
     def _leave(self, replica: Replica) -> None:
         """A replica drains that nobody here has stopped: another one is needed at once."""
@@ -262,13 +272,26 @@ class Fleet:
                 if replica is not None:
                     self._fail(replica, error)
 
+    def _foresee(self, replica: Replica, event: ReplicaComing) -> None:
+        """Write the letter and connect while the provider still works: nothing is sent yet."""
+        if replica.state is ReplicaState.STARTING:
+            self._place(replica, event)
+            replica.letter = asyncio.get_running_loop().create_task(self._write_ahead(replica))
+
     def _reachable(self, replica: Replica, event: ReplicaStarted) -> None:
         if replica.state is not ReplicaState.STARTING:
             return
-        replica.address, replica.node, replica.pid = event.address, event.node, event.pid
-        replica.seal = event.seal
-        replica.upstream = RepeatingUpstream(event.address)
+        is_foreseen = (replica.address, replica.seal) == (event.address, event.seal)
+        if replica.letter is None or not is_foreseen:
+            self._place(replica, event)
+        replica.node, replica.pid = event.node, event.pid
         replica.task = self._run(self._bring_up(replica))
+
+    def _place(self, replica: Replica, event: ReplicaComing | ReplicaStarted) -> None:
+        """Learn where a replica is; what was made ready for another place is of no use."""
+        replica.forget_place()
+        replica.address, replica.seal = event.address, event.seal
+        replica.upstream = RepeatingUpstream(event.address)
 
     # -- replicas of others ---------------------------------------------------------------------
 
@@ -339,20 +362,32 @@ class Fleet:
 
     async def _bring_up(self, replica: Replica) -> None:
         """Specialise a replica, begin to listen to it, and let it serve."""
-        spec = replica.entry.revision.spec
-        path = self._settings.package_path(spec.code.digest)
-        told = specialisation(replica, path, self.surroundings)
         try:
-            told = await with_secrets(told, spec.secrets, self._provider.secrets)
-            blob = b"" if path is not None else await self._package(spec.code.digest)
-            timeout_s = spec.startup_timeout_s + SLACK_S
-            hello = await specialise(replica, told, timeout_s=timeout_s, blob=blob, keys=self._keys)
+            letter = await (replica.letter or self._write(replica))
+            hello = await specialise(replica, letter)
             await self._listen_to(replica)
         except FaasError as error:
             if replica.state is ReplicaState.STARTING:
                 self._fail(replica, error)
         else:
             await self._let_serve(replica, hello)
+
+    async def _write(self, replica: Replica) -> Letter:
+        spec = replica.entry.revision.spec
+        path = self._settings.package_path(spec.code.digest)
+        told = specialisation(replica, path, self.surroundings)
+        told = await with_secrets(told, spec.secrets, self._provider.secrets)
+        blob = b"" if path is not None else await self._package(spec.code.digest)
+        return letter_to(replica, told, blob, self._keys)
+
+    async def _write_ahead(self, replica: Replica) -> Letter:
+        """Connect for the letter, and for the watch, before anything can be sent."""
+        upstream = replica.upstream
+        assert upstream is not None
+        letter, *_ = await asyncio.gather(
+            self._write(replica), upstream.connect_ahead(), upstream.connect_ahead()
+        )
+        return letter
 
     async def _listen_to(self, replica: Replica) -> None:
         link = self._links[replica.id] = Link(replica, self)
@@ -482,8 +517,7 @@ class Fleet:
         link = self._links.pop(replica.id, None)
         if link is not None:
             link.close()
-        if replica.upstream is not None:
-            replica.upstream.close()
+        replica.forget_place()
 
     # -- what a front says ----------------------------------------------------------------------
 

@@ -70,7 +70,7 @@ class Link:
         head = b"GET /v1/watch HTTP/1.1\r\nHost: runner\r\nFaas-Secret: %b\r\n\r\n"
         try:
             # A connection of its own: it is never idle again.
-            self._connection = await upstream.connect()
+            self._connection = upstream.take() or await upstream.connect()
             self._connection.send(head % self._replica.secret.encode("ascii"), self)
         except OSError as error:
             raise ProviderError(f"The replica cannot be watched: {error}") from error

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from jupyter_faas.gateway.entries import RevisionEntry
+    from jupyter_faas.gateway.specialise import Letter
     from jupyter_faas.providers.base import Seal
 
 
@@ -29,6 +30,7 @@ class Replica(SlotsReplica):
         ready_at_s: Monotonic, when it was first callable; minus infinity: not yet.
         last_used_s: Monotonic, when its last lease ended or it became ready.
         task: What brings it up and listens to it.
+        letter: Its specialisation, written before it could be sent; None: it is not (yet).
         seal: What its specialisation is sealed to; None: it takes one in plain.
         is_outgrown: It has less than its revision asks for; another one is to take its place.
         is_let_go: It belongs to another gateway now, which has it go on: it is not to be ended.
@@ -41,6 +43,7 @@ class Replica(SlotsReplica):
         "is_let_go",
         "is_outgrown",
         "last_used_s",
+        "letter",
         "load_ms",
         "memory_mib",
         "node",
@@ -70,6 +73,7 @@ class Replica(SlotsReplica):
         self.load_ms = 0.0
         self.memory_mib = 0.0
         self.seal: Seal | None = None
+        self.letter: asyncio.Task[Letter] | None = None
         self.task: asyncio.Task[Any] | None = None
         self.is_let_go = self.is_outgrown = False
         self.call_head = (
@@ -92,6 +96,15 @@ class Replica(SlotsReplica):
     def is_idle(self) -> bool:
         """Whether it could serve and does not."""
         return self.state is ReplicaState.READY and not self.leases
+
+    def forget_place(self) -> None:
+        """Close the connections to where it was; a letter written to it is not sent."""
+        if self.letter is not None:
+            self.letter.cancel()
+            self.letter.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self.letter = None
+        if self.upstream is not None:
+            self.upstream.close()
 
     def status(self) -> ReplicaStatus:
         """Return what people are shown."""

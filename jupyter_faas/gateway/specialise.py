@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 CONTENT_TYPE = b"application/vnd.faas.specialisation"
 
+SLACK_S = 1.0
+"""Beyond `startup_timeout_s`, so that the front's own word about it comes first."""
+
 
 class Surroundings(NamedTuple):
     """What every replica of this gateway is told."""
@@ -33,6 +36,15 @@ class Surroundings(NamedTuple):
     call_token: Callable[[str], str]
     """What replicas of a namespace may show there: opens invocation paths only."""
     cancel_grace_s: float = 0.15
+
+
+class Letter(NamedTuple):
+    """A specialisation ready to be sent: to one start of one runner, where it is sealed."""
+
+    function: str
+    headers: list[tuple[bytes, bytes]]
+    body: tuple[bytes, bytes, bytes]
+    startup_timeout_s: float
 
 
 def specialisation(
@@ -83,40 +95,49 @@ async def with_secrets(
     return msgspec.structs.replace(told, env={**values, **told.env})
 
 
-async def specialise(
-    replica: Replica,
-    told: Specialisation,
-    *,
-    timeout_s: float,
-    blob: bytes = b"",
-    keys: Keys | None = None,
-) -> Hello:
-    """Make a replica serve its revision; returns when its code is loaded.
+def letter_to(
+    replica: Replica, told: Specialisation, blob: bytes = b"", keys: Keys | None = None
+) -> Letter:
+    """Return what is sent to a replica.
 
     Args:
-        replica: Reachable, generic (or already this).
+        replica: Its address and seal are known.
         told: See `specialisation`.
-        timeout_s: Until the code is loaded.
         blob: The package, unless `told` names a path.
         keys: Of a cluster's gateways: what leaves this machine is sealed with them.
 
     Raises:
-        FaasError: What the front said: the package cannot be loaded, or the replica is another's.
-        ColdStartTimeout: It took longer than `timeout_s`.
-        EnvironmentMismatch: The runner speaks another protocol.
-        ProviderError: The front cannot be reached or broke off, or takes nothing sealed.
+        ProviderError: Its runner takes nothing sealed.
     """
     headers, head = _head(replica, told, keys)
     body = (len(head).to_bytes(4, "little"), head, blob)
+    return Letter(told.function, headers, body, told.startup_timeout_s)
+
+
+async def specialise(replica: Replica, letter: Letter) -> Hello:
+    """Make a replica serve its revision; returns when its code is loaded.
+
+    Args:
+        replica: Reachable, generic (or already this).
+        letter: Made for it.
+
+    Raises:
+        FaasError: What the front said: the package cannot be loaded, or the replica is another's.
+        ColdStartTimeout: It took longer than it may, and `SLACK_S`.
+        EnvironmentMismatch: The runner speaks another protocol.
+        ProviderError: The front cannot be reached or broke off.
+    """
     upstream = replica.upstream
     assert upstream is not None
+    timeout_s = letter.startup_timeout_s + SLACK_S
     try:
         answer = await request(
-            upstream, "POST", "/v1/specialise", headers, body, timeout_s=timeout_s
+            upstream, "POST", "/v1/specialise", letter.headers, letter.body, timeout_s=timeout_s
         )
     except TimeoutError:
         raise ColdStartTimeout(
-            f"`{told.function}` was not loaded within startup_timeout={told.startup_timeout_s:g} s."
+            f"`{letter.function}` was not loaded within "
+            f"startup_timeout={letter.startup_timeout_s:g} s."
         ) from None
     except (AnswerLost, OSError) as error:
         raise ProviderError(f"The replica could not be specialised: {error}") from error

@@ -23,6 +23,18 @@ class Seal(Value):
     pod_uid: str
 
 
+class ReplicaComing(Value):
+    """A generic runner listens and will most likely be this replica in a moment.
+
+    Nothing may be told to it before `ReplicaStarted`: what that takes can be made ready. Said
+    again if it turns out to be another runner; a provider need not say it at all.
+    """
+
+    replica: str
+    address: str
+    seal: Seal | None = None
+
+
 class ReplicaStarted(Value):
     """A generic runner is reachable."""
 
@@ -92,7 +104,13 @@ class ReplicaGone(Value):
 
 
 ReplicaEvent = (
-    ReplicaStarted | ReplicaPending | ReplicaFound | ReplicaMisfit | ReplicaLeaving | ReplicaGone
+    ReplicaComing
+    | ReplicaStarted
+    | ReplicaPending
+    | ReplicaFound
+    | ReplicaMisfit
+    | ReplicaLeaving
+    | ReplicaGone
 )
 
 

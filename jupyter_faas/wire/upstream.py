@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from jupyter_faas.wire.address import Address, parse_address
@@ -60,6 +61,11 @@ class Upstream:
                 self._new, address.host, address.port, ssl=is_tls
             )
         return connection
+
+    async def connect_ahead(self) -> None:
+        """Have one more connection ready; without an error if nobody listens there."""
+        with suppress(OSError):
+            self.give_back(await self.connect())
 
     def give_back(self, connection: UpstreamConnection) -> None:
         """Keep a connection for the next call if it can serve one."""

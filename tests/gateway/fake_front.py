@@ -243,6 +243,10 @@ class FakeProvider:
 
     async def _appear(self, front: FakeFront) -> None:
         await front.listen()
+        self.say_started(front)
+
+    def say_started(self, front: FakeFront) -> None:
+        """Say that a front listens."""
         self._events.put_nowait(
             ReplicaStarted(replica=front.replica_id, address=f"unix:{front.socket}", pid=1)
         )

@@ -17,9 +17,10 @@ from jupyter_faas.core.model import (
 )
 from jupyter_faas.core.specialisation import Hello
 from jupyter_faas.gateway.auth import call_token
-from jupyter_faas.providers.base import ReplicaGone, ReplicaPending
+from jupyter_faas.providers.base import ReplicaComing, ReplicaGone, ReplicaPending
 from jupyter_faas.wire.frames import Frame, FrameKind
 from tests.gateway.conftest import TOKEN, problem, until
+from tests.gateway.fake_front import FakeFront
 
 ONE = Scaling(max_containers=1)
 
@@ -39,6 +40,51 @@ async def test_a_replica_is_told_everything_it_needs(bench):
         "FAAS_GATEWAY_TOKEN": call_token(TOKEN),
     }
     assert len(told.secret) == 32
+
+
+async def test_what_a_replica_needs_is_ready_before_it_is_there_and_nothing_is_sent(bench):
+    bench.provider.is_held = True
+    bench.provider.secret_values = {"s": {"TOKEN": "early"}}
+    await bench.deploy(secrets=("s",))
+    (front,) = await until(lambda: list(bench.provider.fronts.values()))
+    await front.listen()
+    address = f"unix:{front.socket}"
+    bench.provider._events.put_nowait(ReplicaComing(replica=front.replica_id, address=address))
+    await until(lambda: len(front._connections) == 2, "two connections")
+    bench.provider.secret_values["s"]["TOKEN"] = "late"
+    assert front.heads == []
+    bench.provider.say_started(front)
+    assert (await bench.call()).status == 200
+    assert front.told.env["TOKEN"] == "early"
+    assert len(front._connections) == 2, "one for the watch, one for all else"
+
+
+async def test_a_replica_that_turns_out_to_be_elsewhere_is_told_there_and_only_there(
+    bench, tmp_path
+):
+    bench.provider.is_held = True
+    await bench.deploy()
+    (front,) = await until(lambda: list(bench.provider.fronts.values()))
+    other = FakeFront("other", tmp_path / "other.sock")
+    await other.listen()
+    address = f"unix:{other.socket}"
+    bench.provider._events.put_nowait(ReplicaComing(replica=front.replica_id, address=address))
+    await until(lambda: len(other._connections) == 2, "two connections")
+    await bench.provider.release()
+    assert (await bench.call()).status == 200
+    assert (front.told.replica, other.heads) == (front.replica_id, [])
+    await until(lambda: not other._connections, "the other is left alone")
+    other.die()
+
+
+async def test_what_cannot_be_made_ready_fails_the_start_once_it_is_there(bench):
+    bench.provider.is_held = True
+    entry = await bench.deploy(secrets=("none-such",))
+    (front,) = await until(lambda: list(bench.provider.fronts.values()))
+    bench.provider._events.put_nowait(ReplicaComing(replica=front.replica_id, address="unix:/no"))
+    await bench.provider.release()
+    await until(lambda: entry.revision.state is RevisionState.FAILED)
+    assert "none-such" in entry.revision.reason
 
 
 async def test_every_replica_has_a_secret_of_its_own(bench):

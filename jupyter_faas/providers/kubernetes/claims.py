@@ -93,10 +93,11 @@ class Claims:
             self.matches.refused(pair, is_gone=found is None, is_passing=True)
             self.turn()
             return
-        pod, _ = found
+        pod, seal = found
         try:
             owner = self._owner_reference(want.revision)
             patch = claim_patch(want.revision, want.id, pair.version, owner)
+            self._ledger.coming(want, pod, seal)
             stored = await claim_pod(self._api, pod, want.id, patch)
         except KubeError as error:
             await self._refused(pair, want, error)

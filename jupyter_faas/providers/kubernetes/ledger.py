@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from jupyter_faas.core.model import Revision
 from jupyter_faas.providers.base import (
+    ReplicaComing,
     ReplicaEvent,
     ReplicaGone,
     ReplicaLeaving,
@@ -80,6 +81,11 @@ class Ledger:
         if want.id in self._wants and not want.is_started and want.reason != trouble.text:
             want.reason = trouble.text
             self._emit(ReplicaPending(replica=want.id, reason=trouble.text, code=trouble.code))
+
+    def coming(self, want: Want, pod: Pod, seal: Seal | None) -> None:
+        """Say which runner a replica will be if its claim works."""
+        if want.id in self._wants and not (want.is_started or want.is_ending):
+            self._emit(ReplicaComing(replica=want.id, address=pod.address, seal=seal))
 
     def started(self, want: Want, pod: Pod, seal: Seal | None) -> None:
         """Say that a replica's runner can be reached."""
