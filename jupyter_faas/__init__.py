@@ -165,8 +165,9 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(shell: Any) -> None:
     """Register the magics: `%load_ext jupyter_faas`."""
-    from jupyter_faas.notebook import magics  # noqa: PLC0415 - IPython only where it runs
+    from jupyter_faas.notebook import kernel, magics  # noqa: PLC0415 - IPython only where it runs
 
+    kernel.install()  # done already, unless this package had been imported before the kernel began
     magics.load(shell)
 
 

@@ -24,10 +24,14 @@ if TYPE_CHECKING:
 
 
 def install() -> CellMemory | None:
-    """Make the client of this process speak to cells; None: this is no running kernel."""
+    """Make the client of this process speak to cells.
+
+    Returns:
+        What remembers cells; None: this is no running kernel, or it has been done already.
+    """
     from ipykernel.kernelapp import IPKernelApp  # noqa: PLC0415 - only in a kernel
 
-    if not IPKernelApp.initialized():
+    if not IPKernelApp.initialized() or isinstance(session.output, CellOutput):
         return None
     app = IPKernelApp.instance()
     kernel = getattr(app, "kernel", None)

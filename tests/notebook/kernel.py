@@ -111,6 +111,10 @@ class Kernel:
         errors = [m["content"] for m in self.outputs[cell] if m["msg_type"] == "error"]
         assert [error["ename"] for error in errors] == ["KeyboardInterrupt"]
 
+    def is_alive(self) -> bool:
+        """Return whether its process runs."""
+        return bool(self._manager.is_alive())
+
     def restart(self) -> None:
         """Restart it as a front end does."""
         self._manager.restart_kernel(now=True)
