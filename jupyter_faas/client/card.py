@@ -2,34 +2,60 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from jupyter_faas.client import card_seen
+from jupyter_faas.client.curl import curl_line
 from jupyter_faas.client.markup import size
 from jupyter_faas.core import model
 from jupyter_faas.core.diff import changes
 from jupyter_faas.core.report import note_text
+from jupyter_faas.core.signature import parameters_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jupyter_faas.client.card_seen import Seen
     from jupyter_faas.client.target import Target
     from jupyter_faas.core.capture import Capture
 
 _MAX_SHOWN = 8
 
 
-def fields(target: Target, code: Capture, before: Capture | None) -> list[tuple[str, str]]:
+def fields(
+    target: Target, code: Capture, place: str, changed: Sequence[str] = ()
+) -> list[tuple[str, str]]:
     """Return the card's labelled lines.
 
     Args:
         target: What is deployed.
         code: As it was captured now.
-        before: As it was captured when this process last deployed the name.
+        place: Where the gateway is: `local`, or which cluster.
+        changed: Phrases: what changed against the revision before.
     """
-    lines = [("captured", captured(code)), ("where", where(target, code.code))]
-    if before is not None and before.id != code.id:
-        lines.insert(0, ("changed", "   ".join(changes(before.spec, code.spec)) or "values"))
-    return [*lines, ("call it", call_text(target))]
+    lines = [("captured", captured(code)), ("where", where(target, code.code, place))]
+    if changed:
+        lines.insert(0, ("changed", "   ".join(changed)))
+    return [*lines, ("call it", f"{call_text(target)}   {target.code.__name__}.panel()")]
+
+
+def changed_since(
+    before: model.RevisionSpec, code: Capture, was: Seen | None, now: Seen
+) -> tuple[list[str], str]:
+    """Return what changed against the revision before, and the diff of the source.
+
+    Args:
+        before: Spec of that revision.
+        code: As it was captured now.
+        was: What this process saw of it when it deployed it; None: another one did.
+        now: The same, now.
+    """
+    settings = changes(before, code.spec)
+    if was is None:
+        return settings, ""
+    phrases, diff = card_seen.changes(was, now)
+    rest = [phrase for phrase in settings if phrase != "code"]
+    return phrases + rest or settings or ["values"], diff
 
 
 def failure(reason: str, serving: Sequence[int]) -> str:
@@ -53,23 +79,36 @@ def captured(code: Capture) -> str:
     return "  ·  ".join(shown) or f"the code alone  {size(code.code.size_bytes)}"
 
 
-def where(target: Target, code: model.Code) -> str:
-    """Return where it runs: `python 3.11 · cpu 0.1 · memory ≤ 512 MiB · 0–10 replicas`."""
+def where(target: Target, code: model.Code, place: str) -> str:
+    """Return where it runs: `local, python 3.11 · cpu 0.1 · memory ≤ 512 MiB · 0–10 replicas`."""
     resources = target.options.revision["resources"]
     scaling = target.options.settings.scaling
     return (
-        f"python {code.python} · cpu {resources.cpu:g} · memory ≤ {resources.memory_mib} MiB · "
+        f"{place}, python {code.python} · cpu {resources.cpu:g} · "
+        f"memory ≤ {resources.memory_mib} MiB · "
         f"{scaling.min_containers}–{scaling.max_containers} replicas"
     )
 
 
 def call_text(target: Target) -> str:
     """Return how to call it: `score.remote(x)`, `Model.predict.remote(x)`."""
-    import inspect  # noqa: PLC0415 - displays only
-
-    function, name = target.code, target.code.__name__
-    if target.kind is model.Kind.CLASS:
-        method = next(iter(target.methods))
-        function, name = getattr(target.code, method), f"{name}.{method}"
-    names = [n for n in inspect.signature(function).parameters if n != "self"]
+    method = _method(target)
+    name = f"{target.code.__name__}.{method}" if method else target.code.__name__
+    names = [str(one["name"]) for one in _parameters(target)]
     return f"{name}.remote({', '.join(names)})"
+
+
+def curl_text(target: Target, url: str) -> str:
+    """Return a line for a shell that calls it."""
+    return curl_line(url, _parameters(target), _method(target))
+
+
+def _method(target: Target) -> str:
+    """Return the first method of a class; empty: it is a function."""
+    return next(iter(target.methods)) if target.kind is model.Kind.CLASS else ""
+
+
+def _parameters(target: Target) -> list[dict[str, Any]]:
+    method = _method(target)
+    code = getattr(target.code, method) if method else target.code
+    return [one for one in parameters_of(code) if one["name"] != "self"]

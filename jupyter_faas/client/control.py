@@ -112,6 +112,13 @@ def calls(gateway: Gateway, name: str, limit: int) -> list[dict[str, Any]]:
     return list(found["invocations"])
 
 
+def first_start(gateway: Gateway, name: str, number: int) -> Replica | None:
+    """Return the first replica of a revision, which knows how it came to be; None: it is gone."""
+    answer = gateway.ask("GET", _path(name, "replicas"), result=dict[str, list[Replica]])
+    found = [one for one in answer["replicas"] if one.revision == number and one.start_ms]
+    return min(found, key=lambda one: one.started_at, default=None)
+
+
 def deploy(gateway: Gateway, name: str, request: model.DeployRequest) -> model.DeployAnswer:
     """Make code that has been uploaded what answers to a name.
 

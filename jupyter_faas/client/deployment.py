@@ -12,16 +12,17 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_faas.client import answers, card, control, place, requirements
+from jupyter_faas.client import answers, card, card_seen, control, place, requirements
 from jupyter_faas.client.origin import origin
 from jupyter_faas.client.plan import Known, reusable
 from jupyter_faas.client.progress import Progress
 from jupyter_faas.client.session import session
-from jupyter_faas.client.waiting import Waiting
+from jupyter_faas.client.waiting import Ticking, Waiting
 from jupyter_faas.core import errors, model
 from jupyter_faas.core.capture import Capture, capture
 
 if TYPE_CHECKING:
+    from jupyter_faas.client.card_seen import Seen
     from jupyter_faas.client.gateway import Gateway
     from jupyter_faas.client.target import Target
     from jupyter_faas.client.views import Revision
@@ -54,6 +55,8 @@ class Deployed:
         progress: The card that is not finished before the revision is ready.
         is_superseded: Other code has been deployed under the name from here since.
         serving: The revisions that had the traffic before it, which keep it if it fails.
+        seen: Source and values, for the card of the next revision; None: it has had no card.
+        gateway: Where it is; None: nothing is asked of it for the card.
     """
 
     name: str
@@ -63,12 +66,15 @@ class Deployed:
     progress: Progress | None = None
     serving: tuple[int, ...] = ()
     is_superseded: bool = False
+    seen: Seen | None = None
+    gateway: Gateway | None = None
 
     def finish(self) -> None:
         """Show that the revision is ready; once."""
         progress, self.progress = self.progress, None
         if progress is not None:
             progress.end("ready")
+            self._measure(progress)
             session.display.finish(progress)
 
     def fail(self, reason: str) -> None:
@@ -77,6 +83,15 @@ class Deployed:
         if progress is not None:
             progress.fail(card.failure(reason, self.serving))
             session.display.finish(progress)
+
+    def _measure(self, progress: Progress) -> None:
+        """Put on the card how long the start took by the gateway's own clock."""
+        if self.gateway is None or not session.display.is_watched:
+            return
+        with contextlib.suppress(errors.FaasError, OSError):
+            replica = control.first_start(self.gateway, self.name, self.number)
+            if replica is not None:
+                progress.measured(replica.how, replica.start_ms / 1000, replica.load_ms / 1000)
 
 
 def captured(target: Target, *, is_elsewhere: bool = False) -> Capture:
@@ -106,11 +121,15 @@ def ensure(target: Target, gateway: Gateway, wish: Wish) -> Deployed:
     __tracebackhide__ = True
     progress = Progress(target.name, session.monotonic_s)
     try:
-        deployed = _ensure(target, gateway, wish, progress)
-    except Exception as error:
-        progress.fail(str(error))
+        with Ticking(progress):
+            deployed = _ensure(target, gateway, wish, progress)
+    except BaseException as error:
+        progress.fail("interrupted" if isinstance(error, KeyboardInterrupt) else str(error))
         session.display.finish(progress)
         raise
+    if deployed.progress is None:
+        progress.end("known")
+        session.display.finish(progress)
     before = session.deployed.get((gateway.key, target.name))
     if before is not None:
         before.is_superseded = before.number != deployed.number
@@ -155,9 +174,11 @@ def _ensure(target: Target, gateway: Gateway, wish: Wish, progress: Progress) ->
         session.display.report(code.report)
     _check_environment(target, code, gateway)
     progress.begin("upload")
+    session.display.update(progress)
     control.upload(gateway, code.package.digest, code.package.parts(), code.package.size_bytes)
     code.package.release()
     progress.begin("start")
+    session.display.update(progress)
     answer = control.deploy(gateway, target.name, _request(target, code, gateway, wish))
     return _began(target, code, gateway, answer, known, progress)
 
@@ -225,15 +246,37 @@ def _began(
     deployed = Deployed(target.name, revision.number, is_pending, code)
     if was_live and not is_pending:
         return deployed
-    before = session.deployed.get((gateway.key, target.name))
-    progress.fields = card.fields(target, code, before.capture if before else None)
-    deployed.progress = progress
+    _describe(target, code, deployed, known, progress, gateway)
+    deployed.progress, deployed.gateway = progress, gateway
     if known is not None:
         deployed.serving = tuple(n for n in known.function.traffic if n != revision.number)
     session.display.update(progress)
     if not is_pending:
         deployed.finish()
     return deployed
+
+
+def _describe(
+    target: Target,
+    code: Capture,
+    deployed: Deployed,
+    known: Known | None,
+    progress: Progress,
+    gateway: Gateway,
+) -> None:
+    """Put on the card what is deployed, where, and what of it is new."""
+    deployed.seen = card_seen.seen_of(target.code)
+    before = session.deployed.get((gateway.key, target.name))
+    earlier = known.by_number(known.function.latest) if known is not None else None
+    changed: list[str] = []
+    if earlier is not None and earlier.id != code.id:
+        is_ours = before is not None and before.number == earlier.number
+        was = before.seen if before is not None and is_ours else None
+        changed, progress.diff = card.changed_since(earlier.spec, code, was, deployed.seen)
+    place = (gateway.where or gateway.provider) if gateway.is_elsewhere else "local"
+    progress.fields = card.fields(target, code, place, changed)
+    if not gateway.url_note:  # an address that only this process opens is none for a shell
+        progress.curl = card.curl_text(target, f"{gateway.url}{gateway.call_path(target.name)}")
 
 
 def _not_ready(revision: Revision, timeout_s: float, progress: Progress | None) -> errors.FaasError:

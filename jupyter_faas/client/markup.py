@@ -60,6 +60,16 @@ def html_fields(title: str, aside: str, fields: Iterable[tuple[str, str]], foote
     return f'<div style="{_TABLE}">{line}<table style="{_TABLE}">{rows}</table>{footer}</div>'
 
 
+def html_folded(summary: str, text: str) -> str:
+    """Return text that opens on a click; empty text: nothing."""
+    if not text:
+        return ""
+    return (
+        f'<details><summary style="{_QUIET};cursor:pointer">{escape(summary)}</summary>'
+        f'<pre style="margin:0">{escape(text)}</pre></details>'
+    )
+
+
 def text_fields(title: str, aside: str, fields: Iterable[tuple[str, str]], width: int = 72) -> str:
     """Return the plain-text form of a card."""
     gap = " " * max(2, width - len(title) - len(aside))

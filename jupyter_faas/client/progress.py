@@ -7,6 +7,7 @@ stderr, in a script nothing.
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,10 @@ from jupyter_faas.client import markup
 
 if TYPE_CHECKING:
     from jupyter_faas.core.report import Report
+
+
+_SOON_S = 0.5
+_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
 @dataclass
@@ -33,6 +38,10 @@ class Progress:
         reason: Why it failed, and what to do.
         step_s: When the running step began, by `clock`.
         waiting: What the running step waits for, as the cluster says it; empty: nothing known.
+        notes: What is known of a step beside its time: start → forked.
+        diff: Of the source, against what this process deployed before; empty: none.
+        curl: A line for a shell that calls it; empty: not known.
+        key: Tells this deployment from others.
     """
 
     name: str
@@ -45,6 +54,10 @@ class Progress:
     reason: str = ""
     step_s: float = 0.0
     waiting: str = ""
+    notes: dict[str, str] = field(default_factory=dict)
+    diff: str = ""
+    curl: str = ""
+    key: str = field(default_factory=lambda: secrets.token_hex(6))
 
     def begin(self, step: str) -> None:
         """Note that a step begins, and the one before is over."""
@@ -55,6 +68,12 @@ class Progress:
     def wait(self, reason: str) -> None:
         """Note what the running step waits for."""
         self.waiting = reason
+
+    def measured(self, how: str, start_s: float, load_s: float) -> None:
+        """Take what the gateway has measured of the start, which from here is one wait."""
+        self.steps = [step for step in self.steps if step[0] != "start"]
+        self.steps += [("start", start_s), ("load", load_s)]
+        self.notes["start"] = how
 
     def end(self, state: str) -> None:
         """Note that it is over: `ready`, `known`."""
@@ -83,35 +102,53 @@ class Progress:
         return said.get(self.state) or self._running_text()
 
     def _running_text(self) -> str:
-        """Return `start …`, and after a while what it waits for."""
-        if not self.running or not self.waiting:
+        """Return `start …`, after a while with its seconds and what it waits for."""
+        spent_s = self.clock() - self.step_s
+        if not self.running or (spent_s < _SOON_S and not self.waiting):
             return f"{self.running or self.state} …"
-        return f"◌ waiting {self.clock() - self.step_s:.0f} s: {self.waiting}"
+        if self.waiting:
+            return f"◌ waiting {spent_s:.0f} s: {self.waiting}"
+        mark = _SPINNER[int(spent_s * 4) % len(_SPINNER)]
+        return f"{mark} {self.running} {spent_s:.1f} s"
 
     def lines(self) -> list[tuple[str, str]]:
         """Return the card's labelled lines."""
-        steps = " → ".join(f"{name} {markup.duration(seconds)}" for name, seconds in self.steps)
+        steps = " → ".join(self._step_text(name, seconds) for name, seconds in self.steps)
         lines = [line for line in self.fields if line[0] != "call it"]
-        lines.append(("steps", steps))
+        lines += [("steps", steps)] if steps else []
         if self.state == "failed":
             return [*lines, ("✕", self.reason)]
         return lines + [line for line in self.fields if line[0] == "call it"]
 
     def __repr__(self) -> str:
-        return markup.text_fields(self.title(), self.aside(), self.lines())
+        lines = self.lines()
+        if self.curl and self.state != "failed":
+            lines.append(("http", self.curl))
+        return markup.text_fields(self.title(), self.aside(), lines)
 
     def _repr_html_(self) -> str:
-        return markup.html_fields(self.title(), self.aside(), self.lines())
+        more = markup.html_folded("diff", self.diff)
+        if self.state != "failed":
+            more += markup.html_folded("curl", self.curl)
+        return markup.html_fields(self.title(), self.aside(), self.lines(), more)
+
+    def _step_text(self, name: str, seconds: float) -> str:
+        note = f" ({self.notes[name]})" if self.notes.get(name) else ""
+        return f"{name} {markup.duration(seconds)}{note}"
 
 
 class DeployDisplay(Protocol):
     """Shows deployments."""
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether a person can see it: what only people need is not asked for otherwise."""
+
     def update(self, progress: Progress) -> None:
         """Show the present step; called when one begins and while it waits, from any thread."""
 
     def finish(self, progress: Progress) -> None:
-        """Show how it ended."""
+        """Show how it ended; `known` (live already) only where the card is shown."""
 
     def report(self, report: Report) -> None:
         """Show a capture report that needs attention, before anything is sent."""
@@ -126,22 +163,27 @@ class TerminalDisplay:
     def __init__(self) -> None:
         self._said: tuple[str, str] = ("", "")
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether stderr is a terminal."""
+        return sys.stderr is not None and sys.stderr.isatty()
+
     def update(self, progress: Progress) -> None:
         """Say what is waited for, once: a line that is overwritten says less than the card."""
         said = (progress.name, progress.waiting)
         if progress.waiting and said != self._said:
             self._said = said
-            if sys.stderr is not None and sys.stderr.isatty():
+            if self.is_watched:
                 print(f"{progress.name}: {progress.aside()}", file=sys.stderr)
 
     def finish(self, progress: Progress) -> None:
         """Print the card."""
-        if sys.stderr is not None and sys.stderr.isatty():
+        if self.is_watched and progress.state != "known":
             print(repr(progress), file=sys.stderr)
 
     def report(self, report: Report) -> None:
         """Print the tree."""
-        if sys.stderr is not None and sys.stderr.isatty():
+        if self.is_watched:
             print(report.text(), file=sys.stderr)
 
     def warn(self, sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""Shows what a revision waits for while somebody waits for the revision.
+"""Keeps a deployment card moving while somebody waits: the running step's seconds, and why.
 
 A pod may be pending for reasons only the cluster knows: no node has room, an image is being
 pulled. Whoever waits in `.deploy()` or in the first `.remote()` of new code reads them on the card.
@@ -7,6 +7,7 @@ pulled. Whoever waits in `.deploy()` or in the first `.remote()` of new code rea
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -17,28 +18,32 @@ from jupyter_faas.core.errors import FaasError
 if TYPE_CHECKING:
     from jupyter_faas.client.deployment import Deployed
     from jupyter_faas.client.gateway import Gateway
+    from jupyter_faas.client.progress import Progress
 
-LOOK_S = 1.0
-"""So often the gateway is asked; what is ready sooner costs no question."""
+TICK_S = 0.25
+"""So often the card moves; what is over sooner is shown once, when it is over."""
+
+LOOK_TICKS = 4
+"""So many ticks lie between two questions to the gateway; what is ready sooner costs none."""
 
 
-class Waiting:
-    """While it is entered, the card of a pending revision says what it waits for.
+class Ticking:
+    """While it is entered, a card moves.
 
     Args:
-        deployed: The revision; without a card nothing is shown and nobody asked.
-        gateway: Where it is.
+        progress: What the card shows; None: there is no card, nothing is done.
+        look: Returns what the running step waits for; asked every `LOOK_TICKS`.
     """
 
-    def __init__(self, deployed: Deployed, gateway: Gateway) -> None:
-        self._deployed = deployed
-        self._gateway = gateway
+    def __init__(self, progress: Progress | None, look: Callable[[], str] | None = None) -> None:
+        self._progress = progress
+        self._ask = look
         self._over = threading.Event()
         self._lock = threading.Lock()
 
     def __enter__(self) -> None:
-        if self._deployed.is_pending and self._deployed.progress is not None:
-            threading.Thread(target=self._look, name="jupyter-faas-waiting", daemon=True).start()
+        if self._progress is not None:
+            threading.Thread(target=self._tick, name="jupyter-faas-card", daemon=True).start()
 
     def __exit__(
         self,
@@ -48,18 +53,40 @@ class Waiting:
     ) -> None:
         with self._lock:
             self._over.set()
+        if self._progress is not None and isinstance(error, KeyboardInterrupt):
+            self._progress.wait("interrupted here; the next call waits for it again")
+            session.display.update(self._progress)
 
-    def _look(self) -> None:
-        while not self._over.wait(LOOK_S):
-            try:
-                reason = control.pending_reason(
-                    self._gateway, self._deployed.name, self._deployed.number
-                )
-            except (FaasError, OSError):
-                continue  # whoever waits hears of it
+    def _tick(self) -> None:
+        ticks = 0
+        while not self._over.wait(TICK_S):
+            ticks += 1
+            reason = self._look() if ticks % LOOK_TICKS == 0 else None
             with self._lock:
-                progress = self._deployed.progress
-                if self._over.is_set() or progress is None:
+                progress = self._progress
+                if self._over.is_set() or progress is None or not progress.running:
                     return
-                progress.wait(reason)
+                if reason is not None:
+                    progress.wait(reason)
                 session.display.update(progress)
+
+    def _look(self) -> str | None:
+        try:
+            return self._ask() if self._ask is not None else None
+        except (FaasError, OSError):
+            return None  # whoever waits hears of it
+
+
+class Waiting(Ticking):
+    """While it is entered, the card of a pending revision says what it waits for.
+
+    Args:
+        deployed: The revision; without a card nothing is shown and nobody asked.
+        gateway: Where it is.
+    """
+
+    def __init__(self, deployed: Deployed, gateway: Gateway) -> None:
+        super().__init__(
+            deployed.progress if deployed.is_pending else None,
+            lambda: control.pending_reason(gateway, deployed.name, deployed.number),
+        )

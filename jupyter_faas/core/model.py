@@ -230,6 +230,12 @@ class ReplicaStatus(Value, kw_only=True):
     started_at: float = 0.0
     node: str = ""
     pid: int | None = None
+    how: str = ""
+    """How it came to be: `forked`, `forked ahead`, `claimed`, `created`; empty: not known."""
+    start_ms: float = 0.0
+    """From the wish to have it until it could be reached; 0: not yet, or not known."""
+    load_ms: float = 0.0
+    """How long its code took to load; 0: it has not been loaded."""
 
 
 class DeployRequest(Value, kw_only=True):

@@ -284,7 +284,8 @@ class Fleet:
         is_foreseen = (replica.address, replica.seal) == (event.address, event.seal)
         if replica.letter is None or not is_foreseen:
             self._place(replica, event)
-        replica.node, replica.pid = event.node, event.pid
+        replica.node, replica.pid, replica.how = event.node, event.pid, event.how
+        replica.start_ms = round((self._clock() - replica.last_used_s) * 1000, 3)
         replica.task = self._run(self._bring_up(replica))
 
     def _place(self, replica: Replica, event: ReplicaComing | ReplicaStarted) -> None:
@@ -418,7 +419,7 @@ class Fleet:
     def _serve(self, replica: Replica, hello: Hello) -> None:
         entry = replica.entry
         self._quiet(replica)
-        replica.load_ms = hello.load_ms
+        replica.load_ms = round(hello.load_ms, 3)
         if hello.worker_pid is not None:
             replica.pid = hello.worker_pid
         replica.ready_at_s = replica.last_used_s = self._clock()

@@ -40,6 +40,7 @@ class Replica(SlotsReplica):
         "address",
         "call_head",
         "entry",
+        "how",
         "is_let_go",
         "is_outgrown",
         "last_used_s",
@@ -52,6 +53,7 @@ class Replica(SlotsReplica):
         "reason",
         "seal",
         "secret",
+        "start_ms",
         "started_at",
         "state",
         "task",
@@ -70,7 +72,8 @@ class Replica(SlotsReplica):
         self.upstream: RepeatingUpstream | None = None
         self.started_at = started_at
         self.ready_at_s = self.last_used_s = float("-inf")
-        self.load_ms = 0.0
+        self.how = ""
+        self.start_ms = self.load_ms = 0.0
         self.memory_mib = 0.0
         self.seal: Seal | None = None
         self.letter: asyncio.Task[Letter] | None = None
@@ -120,4 +123,7 @@ class Replica(SlotsReplica):
             started_at=self.started_at,
             node=self.node,
             pid=self.pid,
+            how=self.how,
+            start_ms=self.start_ms,
+            load_ms=self.load_ms,
         )

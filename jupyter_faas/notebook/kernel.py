@@ -6,6 +6,7 @@ ipykernel are loaded there already.
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from jupyter_faas.client.progress import Progress, TerminalDisplay
 from jupyter_faas.client.session import session
 from jupyter_faas.notebook.cells import CellMemory
 from jupyter_faas.notebook.map_bar import CellMapDisplay
-from jupyter_faas.notebook.output import CellOutput
+from jupyter_faas.notebook.output import BoundCell, CellOutput
 from jupyter_faas.wire.frames import STDERR
 
 if TYPE_CHECKING:
@@ -71,30 +72,30 @@ class CellDisplay:
         output: Knows the cell of the calling thread.
     """
 
+    is_watched = True
+
     def __init__(self, output: CellOutput) -> None:
         self._output = output
-        self._shown: dict[int, tuple[str, Any]] = {}
+        self._shown: dict[str, BoundCell] = {}
+        self._lock = threading.Lock()
 
     def update(self, progress: Progress) -> None:
         """Show the card with its running step; once it is there, in its place."""
-        shown = self._shown.get(id(progress))
-        if shown is not None:
-            display_id, bound = shown
-            bound.display(_bundle(progress, display_id, update=True))
-            return
-        bound = self._output.bind()
-        display_id = f"faas-{progress.name}-{id(progress):x}"
-        self._shown[id(progress)] = (display_id, bound)
-        bound.display(_bundle(progress, display_id, update=False))
+        with self._lock:
+            bound = self._shown.get(progress.key)
+            is_shown = bound is not None
+            if bound is None:
+                bound = self._shown[progress.key] = self._output.bind()
+            bound.display(_bundle(progress, is_update=is_shown))
 
     def finish(self, progress: Progress) -> None:
         """Show how it ended, in the card's place if it is there."""
-        shown = self._shown.pop(id(progress), None)
-        if shown is not None:
-            display_id, bound = shown
-            bound.display(_bundle(progress, display_id, update=True))
-        elif progress.state == "failed":
-            self._output.bind().display(_bundle(progress, "", update=False))
+        with self._lock:
+            bound = self._shown.pop(progress.key, None)
+            if bound is not None:
+                bound.display(_bundle(progress, is_update=True))
+            elif progress.state == "failed":
+                self._output.bind().display(_bundle(progress, is_update=False))
 
     def report(self, report: Report) -> None:
         """Show the tree."""
@@ -106,10 +107,10 @@ class CellDisplay:
         self._output.bind().write(STDERR, sentence + "\n")
 
 
-def _bundle(progress: Progress, display_id: str, *, update: bool) -> dict[str, Any]:
+def _bundle(progress: Progress, *, is_update: bool) -> dict[str, Any]:
     return {
         "data": {"text/plain": repr(progress), "text/html": progress._repr_html_()},
         "metadata": {},
-        "transient": {"display_id": display_id} if display_id else {},
-        "update": update,
+        "transient": {"display_id": f"faas-{progress.key}"},
+        "update": is_update,
     }

@@ -43,6 +43,8 @@ class ReplicaStarted(Value):
     """`unix:PATH` or `HOST:PORT`."""
     node: str = ""
     pid: int | None = None
+    how: str = ""
+    """How it came to be: `forked`, `forked ahead`, `claimed`, `created`."""
     seal: Seal | None = None
     """None: it takes a specialisation in plain."""
 

@@ -95,17 +95,41 @@ def test_values_have_one_line() -> None:
 
 
 def test_the_card_tells_steps_and_what_to_do() -> None:
-    clock = iter([1.0, 1.002, 1.030])
-    progress = Progress("score", lambda: next(clock))
+    now_s = [1.0]
+    progress = Progress("score", lambda: now_s[0])
     progress.begin("capture")
+    now_s[0] = 1.002
     progress.begin("start")
     progress.revision, progress.fields = 4, [("captured", "code"), ("call it", "score.remote(x)")]
     assert "start …" in repr(progress)
+    now_s[0] = 3.002
+    assert "start 2.0 s" in repr(progress)
+    progress.wait("no node has 64 CPUs free")
+    assert "◌ waiting 2 s: no node has 64 CPUs free" in repr(progress)
+    now_s[0] = 1.030
     progress.end("ready")
     lines = repr(progress).splitlines()
     assert lines[0].endswith("ready in 30 ms")
     assert "capture 2 ms → start 28 ms" in repr(progress)
     assert lines[-1].strip() == "call it   score.remote(x)"
+
+
+def test_the_card_has_what_the_gateway_measured_and_a_line_for_a_shell() -> None:
+    now_s = [0.0]
+    progress = Progress("score", lambda: now_s[0], diff="-a\n+b", curl="curl … here")
+    for step, at_s in (("capture", 0.0), ("upload", 0.002), ("start", 0.003)):
+        now_s[0] = at_s
+        progress.begin(step)
+    now_s[0] = 9.0
+    progress.end("ready")
+    progress.measured("forked", 0.009, 0.026)
+    text = repr(progress)
+    assert "capture 2 ms → upload 1 ms → start 9 ms (forked) → load 26 ms" in text
+    assert "ready in 38 ms" in text
+    assert text.endswith("http      curl … here")
+    html = progress._repr_html_()
+    assert "<summary" in html
+    assert "curl … here</pre>" in html
 
 
 def test_a_failed_card_ends_with_the_reason() -> None:

@@ -141,7 +141,7 @@ def shown(cluster: PretendGateway, monkeypatch) -> Shown:
     """The card of a revision that stays pending for a reason."""
     shown = Shown()
     monkeypatch.setattr(session, "display", shown)
-    monkeypatch.setattr(waiting, "LOOK_S", 0.01)
+    monkeypatch.setattr(waiting, "TICK_S", 0.0025)
     monkeypatch.setattr(cluster, "_settle", lambda *_: None)
     cluster.waiting = [REASON] * 100_000
     return shown

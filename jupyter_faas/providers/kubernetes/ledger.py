@@ -91,8 +91,11 @@ class Ledger:
         """Say that a replica's runner can be reached."""
         if want.id in self._wants and not (want.is_started or want.is_ending):
             want.is_started = True
+            how = "created" if want.key is None else "claimed"
             self._emit(
-                ReplicaStarted(replica=want.id, address=pod.address, node=pod.node, seal=seal)
+                ReplicaStarted(
+                    replica=want.id, address=pod.address, node=pod.node, seal=seal, how=how
+                )
             )
 
     def leaving(self, want: Want, reason: str) -> None:

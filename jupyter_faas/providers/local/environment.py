@@ -83,7 +83,7 @@ class Environment:
                 self._waiting[replica_id] = None
             else:
                 self._children.hand_over(spare, replica_id)
-                self._emit_started(spare)
+                self._emit_started(spare, "forked ahead")
         self._fork_waiting()
         self._refill_later()
 
@@ -206,7 +206,7 @@ class Environment:
         child.is_started = True
         self._deaths = self._stillborn = 0
         if child.replica is not None:
-            self._emit_started(child)
+            self._emit_started(child, "forked")
         else:
             self._drop_useless_spares()
 
@@ -274,11 +274,10 @@ class Environment:
         if zygote is not self._zygote and not self._children.of_zygote(zygote):
             zygote.hang_up()
 
-    def _emit_started(self, child: Child) -> None:
+    def _emit_started(self, child: Child, how: str) -> None:
         assert child.replica is not None
-        self._emit(
-            ReplicaStarted(replica=child.replica, address=f"unix:{child.socket}", pid=child.pid)
-        )
+        address = f"unix:{child.socket}"
+        self._emit(ReplicaStarted(replica=child.replica, address=address, pid=child.pid, how=how))
 
 
 def _explain(name: str, why: str) -> str:
