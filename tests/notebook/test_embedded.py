@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,8 +30,12 @@ def live(state: Path) -> Iterator[Kernel]:
     """A kernel that has found no gateway yet."""
     environ = {name: text for name, text in os.environ.items() if not name.startswith("FAAS_")}
     with run_kernel(environ | {"FAAS_STATE_DIR": str(state)}) as running:
-        running.run("%load_ext jupyter_faas")
+        running.run("%load_ext jupyter_faas\nfrom jupyter_faas import serverless")
         yield running
+
+
+def token(state: Path) -> str:
+    return str(json.loads((state / "gateway.json").read_text())["token"])
 
 
 def results(kernel: Kernel, cell: str) -> list[dict[str, str]]:
@@ -104,3 +110,66 @@ def test_a_syntax_error_is_the_cells_own(live: Kernel) -> None:
     cell = live.start("%%faas run\nx = = 3")
     with pytest.raises(AssertionError, match="SyntaxError"):
         live.finish(cell)
+
+
+def last_card(kernel: Kernel, cell: str) -> dict[str, str]:
+    return dict(kernel.displays(cell)[-1]["content"]["data"])
+
+
+def test_the_card_tells_what_is_new_and_how_it_started(live: Kernel, state: Path) -> None:
+    live.run("threshold = 0.5")
+    live.run("%%faas deploy\ndef judge(text: str, n=3):\n    return len(text) > threshold")
+    live.run("threshold = 0.9")
+    cell = live.run("%%faas deploy\ndef judge(text: str, n=3):\n    return len(text) >= threshold")
+    card = last_card(live, cell)
+    text = card["text/plain"]
+    assert "judge  ·  revision 2" in text
+    assert "code (1 line)   threshold 0.5 → 0.9" in text
+    assert "local, python 3." in text
+    assert re.search(r"capture .* → upload .* → start .* \(forked.*\) → load .* ms", text)
+    assert "judge.remote(text, n)   judge.panel()" in text
+    assert """curl -H "$(jupyter-faas auth-header)" -d '{"text": "text"}' http://""" in text
+    html = card["text/html"]
+    assert "-    return len(text) &gt; threshold" in html
+    assert "+    return len(text) &gt;= threshold" in html
+    assert token(state) not in repr(live.outputs)
+
+
+def test_a_failure_replaces_the_last_line_of_the_card(live: Kernel) -> None:
+    live.run("@serverless\nclass Model:\n    def predict(self, x): return x\nModel.deploy()")
+    error = live.error(
+        "%%faas deploy\n@serverless\nclass Model:\n"
+        "    def __init__(self): raise ValueError('<b>no</b>')\n"
+        "    def predict(self, x): return x"
+    )
+    assert "<b>no</b>" in "\n".join(error["traceback"])
+    (cell,) = [
+        one
+        for one in live.outputs
+        if live.displays(one) and "not ready" in repr(live.displays(one)[-1])
+    ]
+    card = last_card(live, cell)
+    assert "✕ not ready" in card["text/plain"]
+    assert "Revision 1 keeps serving." in card["text/plain"]
+    assert "call it" not in card["text/plain"]
+    assert "<b>no</b>" not in card["text/html"]
+    assert live.value("Model.status().state") == "'ready'"
+
+
+def test_deploying_the_same_again_says_that_it_is_live(live: Kernel) -> None:
+    live.run("@serverless\ndef same(x): return x\nsame.deploy()")
+    cell = live.run("same.deploy()")
+    assert "live already" in last_card(live, cell)["text/plain"]
+
+
+def test_the_card_moves_while_a_step_takes_time(live: Kernel) -> None:
+    code = (
+        "%%faas deploy\n@serverless\nclass Slow:\n"
+        "    def __init__(self):\n        import time\n        time.sleep(1.5)\n"
+        "    def get(self): return 1"
+    )
+    cell = live.run(code)
+    seen = [shown["content"]["data"]["text/plain"].splitlines()[0] for shown in live.displays(cell)]
+    seconds = [line for line in seen if re.search(r"start \d\.\d s", line)]
+    assert len(set(seconds)) >= 2, seen
+    assert "ready in" in seen[-1]
