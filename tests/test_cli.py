@@ -69,7 +69,7 @@ def test_each_command_has_help_and_json_or_a_reason_for_none(command, capsys):
     assert cli.run([command, "--help"]) == 0
     text = capsys.readouterr().out
     assert "Usage: jupyter-faas" in text
-    assert "--json" in text or command in ("runner", "blobs")
+    assert "--json" in text or command in ("runner", "driver", "blobs")
 
 
 def test_help_lists_every_command_with_what_it_does(capsys):

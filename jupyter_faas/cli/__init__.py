@@ -31,6 +31,7 @@ _COMMANDS = {
     "delete": ("functions", "delete"),
     "gateway": ("gateway", "gateway"),
     "runner": ("runner", "runner"),
+    "driver": ("driver", "driver"),
     "blobs": ("blobs", "blobs"),
     "install": ("install", "install"),
     "uninstall": ("uninstall", "uninstall"),

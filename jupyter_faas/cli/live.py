@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable
 
+import msgspec
 import uvloop
 
 from jupyter_faas.cli.ending import first_of, told_to_end
@@ -19,11 +21,14 @@ from jupyter_faas.client.state_file import GatewayState, mark_ended, read_state,
 from jupyter_faas.core.model import PROTOCOL_VERSION
 from jupyter_faas.core.settings import Settings, StatePaths
 from jupyter_faas.core.version import VERSION
+from jupyter_faas.fanout.start import DriverStart
+from jupyter_faas.gateway.driver_host import DriverHost
 from jupyter_faas.gateway.idle import unused
 from jupyter_faas.gateway.service import GatewayService
 from jupyter_faas.gateway.store.sqlite import SqliteStore
 from jupyter_faas.providers.local.process import ZygoteProcess
 from jupyter_faas.providers.local.provider import LocalProvider
+from jupyter_faas.providers.local.run_dir import run_directory
 
 _LOOK_S = 1.0
 _MISSES = 2
@@ -69,7 +74,26 @@ async def _live(
 def _compose(settings: Settings, paths: StatePaths, first: ZygoteProcess) -> GatewayService:
     provider = LocalProvider(settings, first=first)
     store = SqliteStore(paths.database, time.time, kept_records=settings.invocation_retention)
-    return GatewayService(settings, provider, store, time.monotonic)
+    service = GatewayService(settings, provider, store, time.monotonic)
+    service.maps.host = _driver_host(service, paths)
+    return service
+
+
+def _driver_host(service: GatewayService, paths: StatePaths) -> DriverHost:
+    """Return what starts the process of the maps: this program, in the gateway's environment."""
+    run_dir = run_directory(paths.run, os.environ)
+
+    def told(listen: str) -> bytes:
+        token = service.settings.gateway_token
+        start = DriverStart(listen=listen, gateway=service.address, token=token)
+        return msgspec.json.encode(start)
+
+    return DriverHost(
+        [sys.executable, "-P", "-m", "jupyter_faas", "driver"],
+        os.environ,
+        lambda number: str(run_dir / f"m{os.getpid()}-{number}.sock"),
+        told,
+    )
 
 
 def _state(service: GatewayService, settings: Settings, paths: StatePaths) -> GatewayState:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from jupyter_faas.client.deployable import Deployable
 from jupyter_faas.client.later import NotYet
+from jupyter_faas.client.maps import ForEach, Map, StarMap
 from jupyter_faas.client.remote import Remote
 from jupyter_faas.core.errors import UsageError
 from jupyter_faas.core.model import Kind
@@ -95,6 +96,9 @@ class RemoteMethod(NotYet):
 
     def __init__(self, owner: RemoteClass[Any], method: str, kind: Kind) -> None:
         self.remote: Remote[..., Any, Any] = Remote(owner, kind, method)
+        self.map: Map[Any] = Map(owner, method)
+        self.starmap: StarMap[Any] = StarMap(owner, method)
+        self.for_each = ForEach(owner, method)
         self._owner = owner
         self._method = method
 

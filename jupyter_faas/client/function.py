@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar
 
 from jupyter_faas.client.deployable import Deployable
 from jupyter_faas.client.later import NotYet
+from jupyter_faas.client.maps import ForEach, Map, StarMap
 from jupyter_faas.client.remote import Remote
 from jupyter_faas.core.errors import UsageError
 from jupyter_faas.core.model import Kind
@@ -34,6 +35,7 @@ class RemoteFunction(Deployable, NotYet, Generic[P, L, S, A]):
 
     Attributes:
         remote: Calls it there: `f.remote(x)`, `await f.remote.aio(x)`.
+        map: Over many inputs: `for y in f.map(xs)`; also `starmap` and `for_each`.
     """
 
     remote: Remote[P, S, A]
@@ -56,6 +58,9 @@ class RemoteFunction(Deployable, NotYet, Generic[P, L, S, A]):
             if kind is Kind.ASYNC and hasattr(inspect, "markcoroutinefunction"):
                 inspect.markcoroutinefunction(self)
         self.remote = Remote(self, kind)
+        self.map: Map[S] = Map(self)
+        self.starmap: StarMap[S] = StarMap(self)
+        self.for_each = ForEach(self)
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> L:
         """Run it here, unchanged."""

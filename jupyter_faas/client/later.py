@@ -6,31 +6,7 @@ from typing import Any, NoReturn
 
 
 class NotYet:
-    """The fan-out faces of a remote function."""
-
-    def map(self, *iterables: Any, **options: Any) -> NoReturn:
-        """Not available yet.
-
-        Raises:
-            NotImplementedError: Always.
-        """
-        raise NotImplementedError("map is not available yet: call .remote(x) for each input.")
-
-    def starmap(self, tuples: Any, **options: Any) -> NoReturn:
-        """Not available yet.
-
-        Raises:
-            NotImplementedError: Always.
-        """
-        raise NotImplementedError("starmap is not available yet: call .remote(*t) for each tuple.")
-
-    def for_each(self, *iterables: Any, **options: Any) -> NoReturn:
-        """Not available yet.
-
-        Raises:
-            NotImplementedError: Always.
-        """
-        raise NotImplementedError("for_each is not available yet: call .remote(x) for each input.")
+    """The faces of a remote function that are still missing."""
 
     def spawn_map(self, *iterables: Any, **options: Any) -> NoReturn:
         """Not available yet.
@@ -38,4 +14,4 @@ class NotYet:
         Raises:
             NotImplementedError: Always.
         """
-        raise NotImplementedError("spawn_map is not available yet: call .remote(x) for each input.")
+        raise NotImplementedError("spawn_map is not available yet: call .map(xs) and keep reading.")

@@ -104,6 +104,17 @@ class Route:
         outer = context.current.get()
         return headers if outer is None else (*headers, *_nested(outer))
 
+    @property
+    def pinned(self) -> int | None:
+        """The revision that calls name; None: traffic decides."""
+        return int(self._own) if self.headers is not self._unpinned and self._own else None
+
+    def head_of_map(self) -> Headers:
+        """Return the headers of a map begun here and now."""
+        kept = [pair for pair in self.headers if pair[0] == b"Faas-Seen"]
+        outer = context.current.get()
+        return kept if outer is None else [*kept, *_nested(outer)]
+
     def waiting(self) -> AbstractContextManager[None]:
         """Return what is entered while a call waits for its answer to begin."""
         if self._listener is None or self.headers is self._unpinned:

@@ -19,6 +19,8 @@ MOST_BYTES = 4 << 20
 """Payload of one chunk; a larger item goes alone."""
 _WEIGHT = 0.4
 """Of the newest chunk in the mean."""
+_REMEMBERED_S = 4.0
+"""So much work of all workers together is looked at, older work counts half and less."""
 
 
 class ChunkSize:
@@ -66,6 +68,35 @@ class ChunkSize:
         fair = -(-queued // (max(1, slots) * (2 if is_last else 1)))
         wanted = min(int(TARGET_S / self._item_s), self._largest * GROWTH, fair, MOST_ITEMS)
         return max(1, wanted)
+
+
+class Crowd:
+    """How many workers one machine should run for a map: more where they wait than compute.
+
+    Args:
+        cpus: Of the machine; 0: not known, or many machines: as many as may be.
+    """
+
+    def __init__(self, cpus: int) -> None:
+        self._cpus = cpus
+        self._busy_s = self._cpu_s = 0.0
+
+    def saw(self, busy_s: float, cpu_s: float) -> None:
+        """Learn from a worker: of `busy_s` seconds it computed `cpu_s`."""
+        self._busy_s += busy_s
+        self._cpu_s += min(cpu_s, busy_s)
+        if self._busy_s > _REMEMBERED_S:
+            self._busy_s, self._cpu_s = self._busy_s / 2, self._cpu_s / 2
+
+    def allowed(self, most: int) -> int:
+        """Return how many workers to use, at most `most`."""
+        if not self._cpus:
+            return most
+        if not self._busy_s:
+            return min(most, self._cpus)
+        share = max(self._cpu_s / self._busy_s, 0.001)
+        # Workers that crowd each other out compute a smaller share: less than what fits exactly.
+        return max(min(most, self._cpus), min(most, int(0.9 * self._cpus / share)))
 
 
 def fair_shares(capacity: int, wants: Sequence[int]) -> list[int]:

@@ -53,6 +53,16 @@ class Emit(Protocol):
     def result(self, parts: Sequence[Buffer], body_type: int) -> None:
         """The value of a function."""
 
+    @property
+    def has_room(self) -> bool:
+        """Whether an item can be given without waiting for the caller."""
+
+    def settle(self) -> None:
+        """Return once all that was given has left this process: it outlives what comes next."""
+
+    def before_log(self, hook: Callable[[], None]) -> None:
+        """Have `hook` called before anything that is printed is sent."""
+
 
 class AsyncEmit(Protocol):
     """The same for a call on an event loop."""
@@ -62,6 +72,16 @@ class AsyncEmit(Protocol):
 
     async def result(self, parts: Sequence[Buffer], body_type: int) -> None:
         """The value of a function."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether an item can be given without waiting for the caller."""
+
+    def offer(self, parts: Sequence[Buffer]) -> None:
+        """Give one small item without waiting."""
+
+    def settle(self) -> None:
+        """Send all that was given."""
 
 
 class Call:
@@ -98,7 +118,7 @@ class Call:
                 self._iterate(value, emit)
             return
         if inspect.iscoroutine(value):
-            value = _run_alone(value)
+            value = run_alone(value)
         self._phase = ENCODING
         emit.result(*self._form.encode(value))
 
@@ -153,7 +173,7 @@ class Call:
             self._phase = RUNNING
 
 
-def _run_alone(awaitable: Awaitable[Any]) -> Any:
+def run_alone(awaitable: Awaitable[Any]) -> Any:
     """Run what a synchronous function returned instead of a value (a wrapper of a coroutine)."""
     import asyncio  # noqa: PLC0415 - rare, and costs 100 ms where it is not loaded yet
 

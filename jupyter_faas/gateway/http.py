@@ -19,7 +19,7 @@ from jupyter_faas.core.errors import (
     NotImplementedYet,
 )
 from jupyter_faas.core.ids import gateway_of
-from jupyter_faas.gateway import problems
+from jupyter_faas.gateway import maps, problems
 from jupyter_faas.gateway.acts import NOTHING, Act, act_of, call_of
 from jupyter_faas.gateway.auth import Judge
 from jupyter_faas.gateway.call_plan import Plan
@@ -77,6 +77,8 @@ class Door:
         self._namespace = namespace
         self._hosts = Hosts(namespace, domain, namespaces)
         self._metrics = metrics
+        self.maps: Callable[[Exchange, str], None] = _no_maps
+        """Serves `/v1/maps`, in a namespace."""
         self._targets: dict[bytes, Target] = {}
         self.is_ready = False
         """What `/readyz` says."""
@@ -216,6 +218,9 @@ class Door:
     def _guarded(self, exchange: Exchange, path: bytes) -> None:
         if path == b"/metrics":
             exchange.respond(200, _METRICS, self._metrics())
+        elif path == maps.PREFIX or path.startswith(maps.PREFIX + b"/"):
+            asked = parse_qs(exchange.query.decode("latin-1")).get("namespace", ("",))
+            self.maps(exchange, asked[0])
         elif path.startswith(ASYNC_PREFIX):
             target = self._split(path[len(ASYNC_PREFIX) :])
             if target is None:
@@ -275,6 +280,10 @@ def _no_function() -> None:
     raise FunctionNotFound(
         "A function is called at /function/{name} or /function/{namespace}/{name}."
     )
+
+
+def _no_maps(_exchange: Exchange, _namespace: str) -> None:
+    raise NotImplementedYet("This gateway runs no maps: call the function for each input.")
 
 
 def _no_path() -> None:

@@ -36,6 +36,7 @@ from jupyter_faas.gateway.http import Door
 from jupyter_faas.gateway.idle import Use
 from jupyter_faas.gateway.kept.calls import KeptCalls
 from jupyter_faas.gateway.logs import Logs
+from jupyter_faas.gateway.maps import Maps
 from jupyter_faas.gateway.metering import Metering
 from jupyter_faas.gateway.metrics import Metrics
 from jupyter_faas.gateway.pulse import Pulse
@@ -207,6 +208,7 @@ class GatewayService:
             self.clock,
             lambda: None if self.several is None else self.several.forwarder,
         )
+        self.maps = Maps(self.registry, settings.namespace)
         self.door = Door(
             self.calls,
             self.authority,
@@ -216,6 +218,7 @@ class GatewayService:
             namespaces=settings.namespaces if self.provider.name == "kubernetes" else (),
             metrics=self.metrics.page,
         )
+        self.door.maps = self.maps
 
     def attach(self, part: Part) -> None:
         """Add a part that starts and ends with this gateway and hears of replicas."""
@@ -259,8 +262,8 @@ class GatewayService:
         )
         ledger = self.metrics.ledger()
         has_kept = self.kept is not None and self.kept.is_busy
-        is_busy = bool(self.calls.active) or has_kept or has_floor
-        return Use(is_busy, ledger["accepted"] + self._changes)
+        is_busy = bool(self.calls.active) or has_kept or has_floor or self.maps.is_busy
+        return Use(is_busy, ledger["accepted"] + self._changes + self.maps.begun)
 
     async def start(self) -> None:
         """Bring back what the store knows, and listen.
@@ -302,6 +305,7 @@ class GatewayService:
             server.close()
         for part in self._parts:
             await part.close()
+        await self.maps.close()
         self.autoscaler.close()
         await self._wait_for_calls()
         if self.kept is not None:

@@ -11,6 +11,7 @@ import struct
 
 import msgspec
 
+from jupyter_faas.core import batch
 from jupyter_faas.core.errors import (
     BadRequest,
     CapacityError,
@@ -39,7 +40,7 @@ MAX_PACKAGE_BYTES = 8 << 30
 _MAX_HEAD_BYTES = 1 << 20
 _BUSY = (b"Faas-Busy", b"1")
 _JSON = (b"Content-Type", b"application/json")
-_FRAMED = CONTENT_TYPE.encode()
+_FRAMED = (CONTENT_TYPE.encode(), batch.CONTENT_TYPE.encode())
 _U32 = struct.Struct("<I")
 
 _specialisation = msgspec.msgpack.Decoder(Specialisation).decode
@@ -92,7 +93,7 @@ class App:
         call_head = CallHead(
             id=head.get(b"faas-invocation-id", b"").decode("latin-1"),
             method=_text(head.get(b"faas-method")),
-            is_framed=content_type == _FRAMED,
+            is_framed=content_type in _FRAMED,
             content_type=content_type.decode("latin-1"),
             accept=head.get(b"accept", b"").decode("latin-1"),
             depth=_number(head.get(b"faas-depth")) or 0,

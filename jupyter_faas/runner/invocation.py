@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from jupyter_faas.core import batch
 from jupyter_faas.core.errors import (
     FaasError,
     InvocationCancelled,
@@ -81,6 +82,7 @@ class FrontCall:
         )
         self._arguments = Arguments(replica.body_limit_bytes(), is_kept=replica.keeps_bodies)
         self._limit_s = spec.timeout_s
+        self._is_chunk = head.content_type == batch.CONTENT_TYPE
         self._latest_s = now_s + deadline_s if deadline_s is not None else NEVER
         self.until_s = min(now_s + self._limit_s, self._latest_s)
         self._began_s = now_s
@@ -212,7 +214,7 @@ class FrontCall:
         if self.state != RUNNING:
             return
         spec = self._replica.spec
-        may_rerun = spec.idempotent is True and self._reruns < MAX_RERUNS
+        may_rerun = spec.idempotent is True and self._reruns < MAX_RERUNS and not self._is_chunk
         if self._verdict is None and may_rerun and not self._answer.has_values:
             self._reruns += 1
             self.state = WAITING
@@ -242,6 +244,9 @@ class FrontCall:
         if frame.kind == _RESULT:  # the code has ended: what takes time is the reader
             self._has_result = True
             self.until_s = self._stall_until_s()
+        elif self._is_chunk and self._verdict is None:  # what is timed is an item
+            now_s = self._replica.loop.time()
+            self.until_s = min(now_s + self._limit_s, self._latest_s)
         if not self._is_answered and self._verdict is None:
             self._answer.value(frame)
 

@@ -9,9 +9,10 @@ loop: what one call may send is limited by its `Flow`, so that a slow reader hol
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -19,6 +20,7 @@ from jupyter_faas.execution.call import Call
 from jupyter_faas.execution.ending import ThreadGate
 from jupyter_faas.execution.failure import unreadable_arguments
 from jupyter_faas.execution.flow import Flow
+from jupyter_faas.execution.items import ItemsCall
 from jupyter_faas.execution.load import Loaded
 from jupyter_faas.execution.output import CallOutput
 from jupyter_faas.runner.call_threads import CallThreads
@@ -41,6 +43,8 @@ from jupyter_faas.wire.frames import Frame, FrameKind, encode_header
 
 _MAX_BUFFERS = 256
 """So many buffers are joined into one write."""
+_PATIENCE_S = 1.0
+"""A thread waits no longer for the loop to send what it has posted."""
 
 
 class LoopedCalls:
@@ -83,6 +87,17 @@ class LoopedCalls:
             self._is_woken = True
             self._loop.call_soon_threadsafe(self._send_posted)
 
+    def settle(self) -> None:
+        """Return once all that was posted is in the channel; for threads."""
+        gate = threading.Lock()
+        gate.acquire()
+        self._loop.call_soon_threadsafe(gate.release)
+        gate.acquire(timeout=_PATIENCE_S)
+
+    def send_posted(self) -> None:
+        """Send what was posted. Loop thread only."""
+        self._send_posted()
+
     def _send_posted(self) -> None:
         self._is_woken = False
         while self._posted:
@@ -115,20 +130,20 @@ class LoopedCalls:
         running = Running(frame.tag, head, began_s, Flow(WINDOW_BYTES, self._loop), self)
         form = self._targets.form(head)
         try:
-            known = self._targets.find(head.method)
+            call, is_async = self._targets.call(head, payload, self._surface.minder)
         except Exception as missing:
             fault = unreadable_arguments(missing, form.dump_exception)
             self._channel.send([*fault_frame(frame.tag, fault, False)])
             self._channel.send(end_frame(frame.tag, 0.0, "error"))
             return
         self._running[frame.tag] = running
-        call = Call(known.target, payload, form)
-        if known.is_async:
+        del payload
+        if is_async:
             running.task = self._loop.create_task(self._run_task(running, call))
         else:
             self._threads.submit(partial(self._run_thread, running, call))
 
-    async def _run_task(self, running: Running, call: Call) -> None:
+    async def _run_task(self, running: Running, call: Call | ItemsCall) -> None:
         entered = self._surface.enter(running.head, running.output)
         error: BaseException | None = None
         try:
@@ -148,7 +163,7 @@ class LoopedCalls:
         running.post(frames[-1])
         self._end(running)
 
-    def _run_thread(self, running: Running, call: Call) -> None:
+    def _run_thread(self, running: Running, call: Call | ItemsCall) -> None:
         entered = self._surface.enter(running.head, running.output)
         error: BaseException | None = None
         try:
@@ -180,6 +195,8 @@ class Running:
         self.head = head
         self.flow = flow
         self.post = calls.post
+        self.calls = calls
+        self.before_log: Callable[[], None] | None = None
         self.gate = ThreadGate()
         self.task: asyncio.Task[None] | None = None
         self.answer: list[list[Buffer]] = []
@@ -212,7 +229,9 @@ class Running:
         self.flow.take(sum(len(part) for part in frame[1:]))
         self.post(frame)
 
-    def frames_of(self, call: Call, error: BaseException | None) -> list[Sequence[Buffer]]:
+    def frames_of(
+        self, call: Call | ItemsCall, error: BaseException | None
+    ) -> list[Sequence[Buffer]]:
         """Return the last frames of the call; END is part of the last."""
         self.is_ended = True
         fault = None if error is None else call.fault_of(error)
@@ -234,6 +253,8 @@ class Running:
     def _log(self, stream: int, text: bytes) -> bool:
         if not self.flow.has_room:
             return False
+        if self.before_log is not None:
+            self.before_log()
         self.send([encode_header(FrameKind.LOG, len(text), tag=self.tag, stream=stream), text])
         return True
 
@@ -257,6 +278,19 @@ class ThreadEmit:
         running = self._running
         running.answer = pieces(FrameKind.RESULT, parts, tag=running.tag, stream=body_type)
 
+    @property
+    def has_room(self) -> bool:
+        """Whether the caller's window is open."""
+        return self._running.flow.has_room
+
+    def settle(self) -> None:
+        """Wait until the loop has sent it all."""
+        self._running.calls.settle()
+
+    def before_log(self, hook: Callable[[], None]) -> None:
+        """Have `hook` called before output is sent."""
+        self._running.before_log = hook
+
 
 class TaskEmit:
     """Takes what a call on the loop gives."""
@@ -276,3 +310,17 @@ class TaskEmit:
         """Keep the result until the code has ended."""
         running = self._running
         running.answer = pieces(FrameKind.RESULT, parts, tag=running.tag, stream=body_type)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the caller's window is open."""
+        return self._running.flow.has_room
+
+    def offer(self, parts: Sequence[Buffer]) -> None:
+        """Post one small item."""
+        for frame in pieces(FrameKind.ITEM, parts, tag=self._running.tag):
+            self._running.send(frame)
+
+    def settle(self) -> None:
+        """Send what was posted."""
+        self._running.calls.send_posted()

@@ -14,7 +14,7 @@ import struct
 import termios
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from jupyter_faas.execution.ending import MainThreadGate
 from jupyter_faas.execution.output import BATCH_BYTES, Burst, CallOutput, Flusher, Send
@@ -63,6 +63,7 @@ class Outlet:
         self._held_bytes = 0
         self._lock = threading.Lock()
         self._is_over = False
+        self._before_log: Callable[[], None] | None = None
         self.output: CallOutput | None = None
         self.answer: list[list[Buffer]] = []
 
@@ -75,6 +76,8 @@ class Outlet:
         if self._is_over:
             self._send(late_frame(stream, self._invocation_id, text))
             return True
+        if self._before_log is not None:
+            self._before_log()
         await_descriptors_read()
         head = encode_header(FrameKind.LOG, len(text), tag=self._tag, stream=stream)
         self._send([head, text])
@@ -100,6 +103,19 @@ class Outlet:
     def result(self, parts: Sequence[Buffer], body_type: int) -> None:
         """Keep the result: it is sent together with END, when the code has ended."""
         self.answer = pieces(FrameKind.RESULT, parts, tag=self._tag, stream=body_type)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether there is credit for an item."""
+        return self._window > 0
+
+    def settle(self) -> None:
+        """Send the items that are held: what is in the socket outlives this process."""
+        self.flush_soon()
+
+    def before_log(self, hook: Callable[[], None]) -> None:
+        """Have `hook` called before output is sent."""
+        self._before_log = hook
 
     def flush_soon(self) -> None:
         """Send the items that are held."""

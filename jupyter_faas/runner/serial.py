@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from functools import partial
 
-from jupyter_faas.execution.call import Call
 from jupyter_faas.execution.ending import MainThreadGate
 from jupyter_faas.execution.failure import Fault, unreadable_arguments
 from jupyter_faas.execution.load import Loaded
@@ -73,7 +72,7 @@ class SerialCalls:
         fault: Fault | None = None
         is_raised = False
         try:
-            call = Call(self._targets.find(head.method).target, payload, form)
+            call, _ = self._targets.call(head, payload, self._surface.minder)
         except Exception as missing:
             fault = unreadable_arguments(missing, form.dump_exception)
         else:

@@ -9,6 +9,7 @@ from contextvars import Token
 
 from jupyter_faas.core.context import Invocation, current
 from jupyter_faas.execution.ending import MainThreadGate
+from jupyter_faas.execution.minder import Minder
 from jupyter_faas.execution.output import CallOutput, Flusher
 from jupyter_faas.execution.streams import sink
 from jupyter_faas.runner.channel import CallHead, Channel
@@ -33,6 +34,7 @@ class Surface:
         self._channel = channel
         self._gate = gate
         self.flusher = Flusher()
+        self.minder = Minder()
         self.fallback = CallOutput(late_log(channel, gate, ""), self.flusher)
 
     def publish(self, bundle: bytes) -> None:

@@ -6,9 +6,13 @@ import functools
 import inspect
 from typing import Any, NamedTuple
 
-from jupyter_faas.execution.call import Form, Target
+from jupyter_faas.core import batch
+from jupyter_faas.core.sections import Buffer
+from jupyter_faas.execution.call import Call, Form, Target
 from jupyter_faas.execution.forms import FramedForm, JsonForm
+from jupyter_faas.execution.items import ItemsCall
 from jupyter_faas.execution.load import Loaded
+from jupyter_faas.execution.minder import Minder
 from jupyter_faas.runner.channel import CallHead
 
 _MOST_TYPES = 16
@@ -46,6 +50,20 @@ class Targets:
             target = self._loaded.call(method)
             known = self._known[method] = Known(target, _is_async(target))
         return known
+
+    def call(
+        self, head: CallHead, payload: Buffer, minder: Minder
+    ) -> tuple[Call | ItemsCall, bool]:
+        """Return what a call does, and whether on the loop.
+
+        Raises:
+            FaasError: There is no such method.
+            BatchError: It should be a chunk of a map, and cannot be read.
+        """
+        known = self.find(head.method)
+        if head.content_type == batch.CONTENT_TYPE:
+            return ItemsCall(known.target, payload, self._framed, minder), known.is_async
+        return Call(known.target, payload, self.form(head)), known.is_async
 
     def form(self, head: CallHead) -> Form:
         """Return how the arguments of this call are read and its values written."""

@@ -35,6 +35,7 @@ class FrameKind(IntEnum):
     RESULT = 18
     ERROR = 19
     END = 20
+    PROGRESS = 21
     ENDED = 32
     STATE = 33
     USAGE = 34

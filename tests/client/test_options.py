@@ -131,7 +131,7 @@ def test_what_is_not_there_yet_says_so_in_a_sentence() -> None:
     def f(x: int) -> int:
         return x
 
-    for face in (f.map, f.starmap, f.for_each, f.spawn_map):
+    for face in (f.spawn_map,):
         with pytest.raises(NotImplementedError, match="not available yet"):
             face([1])
     with pytest.raises(NotImplementedError, match="schedule="):

@@ -46,6 +46,7 @@ _FUNCTION = "/v1/functions/{name}"
 _ANY = "application/json"
 _BYTES = "application/octet-stream"
 _LINES = "application/jsonl"
+_FRAMES = "application/vnd.faas.pickle"
 _OPERATIONS = (
     _Operation("post", "/function/{name}", "Call a function.", _ANY, _ANY),
     _Operation("post", "/function/{namespace}/{name}", "Call a function.", _ANY, _ANY),
@@ -87,7 +88,10 @@ _OPERATIONS = (
         answer=_LINES,
         query=("follow", "tail"),
     ),
-    _Operation("post", "/v1/maps", "Maps over many inputs; 501 so far."),
+    _Operation("post", "/v1/maps", "Map a function: inputs in, outcomes out.", _FRAMES, _FRAMES),
+    _Operation("get", "/v1/maps", "Maps that run, and the last ones.", answer=_ANY),
+    _Operation("get", "/v1/maps/{id}", "How a map goes.", answer=_ANY),
+    _Operation("delete", "/v1/maps/{id}", "End a map.", answer=_ANY),
     _Operation("get", "/v1/state", "Everything, with epoch and seq.", answer=_ANY),
     _Operation(
         "get",

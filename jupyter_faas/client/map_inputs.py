@@ -1,0 +1,141 @@
+"""The inputs of a map on their way out: taken from any iterable, pickled, sent in batches.
+
+Two threads: one takes and pickles inputs, the other sends what there is by then. So items go out
+as soon as the gateway takes them, many at a time where they come fast, and an iterable that
+blocks holds back nothing. A gateway that takes no more stops the iterable: nothing is read ahead of
+it but what fits `MOST_BYTES`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from jupyter_faas.client.arguments import pickled
+from jupyter_faas.core import batch
+from jupyter_faas.core.batch import Head
+from jupyter_faas.core.sections import Buffer, total_bytes
+from jupyter_faas.wire.frames import FrameKind, encode_header
+
+if TYPE_CHECKING:
+    from jupyter_faas.wire.duplex import Duplex
+
+MOST_ITEMS = 2048
+MOST_BYTES = 1 << 20
+"""So much is pickled and not sent yet; one item may be larger."""
+_FEW = 64
+"""So many inputs of a sequence are pickled before the map is begun, and sent along with it."""
+_FEW_BYTES = 64 << 10
+_LEAVE_S = 1.0
+
+END = encode_header(FrameKind.END, 0)
+Item = Sequence[Buffer]
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+def frame_of(items: Sequence[Item]) -> list[Buffer]:
+    """Return the parts of a frame with these inputs."""
+    head = Head([0] * len(items), bytes(len(items)), [total_bytes(parts) for parts in items])
+    body = batch.pack(head, [part for parts in items for part in parts])
+    return [encode_header(FrameKind.ITEM, total_bytes(body)), *body]
+
+
+def few(calls: Iterator[Arguments], total: int | None) -> tuple[bytes, bool]:
+    """Return the first inputs as they travel, where they are few; and whether these are all.
+
+    Raises:
+        NotSerializable: One of them cannot be pickled.
+    """
+    if total is None or total > _FEW:
+        return b"", False
+    items = []
+    size = 0
+    for args, kwargs in islice(calls, total):
+        items.append(pickled(args, kwargs))
+        size += total_bytes(items[-1])
+        if size > _FEW_BYTES:
+            return b"".join(frame_of(items)), False
+    return (b"".join(frame_of(items)) if items else b"") + END, True
+
+
+class Inputs:
+    """Sends the inputs of one map, from threads of its own.
+
+    Args:
+        calls: Arguments of each item.
+        duplex: Where they go.
+
+    Attributes:
+        error: What the iterable raised, or why an input cannot travel; the map ends before it.
+    """
+
+    def __init__(self, calls: Iterable[Arguments], duplex: Duplex) -> None:
+        self.error: BaseException | None = None
+        self._calls = calls
+        self._duplex = duplex
+        self._changed = threading.Condition()
+        self._items: list[Item] = []
+        self._bytes = 0
+        self._is_complete = self._is_stopped = False
+        self._sender = threading.Thread(target=self._send, name="faas-map-send", daemon=True)
+        threading.Thread(target=self._take, name="faas-map-inputs", daemon=True).start()
+        self._sender.start()
+
+    def stop(self) -> None:
+        """Take and send no more."""
+        with self._changed:
+            self._is_stopped = True
+            self._changed.notify_all()
+
+    def leave_socket(self) -> None:
+        """Wait until nothing here uses the socket any more, which has been cut."""
+        if threading.current_thread() is not self._sender:
+            self._sender.join(_LEAVE_S)
+
+    def _take(self) -> None:
+        try:
+            for args, kwargs in self._calls:
+                item = pickled(args, kwargs)
+                if not self._put(item, total_bytes(item)):
+                    break
+        except BaseException as error:  # whatever it is, the reader of the map raises it
+            self.error = error
+        finally:
+            with self._changed:
+                self._is_complete = True
+                self._changed.notify_all()
+            close = getattr(self._calls, "close", None)
+            if close is not None:
+                close()
+
+    def _put(self, item: Item, size: int) -> bool:
+        with self._changed:
+            while self._is_full() and not self._is_stopped:
+                self._changed.wait()
+            self._items.append(item)
+            self._bytes += size
+            if len(self._items) == 1:
+                self._changed.notify_all()
+            return not self._is_stopped
+
+    def _is_full(self) -> bool:
+        return len(self._items) >= MOST_ITEMS or (self._bytes >= MOST_BYTES and bool(self._items))
+
+    def _send(self) -> None:
+        while True:
+            with self._changed:
+                while not (self._items or self._is_complete or self._is_stopped):
+                    self._changed.wait()
+                if self._is_stopped:
+                    return
+                items, self._items, self._bytes = self._items, [], 0
+                self._changed.notify_all()
+            if not items:
+                break
+            if not self._duplex.send(frame_of(items)):
+                self.stop()
+                return
+        self._duplex.send([END])
+        self._duplex.end()

@@ -1,0 +1,104 @@
+"""What one map is to do: its function, its inputs as calls, its options checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from typing import TYPE_CHECKING, Any
+
+from jupyter_faas.client.map_progress import MapProgress
+from jupyter_faas.client.session import session
+from jupyter_faas.core.errors import InvalidSpec
+from jupyter_faas.core.mapping import ENGINES, MapOrder
+
+if TYPE_CHECKING:
+    from jupyter_faas.client.deployable import Deployable
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+class MapPlan:
+    """One map, made where it is called: its prints and its bar belong to that cell.
+
+    Args:
+        handle: The function or class.
+        method: Of a class.
+        calls: Makes an iterator over the arguments of each item.
+        total: Number of items; None: not known.
+        options: `order_outputs`, `return_exceptions`, `engine`, `chunksize`, `progress`.
+        wants_results: False: only errors come back.
+
+    Raises:
+        InvalidSpec: An option is out of range.
+    """
+
+    def __init__(
+        self,
+        handle: Deployable,
+        method: str | None,
+        calls: Callable[[], Iterator[Arguments]],
+        total: int | None,
+        options: Mapping[str, Any],
+        *,
+        wants_results: bool = True,
+    ) -> None:
+        self.name = handle.name if method is None else f"{handle.name}.{method}"
+        self.returns_exceptions = bool(options["return_exceptions"])
+        self.order = MapOrder(
+            function=handle.name,
+            method=method,
+            is_ordered=bool(options["order_outputs"]) and wants_results,
+            stops_at_error=not self.returns_exceptions,
+            wants_results=wants_results,
+            engine=_engine(options["engine"]),
+            chunk_size=_chunk_size(options["chunksize"]),
+            total=total,
+        )
+        self.output = session.output.bind()
+        self.progress = MapProgress(f"{self.name}.map", session.monotonic_s, total=total)
+        self._display = session.map_display()
+        self._wants_display = options["progress"]
+        self.calls = calls()
+        self.handle = handle
+        self.route = handle.route()
+
+    def show(self) -> None:
+        """Begin to show how it goes."""
+        self.progress.begin(self._display, self._wants_display)
+
+
+def total_of(iterables: tuple[Iterable[Any], ...]) -> int | None:
+    """Return how many items there will be, if each of the inputs knows its length or one does."""
+    lengths = [len(one) for one in iterables if isinstance(one, Sized)]
+    return min(lengths) if len(lengths) == len(iterables) and lengths else None
+
+
+def zipped(
+    iterables: tuple[Iterable[Any], ...], kwargs: Mapping[str, Any]
+) -> Callable[[], Iterator[Arguments]]:
+    """Return what makes the calls of `map`: one argument from each iterable."""
+    named = dict(kwargs)
+    inputs = tuple(map(iter, iterables))  # here: what is no iterable is the caller's mistake now
+    return lambda: ((args, named) for args in zip(*inputs, strict=False))
+
+
+def starred(
+    tuples: Iterable[Iterable[Any]], kwargs: Mapping[str, Any]
+) -> Callable[[], Iterator[Arguments]]:
+    """Return what makes the calls of `starmap`: each item is a tuple of arguments."""
+    named = dict(kwargs)
+    inputs = iter(tuples)
+    return lambda: ((tuple(args), named) for args in inputs)
+
+
+def _engine(engine: Any) -> str:
+    if engine not in ENGINES:
+        raise InvalidSpec(f"engine={engine!r}: allowed is one of {', '.join(map(repr, ENGINES))}.")
+    return str(engine)
+
+
+def _chunk_size(size: Any) -> int:
+    if size == "auto":
+        return 0
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise InvalidSpec(f"chunksize={size!r}: allowed is 'auto' or a number of items, 1 or more.")
+    return size

@@ -1,0 +1,180 @@
+"""`f.map`, `f.starmap`, `f.for_each`: a function over many inputs, each with its `.aio` twin."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from jupyter_faas.core.errors import InvalidSpec
+
+if TYPE_CHECKING:
+    from jupyter_faas.client.deployable import Deployable
+    from jupyter_faas.client.map_aio import AsyncMapIterator
+    from jupyter_faas.client.map_iterator import MapIterator
+    from jupyter_faas.client.map_plan import MapPlan
+
+T = TypeVar("T")
+
+DEFAULTS: Mapping[str, Any] = {
+    "order_outputs": True,
+    "return_exceptions": False,
+    "engine": "auto",
+    "chunksize": "auto",
+    "progress": None,
+}
+_NONE: Mapping[str, Any] = {}
+
+
+class _Face:
+    """One way to map, of one function or method."""
+
+    __slots__ = ("_handle", "_method")
+
+    def __init__(self, handle: Deployable, method: str | None = None) -> None:
+        self._handle = handle
+        self._method = method
+
+    def _plan(
+        self,
+        shape: str,
+        inputs: tuple[Iterable[Any], ...],
+        kwargs: Mapping[str, Any],
+        options: Mapping[str, Any],
+    ) -> MapPlan:
+        from jupyter_faas.client import map_plan  # noqa: PLC0415 - only for who maps
+
+        unknown = sorted(set(options) - set(DEFAULTS))
+        if unknown:
+            raise InvalidSpec(
+                f"{shape} has no argument {unknown[0]!r}: there are kwargs, {', '.join(DEFAULTS)}."
+            )
+        make: Callable[..., Any] = map_plan.starred if shape == "starmap" else map_plan.zipped
+        return map_plan.MapPlan(
+            self._handle,
+            self._method,
+            make(inputs[0], kwargs) if shape == "starmap" else make(inputs, kwargs),
+            map_plan.total_of(inputs),
+            {**DEFAULTS, **options},
+            wants_results=shape != "for_each",
+        )
+
+
+class Map(_Face, Generic[T]):
+    """`f.map(xs)`: results as they stream back."""
+
+    __slots__ = ()
+
+    def __call__(
+        self,
+        iterable: Iterable[Any],
+        /,
+        *iterables: Iterable[Any],
+        kwargs: Mapping[str, Any] = _NONE,
+        **options: Any,
+    ) -> MapIterator[T]:
+        """Run it over all inputs; return an iterator over the results. It starts now.
+
+        Args:
+            iterable: Inputs, also endless ones.
+            *iterables: Second, third … arguments; the shortest ends it.
+            kwargs: Keyword arguments of every call.
+            **options: order_outputs=True: in input order, else as they come.
+                return_exceptions=False: the first error in input order is raised and ends the
+                rest; True: errors are results. engine="auto", "replicas" or "ray".
+                chunksize="auto": items per chunk. progress=None: shown where a person watches.
+
+        Raises:
+            InvalidSpec: An option is unknown or out of range.
+            FaasError: Why there is no map.
+        """
+        from jupyter_faas.client.map_iterator import MapIterator  # noqa: PLC0415 - who maps
+
+        __tracebackhide__ = True
+        return MapIterator(self._plan("map", (iterable, *iterables), kwargs, options))
+
+    def aio(
+        self,
+        iterable: Iterable[Any] | AsyncIterator[Any],
+        /,
+        *iterables: Iterable[Any],
+        kwargs: Mapping[str, Any] = _NONE,
+        **options: Any,
+    ) -> AsyncMapIterator[T]:
+        """Do the same for a coroutine: `async for y in f.map.aio(xs)`.
+
+        It starts when iteration does. Leaving the loop ends the rest.
+        """
+        from jupyter_faas.client.map_aio import AsyncMapIterator  # noqa: PLC0415 - asyncio
+
+        given: Any = (iterable, *iterables)
+        return AsyncMapIterator(lambda: self._plan("map", given, kwargs, options))
+
+
+class StarMap(_Face, Generic[T]):
+    """`f.starmap(tuples)`: like `map`, each input a tuple of arguments."""
+
+    __slots__ = ()
+
+    def __call__(
+        self,
+        tuples: Iterable[Iterable[Any]],
+        /,
+        *,
+        kwargs: Mapping[str, Any] = _NONE,
+        **options: Any,
+    ) -> MapIterator[T]:
+        """Run `f(*t)` for each; arguments and errors are those of `map`."""
+        from jupyter_faas.client.map_iterator import MapIterator  # noqa: PLC0415 - who maps
+
+        __tracebackhide__ = True
+        return MapIterator(self._plan("starmap", (tuples,), kwargs, options))
+
+    def aio(
+        self,
+        tuples: Iterable[Iterable[Any]],
+        /,
+        *,
+        kwargs: Mapping[str, Any] = _NONE,
+        **options: Any,
+    ) -> AsyncMapIterator[T]:
+        """Do the same for a coroutine."""
+        from jupyter_faas.client.map_aio import AsyncMapIterator  # noqa: PLC0415 - asyncio
+
+        return AsyncMapIterator(lambda: self._plan("starmap", (tuples,), kwargs, options))
+
+
+class ForEach(_Face):
+    """`f.for_each(xs)`: for what it does, not for what it returns."""
+
+    __slots__ = ()
+
+    def __call__(
+        self,
+        iterable: Iterable[Any],
+        /,
+        *iterables: Iterable[Any],
+        kwargs: Mapping[str, Any] = _NONE,
+        **options: Any,
+    ) -> None:
+        """Run it over all inputs and wait; results stay there. Arguments are those of `map`."""
+        from jupyter_faas.client.map_iterator import MapIterator  # noqa: PLC0415 - who maps
+
+        __tracebackhide__ = True
+        for _ in MapIterator[Any](self._plan("for_each", (iterable, *iterables), kwargs, options)):
+            pass
+
+    async def aio(
+        self,
+        iterable: Iterable[Any] | AsyncIterator[Any],
+        /,
+        *iterables: Iterable[Any],
+        kwargs: Mapping[str, Any] = _NONE,
+        **options: Any,
+    ) -> None:
+        """Do the same for a coroutine."""
+        from jupyter_faas.client.map_aio import AsyncMapIterator  # noqa: PLC0415 - asyncio
+
+        given: Any = (iterable, *iterables)
+        plan = lambda: self._plan("for_each", given, kwargs, options)  # noqa: E731 - one line
+        async for _ in AsyncMapIterator[Any](plan):
+            pass

@@ -1,0 +1,77 @@
+"""What a map is to be: the words of `POST /v1/maps`; and how it goes. Pure values."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from jupyter_faas.core.model import Kind, Retries, Value
+from jupyter_faas.core.names import DEFAULT_NAMESPACE
+
+HEADER = b"Faas-Map"
+"""Carries a `MapOrder` as JSON: the body is the inputs, from its first byte."""
+PATH = "/v1/maps"
+ENGINES = ("auto", "replicas", "ray")
+
+
+class MapFunction(Value, kw_only=True):
+    """What the gateway tells the driver of the function that is mapped."""
+
+    revision_id: str
+    kind: Kind = Kind.FUNCTION
+    timeout_s: float = 300.0
+    max_inputs: int = 1
+    max_containers: int = 10
+    memory_mib: int = 512
+    retries: Retries = Retries()
+    idempotent: bool | None = None
+
+
+class MapOrder(Value, kw_only=True):
+    """One map, as it is asked for."""
+
+    function: str
+    namespace: str = DEFAULT_NAMESPACE
+    revision: int | None = None
+    """Its number; the gateway fills it in: a map keeps to one revision."""
+    method: str | None = None
+    """Of a class."""
+    is_ordered: bool = True
+    stops_at_error: bool = True
+    wants_results: bool = True
+    """False: only errors come back."""
+    engine: str = "auto"
+    chunk_size: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """0: adaptive."""
+    total: int | None = None
+    """Number of inputs, if the caller knows it; for people."""
+    of: MapFunction | None = None
+    """Filled in by the gateway."""
+
+
+class MapState(Value, kw_only=True):
+    """How a map goes: body of a PROGRESS frame (msgpack), and a row of `GET /v1/maps`."""
+
+    id: str
+    function: str
+    namespace: str = DEFAULT_NAMESPACE
+    revision: int = 0
+    engine: str = "replicas"
+    state: str = "running"
+    """running | done | failed | cancelled"""
+    note: str = ""
+    """A sentence worth knowing, e.g. why Ray takes no part."""
+    total: int | None = None
+    given: int = 0
+    done: int = 0
+    failed: int = 0
+    running: int = 0
+    """Chunks at workers now."""
+    rate: float = 0.0
+    """Items per second, lately."""
+    workers: tuple[float, ...] = ()
+    """How busy each worker is, 0 to 1."""
+    slowest: tuple[int, float] | None = None
+    """The item that has run longest: index and seconds."""
+    started_at: float = 0.0

@@ -1,0 +1,1 @@
+"""Maps over many inputs: a driver process beside the gateway, and where it sends chunks."""

@@ -1,0 +1,165 @@
+"""The driver's HTTP: maps come in as streams, and are looked at and ended by their ids.
+
+    POST /v1/maps             Faas-Map: order; body: frames ITEM (batch of inputs) … END
+                              → frames ITEM (batch of outcomes), LOG, PROGRESS … END | ERROR END
+    GET /v1/maps              → {maps: [MapState]}
+    GET|DELETE /v1/maps/{id}  → MapState; ends it
+
+Inputs and outcomes flow at the same time over one connection; closing it ends the map. It listens
+where only the gateway can connect: who may map what has been judged there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from jupyter_faas.core import batch
+from jupyter_faas.core.errors import BadRequest, FaasError, InvalidSpec, InvocationCancelled
+from jupyter_faas.core.mapping import HEADER, PATH, MapOrder
+from jupyter_faas.core.sections import Buffer
+from jupyter_faas.fanout.base import Caller
+from jupyter_faas.wire.frames import CONTENT_TYPE, FrameKind, FrameReader
+from jupyter_faas.wire.problems import problem_answer
+from jupyter_faas.wire.server import Exchange
+
+if TYPE_CHECKING:
+    from jupyter_faas.fanout.driver import Driver
+    from jupyter_faas.fanout.run import Run
+
+_ONE = f"{PATH}/".encode()
+_ALL = PATH.encode()
+_HEADER = HEADER.lower()
+_JOIN_BYTES = 256 << 10
+_JSON = [(b"Content-Type", b"application/json")]
+_FRAMED = [(b"Content-Type", CONTENT_TYPE.encode())]
+_NESTED = ((b"faas-parent", b"Faas-Parent"), (b"faas-depth", b"Faas-Depth"), (b"traceparent",) * 2)
+
+_order = msgspec.json.Decoder(MapOrder).decode
+_json = msgspec.json.Encoder().encode
+
+
+class Door:
+    """Answers the gateway.
+
+    Args:
+        driver: Has the maps.
+    """
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Take a request."""
+        try:
+            self._route(exchange, exchange.method, exchange.path)
+        except FaasError as error:
+            exchange.respond(*problem_answer(error))
+
+    def _route(self, exchange: Exchange, method: bytes, path: bytes) -> None:
+        if path == _ALL and method == b"POST":
+            self._begin(exchange)
+        elif path == _ALL and method == b"GET":
+            maps = [run.status() for run in self._driver.runs.values()]
+            exchange.respond(200, _JSON, _json({"maps": maps}))
+        elif path.startswith(_ONE) and method in (b"GET", b"DELETE"):
+            run = self._driver.find(path[len(_ONE) :].decode("latin-1"))
+            if method == b"DELETE":
+                run.fail(InvocationCancelled("The map was cancelled."))
+            exchange.respond(200, _JSON, _json(run.status()))
+        else:
+            raise BadRequest("A driver has no such path or method.", status=404)
+
+    def _begin(self, exchange: Exchange) -> None:
+        try:
+            order = _order(exchange.header(_HEADER, b""))
+        except msgspec.MsgspecError as error:
+            raise InvalidSpec(f"What is to be mapped cannot be read: {error}.") from error
+        run = self._driver.begin(order, self._caller(exchange))
+        exchange.receiver = MapStream(exchange, run)
+
+    def _caller(self, exchange: Exchange) -> Caller:
+        told = dict(exchange.headers)
+        nested = tuple((name, told[key]) for key, name in _NESTED if key in told)
+        left = told.get(b"faas-deadline-ms", b"")
+        until_s = self._driver.now_s() + int(left) / 1000 if left.isdigit() else None
+        return Caller(nested, until_s)
+
+
+class MapStream:
+    """One map's connection: inputs come, outcomes go. It is the receiver and the sink.
+
+    Args:
+        exchange: The request.
+        run: The map.
+    """
+
+    def __init__(self, exchange: Exchange, run: Run) -> None:
+        self._exchange = exchange
+        self._run = run
+        self._reader = FrameReader()
+        self._is_paused = self._is_closed = False
+        run.sink = self
+        run.on_room = self._on_room
+        number = str(run.order.revision).encode()
+        told = [(b"Faas-Map-Id", run.id.encode()), (b"Faas-Revision", number)]
+        exchange.start(200, [*_FRAMED, *told])
+
+    # -- inputs
+
+    def on_body(self, data: bytes) -> None:
+        """Take inputs."""
+        try:
+            for frame in self._reader.feed(data):
+                if frame.kind == FrameKind.ITEM:
+                    self._run.take(list[Buffer](batch.unpack(frame.body)[1]))
+                elif frame.kind == FrameKind.END:
+                    self._is_closed = True
+                    self._run.close_inputs()
+        except ValueError as error:
+            self._run.fail(BadRequest(f"The inputs cannot be read: {error}."))
+            return
+        if not self._run.chunks.wants_inputs and not self._is_paused and not self._run.is_over:
+            self._is_paused = True
+            self._exchange.pause_body()
+
+    def on_body_end(self) -> None:
+        """The body is whole: without END the caller has broken off."""
+        if not self._is_closed:
+            self._run.cancel()
+            self._exchange.abort()
+
+    def on_gone(self) -> None:
+        """The caller has left."""
+        self._run.cancel()
+
+    def _on_room(self) -> None:
+        if self._is_paused:
+            self._is_paused = False
+            self._exchange.resume_body()
+
+    # -- outcomes
+
+    def on_writable(self) -> None:
+        """The caller takes more."""
+        self._run.pump()
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether the caller keeps up."""
+        return self._exchange.is_writable
+
+    def write(self, parts: list[Buffer]) -> None:
+        """Send a frame."""
+        if sum(map(len, parts)) <= _JOIN_BYTES:
+            self._exchange.write(b"".join(parts))
+            return
+        for part in parts:
+            self._exchange.write(part)
+
+    def finish(self) -> None:
+        """End the answer."""
+        self._exchange.receiver = None
+        if not self._exchange.is_over:
+            self._exchange.finish()

@@ -1,0 +1,77 @@
+"""The life of a driver process: from its first line of input to the end of that input.
+
+Its parent, the gateway, holds the other end of its standard input: when that closes, however the
+gateway ended, the driver ends and all it has started with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+
+import msgspec
+import uvloop
+
+from jupyter_faas.fanout.door import Door
+from jupyter_faas.fanout.driver import Driver, cpus_here
+from jupyter_faas.fanout.replicas import Replicas
+from jupyter_faas.fanout.start import DriverStart
+from jupyter_faas.wire.limits import Limits
+from jupyter_faas.wire.server import HttpServerProtocol
+
+_LOOK_S = 1.0
+
+
+def main() -> int:
+    """Be a driver; returns the exit code."""
+    start = msgspec.json.decode(sys.stdin.buffer.readline(), type=DriverStart)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_live(start))
+    return 0
+
+
+async def _live(start: DriverStart) -> None:
+    loop = asyncio.get_running_loop()
+    over = asyncio.Event()
+    os.set_blocking(0, False)
+    loop.add_reader(0, _on_input, over)
+    backend = Replicas(start.gateway, start.token)
+    driver = Driver(backend, cpus_here() if start.is_one_machine else 0)
+    driver.used_s = driver.now_s()
+    door = Door(driver)
+    connections: set[HttpServerProtocol] = set()
+    limits = Limits(idle_timeout_s=None)
+    old = os.umask(0o177)
+    try:
+        server = await loop.create_unix_server(
+            lambda: HttpServerProtocol(door, limits=limits, connections=connections), start.listen
+        )
+    finally:
+        os.umask(old)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    while not over.is_set() and not _is_unused(driver, start.idle_exit_s):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), _LOOK_S)
+    server.close()
+    for run in list(driver.runs.values()):
+        run.cancel()
+    await backend.close()
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(start.listen)
+
+
+def _on_input(over: asyncio.Event) -> None:
+    """The gateway says nothing more: what can be read is the end."""
+    try:
+        if os.read(0, 1024):
+            return
+    except BlockingIOError:
+        return
+    over.set()
+
+
+def _is_unused(driver: Driver, idle_exit_s: float) -> bool:
+    return bool(idle_exit_s) and not driver.is_busy and driver.now_s() - driver.used_s > idle_exit_s

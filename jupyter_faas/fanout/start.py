@@ -1,0 +1,19 @@
+"""What a driver is told at its start. Apart: who starts it need not import what it is made of."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class DriverStart(msgspec.Struct, kw_only=True):
+    """The first line of a driver's input (JSON): what it needs to know, and nobody else."""
+
+    listen: str
+    """Path of the Unix socket to listen on."""
+    gateway: str
+    """Address of the gateway."""
+    token: str
+    is_one_machine: bool = True
+    """All replicas run on this machine: there are as many CPUs as here."""
+    idle_exit_s: float = 120.0
+    """Unused for so long, it ends; 0: never."""

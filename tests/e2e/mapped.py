@@ -1,0 +1,173 @@
+"""What the tests of maps deploy."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from jupyter_faas import serverless
+
+
+@serverless
+def square(x: int) -> int:
+    return x * x
+
+
+@serverless
+def add(a: int, b: int, c: int = 0) -> int:
+    return a + b + c
+
+
+@serverless(max_containers=2)
+def uneven(x: int) -> int:
+    time.sleep(0.05 * (x % 3))
+    return x
+
+
+@serverless
+def echo(x: bytes) -> bytes:
+    return x
+
+
+@serverless
+def large(mebibytes: int) -> bytes:
+    return bytes(mebibytes << 20)
+
+
+@serverless
+def fails_at(x: int, at: int) -> int:
+    if x == at:
+        raise ValueError(f"item {x}")
+    return x
+
+
+@serverless(max_containers=2)
+def marks(directory: str, x: int, seconds: float) -> int:
+    """Leaves a line for each begin and each end of an item."""
+    with open(os.path.join(directory, str(x)), "a") as file:
+        print("begun", file=file, flush=True)
+        try:
+            time.sleep(seconds)
+            print("done", file=file, flush=True)
+        except BaseException as error:
+            print(type(error).__name__, file=file, flush=True)
+            raise
+    return x
+
+
+@serverless(max_containers=2)
+def dies_at(x: int, at: int, how: str) -> int:
+    if x == at:
+        if how == "segfault":
+            ctypes.string_at(0)
+        if how == "exit":
+            os._exit(3)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return x
+
+
+@serverless(max_containers=2, idempotent=False)
+def dies_once_for_all(directory: str, x: int) -> int:
+    with open(os.path.join(directory, str(x)), "a") as file:
+        print("begun", file=file, flush=True)
+    if x == 7:
+        os._exit(3)
+    return x
+
+
+@serverless(max_containers=2, memory=128)
+def eats(x: int) -> int:
+    if x == 3:
+        return len(bytearray(1 << 30))
+    return x
+
+
+@serverless(max_containers=2, timeout=0.5)
+def never_ends_at(x: int, at: int) -> int:
+    while x == at:
+        time.sleep(0.01)
+    return x
+
+
+@serverless
+def lock_at(x: int, at: int) -> Any:
+    return threading.Lock() if x == at else x
+
+
+@serverless(max_inputs=8, max_containers=2)
+def naps(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+@serverless(max_inputs=8, max_containers=1)
+async def dozes(seconds: float) -> float:
+    await asyncio.sleep(seconds)
+    return seconds
+
+
+@serverless
+def prints(x: int) -> int:
+    print(f"item {x}", flush=True)
+    print(f"oops {x}", file=sys.stderr, flush=True)
+    return x
+
+
+@serverless
+def random_number(_: int) -> float:
+    import numpy as np
+
+    return float(np.random.rand())
+
+
+@serverless
+def inner(x: int) -> int:
+    return x + 1
+
+
+@serverless(max_containers=2)
+def outer(n: int) -> int:
+    return sum(inner.map(range(n)))
+
+
+@serverless
+def yields(n: int) -> Iterator[int]:
+    yield from range(n)
+
+
+@serverless(max_containers=2)
+class Model:
+    def __init__(self) -> None:
+        self.factor = 3
+
+    def predict(self, x: int) -> int:
+        return self.factor * x
+
+
+@serverless(max_containers=1)
+def pid(_: int) -> int:
+    return os.getpid()
+
+
+@serverless(max_containers=2)
+def slow_at_zero(x: int) -> int:
+    if x == 0:
+        time.sleep(2.0)
+    return x
+
+
+@serverless(retries=2, max_containers=2)
+def at_third(directory: str, x: int) -> int:
+    path = os.path.join(directory, str(x))
+    with open(path, "a") as file:
+        file.write("x")
+    if os.path.getsize(path) < 3:
+        raise ValueError("not yet")
+    return x

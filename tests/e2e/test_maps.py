@@ -1,0 +1,355 @@
+"""Maps over a function's replicas: real processes, real deaths."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_faas.core.errors import (
+    GatewayLost,
+    InvalidSpec,
+    InvocationTimeout,
+    NotSerializable,
+    ReplicaLost,
+)
+from tests.e2e import mapped
+from tests.e2e.gateway import Gateway, wait_until
+from tests.support import children, resident_mib
+
+pytestmark = pytest.mark.timeout(120)
+
+SETTINGS = {"FAAS_CANCEL_GRACE_S": "0.1"}
+
+
+def driver_pid(gateway: Gateway) -> int:
+    """Return the pid of the process that runs the maps."""
+    for pid in children(gateway.pid):
+        if b"driver" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+            return pid
+    raise AssertionError("there is no driver")
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 300])
+def test_a_map_equals_the_plain_map(gateway: Gateway, count: int) -> None:
+    assert list(mapped.square.map(range(count))) == [x * x for x in range(count)]
+
+
+def test_a_hundred_thousand_inputs_come_back_in_order(gateway: Gateway) -> None:
+    assert list(mapped.square.map(range(100_000))) == [x * x for x in range(100_000)]
+
+
+def test_inputs_may_come_from_a_generator_and_several_iterables(gateway: Gateway) -> None:
+    assert list(mapped.square.map(x for x in range(50))) == [x * x for x in range(50)]
+    assert list(mapped.add.map([1, 2, 3], [10, 20], kwargs={"c": 100})) == [111, 122]
+    assert list(mapped.add.starmap([(1, 2), (3, 4, 5)])) == [3, 12]
+    mapped.square.for_each(range(10))
+
+
+def test_endless_inputs_are_read_no_further_than_needed(gateway: Gateway) -> None:
+    seen = itertools.count()
+    results = mapped.square.map(seen)
+    assert list(itertools.islice(results, 20)) == [x * x for x in range(20)]
+    results.close()
+    assert next(seen) < 500_000
+
+
+def test_unequal_durations_keep_their_order_or_come_as_they_end(gateway: Gateway) -> None:
+    assert list(mapped.uneven.map(range(9))) == list(range(9))
+    mixed = list(mapped.uneven.map(range(9), order_outputs=False))
+    assert sorted(mixed) == list(range(9))
+
+
+def test_inputs_and_results_of_fifty_megabytes(gateway: Gateway) -> None:
+    body = os.urandom(1 << 20) * 50
+    assert list(mapped.echo.map([b"x", body, b"y"])) == [b"x", body, b"y"]
+    assert [len(result) for result in mapped.large.map([50, 0, 50])] == [50 << 20, 0, 50 << 20]
+
+
+def test_a_method_is_mapped_on_one_instance_per_worker(gateway: Gateway) -> None:
+    assert list(mapped.Model.predict.map([1, 2, 3])) == [3, 6, 9]  # type: ignore[attr-defined]
+
+
+def test_replicas_draw_different_numbers(gateway: Gateway) -> None:
+    assert len(set(mapped.random_number.map(range(100)))) == 100
+
+
+def test_threads_and_coroutines_wait_side_by_side(gateway: Gateway) -> None:
+    list(mapped.naps.map([0.0] * 16))
+    began_s = time.monotonic()
+    assert list(mapped.naps.map([0.5] * 16)) == [0.5] * 16
+    assert list(mapped.dozes.map([0.5] * 8)) == [0.5] * 8
+    assert time.monotonic() - began_s < 6.0, "one after the other it takes 12 s"
+
+
+def test_what_items_print_arrives(gateway: Gateway, capfd: pytest.CaptureFixture[str]) -> None:
+    assert list(mapped.prints.map(range(5))) == list(range(5))
+    shown = capfd.readouterr()
+    assert sorted(shown.out.split("\n")) == ["", *(f"item {x}" for x in range(5))]
+    assert "oops 3" in shown.err
+
+
+def test_slow_items_do_not_hold_up_their_neighbours(gateway: Gateway) -> None:
+    results = mapped.slow_at_zero.map(range(200), order_outputs=False, chunksize="auto")
+    list(mapped.slow_at_zero.map(range(1, 40)))
+    began_s = time.monotonic()
+    first = list(itertools.islice(results, 199))
+    assert 0 not in first
+    assert time.monotonic() - began_s < 30.0
+    assert next(results) == 0
+
+
+# -- errors
+
+
+def test_the_first_error_in_input_order_is_raised_with_its_remote_lines(gateway: Gateway) -> None:
+    results = mapped.fails_at.map(range(10), [7] * 10)
+    got = []
+    with pytest.raises(ValueError, match="item 7") as caught:
+        got.extend(results)
+    assert "fails_at" in "".join(caught.value.__notes__)
+    with pytest.raises(StopIteration):
+        next(results)
+
+
+def test_errors_are_returned_in_their_places(gateway: Gateway) -> None:
+    results = list(mapped.fails_at.map(range(5), [2] * 5, return_exceptions=True))
+    assert [repr(r) for r in results] == ["0", "1", "ValueError('item 2')", "3", "4"]
+    assert "fails_at" in "".join(results[2].__notes__)
+
+
+def test_an_error_ends_what_runs_behind_it(gateway: Gateway, tmp_path: Path) -> None:
+    def inputs() -> Iterator[tuple[Any, ...]]:
+        yield (str(tmp_path), "x", "not a number")
+        yield (str(tmp_path), 1, 60.0)
+
+    with pytest.raises(TypeError):
+        list(mapped.marks.starmap(inputs()))
+    wait_until(lambda: _has_stopped(tmp_path / "1"), 5.0)
+
+
+def test_items_are_retried_as_the_function_says(gateway: Gateway, tmp_path: Path) -> None:
+    results = mapped.at_third.map([str(tmp_path)] * 3, range(3))
+    assert list(results) == [0, 1, 2]
+    assert {(tmp_path / str(x)).stat().st_size for x in range(3)} == {3}
+
+
+@pytest.mark.parametrize("how", ["segfault", "exit", "kill"])
+def test_only_the_item_that_kills_its_worker_fails(gateway: Gateway, how: str) -> None:
+    n = 30
+    results = list(mapped.dies_at.map(range(n), [13] * n, [how] * n, return_exceptions=True))
+    assert isinstance(results[13], ReplicaLost)
+    assert [r for r in results if not isinstance(r, ReplicaLost)] == [
+        x for x in range(n) if x != 13
+    ]
+
+
+def test_what_may_not_run_again_runs_once(gateway: Gateway, tmp_path: Path) -> None:
+    n = 20
+    results = list(
+        mapped.dies_once_for_all.map([str(tmp_path)] * n, range(n), return_exceptions=True)
+    )
+    assert isinstance(results[7], ReplicaLost)
+    assert results[:7] + results[8:] == [x for x in range(n) if x != 7]
+    assert all((tmp_path / str(x)).read_text() == "begun\n" for x in range(n))
+
+
+def test_an_item_that_eats_its_memory_fails_alone(gateway: Gateway) -> None:
+    results = list(mapped.eats.map(range(6), return_exceptions=True))
+    assert isinstance(results[3], ReplicaLost)
+    assert results[3].extra["reason"] == "out_of_memory"
+    assert results[:3] + results[4:] == [0, 1, 2, 4, 5]
+
+
+def test_an_item_that_never_ends_is_ended_alone(gateway: Gateway) -> None:
+    results = list(mapped.never_ends_at.map(range(6), [3] * 6, return_exceptions=True))
+    assert isinstance(results[3], InvocationTimeout)
+    assert results[:3] + results[4:] == [0, 1, 2, 4, 5]
+
+
+def test_a_chunk_may_take_longer_than_one_item(gateway: Gateway) -> None:
+    assert list(mapped.never_ends_at.map(range(40), [-1] * 40, chunksize=40)) == list(range(40))
+
+
+def test_a_result_that_cannot_travel_fails_alone(gateway: Gateway) -> None:
+    results = list(mapped.lock_at.map(range(4), [2] * 4, return_exceptions=True))
+    assert isinstance(results[2], NotSerializable)
+    assert results[:2] + results[3:] == [0, 1, 3]
+
+
+def test_what_the_inputs_raise_comes_after_what_they_gave(gateway: Gateway) -> None:
+    def inputs() -> Iterator[int]:
+        yield 1
+        yield 2
+        raise RuntimeError("no more")
+
+    got = []
+    with pytest.raises(RuntimeError, match="no more"):
+        got.extend(mapped.square.map(inputs()))
+    results = mapped.square.map(iter([1, threading.Lock()]))
+    assert next(results) == 1
+    with pytest.raises(NotSerializable):
+        next(results)
+
+
+def test_mistakes_are_told_where_they_are_made(gateway: Gateway) -> None:
+    with pytest.raises(InvalidSpec, match="engine"):
+        mapped.square.map([1], engine="dask")
+    with pytest.raises(InvalidSpec, match="chunksize"):
+        mapped.square.map([1], chunksize=0)
+    with pytest.raises(InvalidSpec, match="no argument 'order'"):
+        mapped.square.map([1], order=True)
+    with pytest.raises(TypeError):
+        mapped.square.map(3)  # type: ignore[arg-type]
+    with pytest.raises(InvalidSpec, match="returns"):
+        mapped.yields.map([3])
+
+
+# -- ends
+
+
+def _has_stopped(path: Path) -> bool:
+    return not path.exists() or path.read_text().split()[-1] != "begun"
+
+
+def test_dropping_the_iterator_ends_what_runs(gateway: Gateway, tmp_path: Path) -> None:
+    results = mapped.marks.map([str(tmp_path)] * 9, range(9), [60.0] * 9)
+    wait_until((tmp_path / "0").exists, 20.0)
+    began_s = time.monotonic()
+    del results
+    wait_until(lambda: _has_stopped(tmp_path / "0"), 5.0)
+    assert time.monotonic() - began_s < 2.0
+    wait_until(lambda: all(_has_stopped(path) for path in tmp_path.iterdir()), 5.0)
+    assert not (tmp_path / "8").exists()
+
+
+def test_an_interrupt_ends_what_runs(gateway: Gateway, tmp_path: Path) -> None:
+    results = mapped.marks.map([str(tmp_path)] * 9, range(9), [60.0] * 9)
+    wait_until((tmp_path / "0").exists, 20.0)
+    main = threading.main_thread().ident
+    assert main
+    threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        list(results)
+    wait_until(lambda: all(_has_stopped(path) for path in tmp_path.iterdir()), 5.0)
+
+
+def test_a_slow_reader_slows_the_map(gateway: Gateway) -> None:
+    given = itertools.count()
+    results = mapped.echo.map(b"x" * 100_000 for _ in given)
+    next(results)
+    seen = [0]
+
+    def rests() -> bool:
+        at = next(given)
+        last, seen[0] = seen[0], at
+        return at - last <= 2
+
+    wait_until(rests, 30.0)
+    assert seen[0] < 3000, "megabytes are held, not all there is"
+    results.close()
+
+
+async def test_the_asynchronous_twin(gateway: Gateway) -> None:
+    assert [y async for y in mapped.square.map.aio(range(300))] == [x * x for x in range(300)]
+    assert [y async for y in mapped.add.starmap.aio([(1, 2)])] == [3]
+    await mapped.square.for_each.aio([1, 2])
+    with pytest.raises(ValueError, match="item 2"):
+        _ = [y async for y in mapped.fails_at.map.aio(range(5), [2] * 5)]
+
+
+# -- several
+
+
+def test_a_map_inside_a_mapped_function(gateway: Gateway) -> None:
+    mapped.inner.deploy()
+    assert list(mapped.outer.map([3, 4])) == [6, 10]
+
+
+def test_two_maps_at_once_both_go_on(gateway: Gateway) -> None:
+    done: list[float] = []
+
+    def run() -> None:
+        assert len(list(mapped.uneven.map(range(30)))) == 30
+        done.append(time.monotonic())
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    began_s = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(done) == 2
+    took_s = max(done) - began_s
+    assert abs(done[0] - done[1]) < max(1.0, 0.6 * took_s)
+
+
+def test_maps_are_listed_and_cancelled_by_id(gateway: Gateway, tmp_path: Path) -> None:
+    results = mapped.marks.map([str(tmp_path)] * 4, range(4), [60.0] * 4)
+    wait_until((tmp_path / "0").exists, 20.0)
+    running = [m for m in gateway.request("GET", "/v1/maps").json()["maps"] if "state" not in m]
+    assert [m["function"] for m in running] == ["marks"]
+    answer = gateway.request("DELETE", f"/v1/maps/{running[0]['id']}")
+    assert answer.json()["state"] == "failed"
+    with pytest.raises(Exception, match="cancelled"):
+        list(results)
+    assert gateway.request("GET", "/v1/maps/map-none").status == 404
+
+
+# -- kills
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_workers_killed_at_random_cost_no_item(gateway: Gateway, seed: int) -> None:
+    chance = random.Random(seed)
+    n = 60
+    results = mapped.uneven.map(range(n))
+    got = []
+    for result in results:
+        got.append(result)
+        if chance.random() < 0.08:
+            replicas = gateway.replicas("uneven")
+            victims = [r["pid"] for r in replicas if r.get("pid")]
+            for victim in victims[:1]:
+                for worker in [victim, *children(victim)][-1:]:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(worker, signal.SIGKILL)
+    assert got == list(range(n))
+
+
+def test_a_killed_driver_is_told_and_the_next_map_has_another(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    results = mapped.marks.map([str(tmp_path)] * 4, range(4), [60.0] * 4)
+    wait_until((tmp_path / "0").exists, 20.0)
+    os.kill(driver_pid(gateway), signal.SIGKILL)
+    with pytest.raises(GatewayLost):
+        list(results)
+    wait_until(lambda: all(_has_stopped(path) for path in tmp_path.iterdir()), 10.0)
+    assert list(mapped.square.map([5])) == [25]
+
+
+def test_memory_of_the_driver_stays_flat(gateway: Gateway) -> None:
+    list(mapped.echo.map(b"x" * 100 for _ in range(20_000)))
+    before = resident_mib(driver_pid(gateway))
+    count = sum(1 for _ in mapped.echo.map(b"x" * 100 for _ in range(100_000)))
+    assert count == 100_000
+    assert resident_mib(driver_pid(gateway)) - before < 60
+
+
+def test_a_killed_gateway_takes_the_driver_along(gateway: Gateway) -> None:
+    list(mapped.square.map([1]))
+    driver = driver_pid(gateway)
+    gateway.kill()
+    wait_until(lambda: not Path(f"/proc/{driver}").exists(), 5.0)
+    gateway.start()
+    assert list(mapped.square.map([2])) == [4]
