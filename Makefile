@@ -16,7 +16,7 @@ help: ## list what can be made
 # The environment follows pyproject.toml: an edit there and the next target installs it.
 $(VENV)/.ready: pyproject.toml tools/uv
 	@test -x $(BIN)/python || tools/uv venv --quiet --python '>=3.11' $(VENV)
-	@tools/uv pip install --quiet --python $(BIN)/python --editable '.[kubernetes]' --group dev
+	@tools/uv pip install --quiet --python $(BIN)/python --editable '.[kubernetes,objects]' --group dev
 	@touch $@
 
 $(VENV)/.lab: $(VENV)/.ready

@@ -31,10 +31,11 @@ from jupyter_faas.gateway.cluster.control import ClusterControl
 from jupyter_faas.gateway.cluster.controller import digest_of
 from jupyter_faas.gateway.cluster.leading import Leading
 from jupyter_faas.gateway.cluster_auth import ClusterAuthority
-from jupyter_faas.gateway.cluster_blobs import ClusterBlobs
+from jupyter_faas.gateway.cluster_blobs import Backing, ClusterBlobs
 from jupyter_faas.gateway.greeting import greet
 from jupyter_faas.gateway.keys import Keys
 from jupyter_faas.gateway.membership import Cohort
+from jupyter_faas.gateway.object_blobs import SCHEMES, ObjectBlobs
 from jupyter_faas.gateway.service import GatewayService
 from jupyter_faas.gateway.store.kubernetes import KubernetesStore
 from jupyter_faas.gateway.store.translation import translated
@@ -226,19 +227,22 @@ def _judge(settings: Settings, api: KubeApi, keys: Keys) -> Judge:
     return ClusterAuthority(Reviews(api), keys, time.monotonic)
 
 
-def _backing(settings: Settings, key: bytes) -> BlobClient | None:
+def _backing(settings: Settings, key: bytes) -> Backing | None:
     """Return where packages are kept.
 
     Raises:
-        InvalidSpec: The setting names something that this version cannot use.
+        InvalidSpec: The setting names something that cannot be used.
     """
-    if settings.blob_url == NO_BLOBS:
+    url = settings.blob_url
+    if url == NO_BLOBS:
         return None
-    address = settings.blob_url.removeprefix("http://").rstrip("/")
+    if url.partition("://")[0] in SCHEMES:
+        return ObjectBlobs(url, time.time)
+    address = url.removeprefix("http://").rstrip("/")
     if "://" in address:
         raise InvalidSpec(
-            f"FAAS_BLOB_URL={settings.blob_url}: this version keeps packages in its blobs service "
-            "only, `http://HOST:PORT`."
+            f"FAAS_BLOB_URL={url}: `http://HOST:PORT` of a blobs service, or one of "
+            f"{', '.join(f'{scheme}://…' for scheme in SCHEMES)}."
         )
     own = f"{BLOBS_NAME}.{settings.system_namespace}.svc:{BLOBS_PORT}"
     return BlobClient(address or own, key)

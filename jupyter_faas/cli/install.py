@@ -120,7 +120,14 @@ _LIKE = {"--pool": "3.11=4", "--runtime-class": "gvisor=2"}
     "--blob-url",
     default="",
     metavar="URL",
-    help="Blobs service to use instead: http://HOST:PORT, or `none`.",
+    help="Keep packages there instead: s3://BUCKET/PREFIX (or gs, az), "
+    "http://HOST:PORT of a blobs service, or `none`.",
+)
+@click.option(
+    "--blob-secret",
+    default="",
+    metavar="NAME",
+    help="Secret in the system namespace with that store's variables: AWS_ACCESS_KEY_ID ….",
 )
 @click.option(
     "--domain",

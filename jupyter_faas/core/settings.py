@@ -75,8 +75,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     blob_url: Annotated[
         str,
         _says(
-            "Where packages are kept for all gateways: `http://HOST:PORT` of a blobs service, or "
-            "`none`; empty: the one in `system_namespace`."
+            "Where packages are kept for all gateways: `s3://BUCKET/PREFIX` (or gs, az, file), "
+            "`http://HOST:PORT` of a blobs service, or `none`; empty: the service in "
+            "`system_namespace`."
         ),
     ] = ""
     blobs_key_file: Annotated[

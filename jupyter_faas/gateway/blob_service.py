@@ -122,6 +122,14 @@ class BlobClient:
             return None
         return self._checked(answer).body
 
+    async def has(self, digest: str) -> bool:
+        """Return whether a blob is there; if so, it stays for an hour though nobody names it."""
+        answer = await self._ask("HEAD", f"/v1/blobs/{digest}")
+        if answer.status == 404:
+            return False
+        self._checked(answer)
+        return True
+
     async def put(self, digest: str, blob: bytes) -> None:
         """Keep a blob; durable when it returns."""
         self._checked(await self._ask("PUT", f"/v1/blobs/{digest}", blob))

@@ -1,8 +1,9 @@
 """Packages on a cluster: this disk is a cache of what revisions and the blobs service hold.
 
 A small package lies in its FunctionRevision from the deploy on; until then it is on the disk of
-the gateway that it was uploaded to. A larger one goes to the blobs service before the upload is
-answered. Whatever is fetched stays on this disk for the next cold start.
+the gateway that it was uploaded to. A larger one goes to the blobs service or an object store
+(`object_blobs.py`) before the upload is answered. Whatever is fetched stays on this disk for the
+next cold start.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Protocol
 
-from jupyter_faas.core.errors import ProviderError
+from jupyter_faas.core.errors import BadRequest, ProviderError
 from jupyter_faas.gateway.blobs import Blobs
 from jupyter_faas.gateway.store.packing import packed
 
@@ -21,6 +22,9 @@ class Backing(Protocol):
 
     async def get(self, digest: str) -> bytes | None:
         """Return a blob, or None."""
+
+    async def has(self, digest: str) -> bool:
+        """Return whether a blob is there; if so, it stays for an hour though nobody names it."""
 
     async def put(self, digest: str, blob: bytes) -> None:
         """Keep a blob; durable when it returns."""
@@ -62,11 +66,11 @@ class ClusterBlobs(Blobs):
         if blob is None and self._backing is not None:
             blob = await self._backing.get(digest)
         if blob is not None:
-            await self.keep(digest, blob)
+            await self._cache(digest, blob)
         return blob
 
     async def share(self, digest: str) -> None:
-        """Give a blob that was uploaded here to the backing, if no revision can hold it.
+        """See to it that the backing has a blob that is here, if no revision can hold it.
 
         Raises:
             ProviderError: The backing is away, or there is none.
@@ -79,7 +83,16 @@ class ClusterBlobs(Blobs):
                 f"A package of {len(blob)} bytes needs a blobs service, and this installation has "
                 "none."
             )
-        await self._backing.put(digest, blob)
+        if not await self._backing.has(digest):
+            await self._backing.put(digest, blob)
+
+    async def _cache(self, digest: str, blob: bytes) -> None:
+        try:
+            await self.keep(digest, blob)
+        except BadRequest as error:
+            raise ProviderError(
+                f"What is kept of the package {digest[:12]}… is not that package: deploy it again."
+            ) from error
 
     async def collect(self, referenced: Collection[str], now: float) -> int:
         """Remove what nothing refers to, here and in the backing."""

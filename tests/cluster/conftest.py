@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,24 +86,40 @@ def new_namespace(kubectl: Kubectl) -> Iterator[Callable[..., str]]:
 @pytest.fixture(scope="session")
 def system(kubectl: Kubectl) -> Iterator[System]:
     """An installation of its own: two gateways, a pool of four, blobs; removed at the end."""
+    with installed() as made:
+        yield made
+
+
+@contextmanager
+def installed(
+    *options: str, before: Callable[[str], object] = lambda system: None
+) -> Iterator[System]:
+    """Install into new namespaces and remove it again.
+
+    Args:
+        options: Of `jupyter-faas install`, beside namespaces.
+        before: Called with the name of the system namespace, which is not there yet.
+    """
     from tests.cluster.system import GATEWAY, System
 
     run = secrets.token_hex(3)
     system, functions = f"t-system-{run}", f"t-functions-{run}"
     told = (f"--system-namespace={system}", f"--namespace={functions}", "--preload=none")
-    made = _jupyter_faas("install", *told)
+    made = jupyter_faas("install", *told, *options)
     try:
-        kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=made)
+        before(system)
+        run_kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=made)
         for place, name in ((functions, "jupyter-faas-pool-py311"), (system, GATEWAY)):
             wait = ("rollout", "status", f"deployment/{name}", f"--timeout={ROLLOUT_S:g}s")
-            kubectl("-n", place, *wait, timeout_s=ROLLOUT_S + 10.0)
+            run_kubectl("-n", place, *wait, timeout_s=ROLLOUT_S + 10.0)
         yield System(system, functions)
     finally:
-        _jupyter_faas("uninstall", f"--system-namespace={system}", "--keep-crds", "--yes")
-        kubectl("delete", "namespace", functions, "--wait=false")
+        jupyter_faas("uninstall", f"--system-namespace={system}", "--keep-crds", "--yes")
+        run_kubectl("delete", "namespace", functions, "--ignore-not-found", "--wait=false")
 
 
-def _jupyter_faas(*args: str) -> str:
+def jupyter_faas(*args: str) -> str:
+    """Run the command line; return what it printed."""
     done = subprocess.run(
         [sys.executable, "-m", "jupyter_faas", *args], capture_output=True, text=True, check=False
     )

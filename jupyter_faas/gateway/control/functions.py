@@ -153,11 +153,11 @@ class Functions:
 
     async def _check_package(self, wish: DeployRequest) -> None:
         digest = wish.revision.code.digest
-        if await self._parts.blobs.has(digest):
-            return
-        await self._parts.fetch_package(digest)
+        if not await self._parts.blobs.has(digest):
+            await self._parts.fetch_package(digest)
         if not await self._parts.blobs.has(digest):
             raise BadRequest(
                 f"The package {digest[:12]}… is not here: PUT it to /v1/blobs/{{sha256}} first.",
                 missing_blob=digest,
             )
+        await self._parts.blobs.share(digest)  # Nobody may have named it for long.

@@ -16,7 +16,7 @@ from jupyter_faas.providers.kubernetes.install.check import crd_finding, version
 from jupyter_faas.providers.kubernetes.install.gateway import GATEWAY_ENV, gateway_env
 from jupyter_faas.providers.kubernetes.install.options import Egress, check
 from jupyter_faas.providers.kubernetes.install.removal import plan
-from jupyter_faas.providers.kubernetes.names import KEYS_SECRET, TRUST_CONFIG
+from jupyter_faas.providers.kubernetes.names import GATEWAY_NAME, KEYS_SECRET, TRUST_CONFIG
 
 ROOT = Path(__file__).parents[3]
 FULL = InstallOptions(
@@ -157,6 +157,17 @@ def test_a_store_elsewhere_needs_no_volume_here() -> None:
     assert of_kind(manifests(InstallOptions(blob_url="none")), "StatefulSet") == []
 
 
+def test_an_object_store_needs_no_volume_and_its_credentials_are_a_secrets():
+    made = manifests(InstallOptions(blob_url="s3://bucket/here", blob_secret="store"))
+    assert of_kind(made, "StatefulSet") == []
+    (gateway,) = (
+        one for one in of_kind(made, "Deployment") if one["metadata"]["name"] == GATEWAY_NAME
+    )
+    container = gateway["spec"]["template"]["spec"]["containers"][0]
+    assert container["envFrom"] == [{"secretRef": {"name": "store"}}]
+    assert {"name": "FAAS_BLOB_URL", "value": "s3://bucket/here"} in container["env"]
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -172,7 +183,10 @@ def test_a_store_elsewhere_needs_no_volume_here() -> None:
         (InstallOptions(pool={"3.11": 1, "3.12": 1}, runner_image="x"), "--runner-image"),
         (InstallOptions(runtime_classes={"g_v": 1}), "--runtime-class g_v=1"),
         (InstallOptions(blob_size="much"), "--blob-size much"),
-        (InstallOptions(blob_url="s3://b"), "--blob-url s3://b"),
+        (InstallOptions(blob_url="ftp://b"), "--blob-url ftp://b"),
+        (InstallOptions(blob_url="s3://"), "--blob-url s3://"),
+        (InstallOptions(blob_secret="s"), "--blob-secret"),
+        (InstallOptions(blob_url="none", blob_secret="s"), "--blob-secret"),
         (InstallOptions(domain="nodots"), "--domain nodots"),
         (InstallOptions(ingress_class="nginx"), "--ingress-class needs --domain"),
     ],

@@ -141,6 +141,13 @@ async def _resize(api: KubeApi, options: InstallOptions) -> list[Finding]:
 
 
 async def _storage(api: KubeApi, options: InstallOptions) -> list[Finding]:
+    if options.blob_secret:
+        path = path_of("secrets", options.system_namespace, options.blob_secret)
+        what = f"Secret {options.blob_secret}"
+        if await api.find(path) is None:
+            text = f"not in {options.system_namespace}: gateways would wait for it"
+            return [Finding(LACKS, what, text)]
+        return [Finding(OK, what, "there")]
     if not options.has_blob_volume:
         return []
     classes = (await api.get(path_of("storageclasses", group="storage.k8s.io/v1")))["items"]

@@ -116,6 +116,11 @@ def _container(options: InstallOptions) -> Object:
         "imagePullPolicy": options.pull_policy,
         "command": ["jupyter-faas", "gateway", "--kubernetes"],
         "env": gateway_env(options),
+        **(
+            {"envFrom": [{"secretRef": {"name": options.blob_secret}}]}
+            if options.blob_secret
+            else {}
+        ),
         "ports": [
             {"name": "http", "containerPort": GATEWAY_PORT},
             {"name": "calls", "containerPort": CALLS_PORT},

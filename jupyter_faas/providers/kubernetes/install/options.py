@@ -20,7 +20,7 @@ _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+")
 _MINOR = re.compile(r"3\.\d{1,2}")
 _SIZE = re.compile(r"[1-9]\d*(Ki|Mi|Gi|Ti|k|M|G|T)?")
-_BLOB_URL = re.compile(r"none|http://[^/\s]+/?")
+_BLOB_URL = re.compile(r"none|http://[^/\s]+/?|(s3|gs|az)://[^/\s]+(/\S*)?")
 
 
 class Egress(StrEnum):
@@ -54,7 +54,9 @@ class InstallOptions(Value, kw_only=True):
     preload: tuple[str, ...] = PRELOAD
     blob_size: str = DEFAULT_BLOB_SIZE
     blob_url: str = ""
-    """Of a blobs service that is there already, or `none`; empty: one is installed."""
+    """Of an object store, or of a blobs service that is there; `none`; empty: one is installed."""
+    blob_secret: str = ""
+    """Secret in the system namespace with the object store's variables, `AWS_…` and the like."""
     domain: str = ""
     ingress_class: str = ""
     egress: Egress = Egress.PUBLIC
@@ -63,6 +65,11 @@ class InstallOptions(Value, kw_only=True):
     def has_blob_volume(self) -> bool:
         """Whether blobs are kept on a volume of the cluster, not at a URL."""
         return not self.blob_url
+
+    @property
+    def is_in_object_store(self) -> bool:
+        """Whether packages are kept in an object store."""
+        return self.blob_url.startswith(("s3:", "gs:", "az:"))
 
     def image(self, template: str, python: str = "") -> str:
         """Return the full name of an image."""
@@ -84,9 +91,11 @@ def check(options: InstallOptions) -> InstallOptions:
         raise InvalidSpec(f"--blob-size {options.blob_size}: an amount like 10Gi.")
     if options.blob_url and not _BLOB_URL.fullmatch(options.blob_url):
         raise InvalidSpec(
-            f"--blob-url {options.blob_url}: `http://HOST:PORT` of a blobs service, or `none` for "
-            "no packages over 64 KiB; this version knows no other stores."
+            f"--blob-url {options.blob_url}: `s3://BUCKET/PREFIX` (or gs://, az://), "
+            "`http://HOST:PORT` of a blobs service, or `none` for no packages over 64 KiB."
         )
+    if options.blob_secret and not options.is_in_object_store:
+        raise InvalidSpec("--blob-secret needs --blob-url s3://…: whose credentials it holds.")
     if options.domain and not _DOMAIN.fullmatch(options.domain):
         raise InvalidSpec(f"--domain {options.domain}: a domain name like faas.example.org.")
     if options.ingress_class and not options.domain:
