@@ -7,6 +7,7 @@ ipykernel are loaded there already.
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from jupyter_faas.client.output import ProcessOutput
 from jupyter_faas.client.progress import Progress, TerminalDisplay
 from jupyter_faas.client.session import session
 from jupyter_faas.notebook.cells import CellMemory
+from jupyter_faas.notebook.late import CellEnds
 from jupyter_faas.notebook.map_bar import CellMapDisplay
 from jupyter_faas.notebook.output import BoundCell, CellOutput
 from jupyter_faas.wire.frames import STDERR
@@ -24,11 +26,20 @@ if TYPE_CHECKING:
     from jupyter_faas.core.report import Report
 
 
-def install() -> CellMemory | None:
+@dataclass(frozen=True)
+class Installed:
+    """What has been put into a kernel."""
+
+    memory: CellMemory
+    ends: CellEnds
+    shell: Any
+
+
+def install() -> Installed | None:
     """Make the client of this process speak to cells.
 
     Returns:
-        What remembers cells; None: this is no running kernel, or it has been done already.
+        What `uninstall` takes away; None: this is no running kernel, or it is done already.
     """
     from ipykernel.kernelapp import IPKernelApp  # noqa: PLC0415 - only in a kernel
 
@@ -47,14 +58,32 @@ def install() -> CellMemory | None:
     session.cell = lambda: running_cell(kernel, memory)
     # Restarting keeps the connection file: the same kernel to the person, the same origin here.
     session.id = Path(app.connection_file or session.id).stem
-    return memory
+    installed = Installed(memory, _cell_ends(output, memory, kernel.shell), kernel.shell)
+    kernel.shell.events.register("pre_run_cell", installed.ends.before)
+    kernel.shell.events.register("post_run_cell", installed.ends.after)
+    return installed
 
 
-def uninstall(memory: CellMemory) -> None:
+def uninstall(installed: Installed) -> None:
     """Put everything back as in a plain process."""
-    memory.uninstall()
+    installed.memory.uninstall()
+    installed.shell.events.unregister("pre_run_cell", installed.ends.before)
+    installed.shell.events.unregister("post_run_cell", installed.ends.after)
     session.output, session.display, session.cell = ProcessOutput(), TerminalDisplay(), Cell
     session.map_display = TerminalMapDisplay
+
+
+def _cell_ends(output: CellOutput, memory: CellMemory, shell: Any) -> CellEnds:
+    return CellEnds(
+        memory.cell,
+        output.late,
+        is_expected=lambda: session.gateway is not None or _has_handles(shell.user_ns),
+        on_end=lambda cell: None,
+    )
+
+
+def _has_handles(names: dict[str, Any]) -> bool:
+    return any(hasattr(type(value), "__faas_handle__") for value in list(names.values()))
 
 
 def running_cell(kernel: Any, memory: CellMemory) -> Cell:
@@ -85,7 +114,7 @@ class CellDisplay:
             bound = self._shown.get(progress.key)
             is_shown = bound is not None
             if bound is None:
-                bound = self._shown[progress.key] = self._output.bind()
+                bound = self._shown[progress.key] = self._output.place()
             bound.display(_bundle(progress, is_update=is_shown))
 
     def finish(self, progress: Progress) -> None:
@@ -95,16 +124,16 @@ class CellDisplay:
             if bound is not None:
                 bound.display(_bundle(progress, is_update=True))
             elif progress.state == "failed":
-                self._output.bind().display(_bundle(progress, is_update=False))
+                self._output.place().display(_bundle(progress, is_update=False))
 
     def report(self, report: Report) -> None:
         """Show the tree."""
         shown = {"text/plain": report.text(), "text/html": report.html()}
-        self._output.bind().display({"data": shown})
+        self._output.place().display({"data": shown})
 
     def warn(self, sentence: str) -> None:
         """Write the sentence to the cell's stderr."""
-        self._output.bind().write(STDERR, sentence + "\n")
+        self._output.place().write(STDERR, sentence + "\n")
 
 
 def _bundle(progress: Progress, *, is_update: bool) -> dict[str, Any]:

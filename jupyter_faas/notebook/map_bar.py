@@ -27,7 +27,7 @@ class CellMapDisplay:
     is_watched = True
 
     def __init__(self, output: CellOutput) -> None:
-        self._bound = output.bind()
+        self._bound = output.place()
         self._id = f"faas-map-{secrets.token_hex(6)}"
         self._pace: Pace | None = None
         self._is_shown = False

@@ -102,6 +102,15 @@ class Kernel:
         kinds = ("display_data", "update_display_data")
         return [message for message in self.outputs[cell] if message["msg_type"] in kinds]
 
+    def late(self, cell: str) -> str:
+        """Return what is shown of what was printed after the cell's end."""
+        texts = [
+            message["content"]["data"]["text/plain"]
+            for message in self.displays(cell)
+            if message["content"]["transient"].get("display_id", "").startswith("faas-late-")
+        ]
+        return str(texts[-1]) if texts else ""
+
     def run_interrupt(self, cell: str) -> None:
         """Interrupt a running cell and wait for its end."""
         self.interrupted_s = time.time()

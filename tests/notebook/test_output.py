@@ -101,8 +101,15 @@ def test_lines_of_threads_go_to_the_cells_that_started_them(
     go_on.set()
     kernel.run("a.join(); b.result(); c.join()")
     for word, cell in cells.items():
-        wait_until(lambda: "999" in kernel.text(cell) or not kernel.collect(10), 20)  # noqa: B023
-        assert kernel.text(cell) == "".join(f"{word} {number}\n" for number in range(1000))
+        wait_until(lambda: "999" in kernel.late(cell) or not kernel.collect(10), 20)  # noqa: B023
+        # A front end takes no stream of a cell that has ended, but an update of its display.
+        assert "".join(f"{word} {number}\n" for number in range(1000)) in kernel.late(cell)
+        assert kernel.text(cell) == ""
+        kinds = [message["msg_type"] for message in kernel.displays(cell)]
+        assert kinds[0] == "display_data"
+        assert kernel.displays(cell)[0]["content"]["data"]["text/plain"] == ""
+        order = [m["msg_type"] for m in kernel.outputs[cell]]
+        assert order.index("display_data") < len(order) - 1 - order[::-1].index("status")
 
 
 def test_redirected_stdout_gets_the_output(kernel: Kernel, gateway: PretendGateway) -> None:
