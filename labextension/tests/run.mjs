@@ -30,7 +30,7 @@ await esbuild.build({
   logLevel: 'warning'
 });
 const built = readdirSync(out, { recursive: true }).filter(name => name.endsWith('.test.mjs'));
-const flags = ['--enable-source-maps', '--test', '--test-reporter=spec', '--test-timeout=20000'];
+const flags = ['--enable-source-maps', '--test', '--test-reporter=spec', '--test-timeout=20000', '--disable-warning=ExperimentalWarning'];
 const done = spawnSync(process.execPath, [...flags, ...built.map(name => path.join(out, name))], {
   stdio: 'inherit'
 });

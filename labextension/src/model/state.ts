@@ -154,7 +154,6 @@ export function withCalls(known: readonly Call[], more: readonly Call[]): readon
 function fromSnapshot(state: State, snapshot: Snapshot, nowS: number): State {
   const { epoch, seq, namespace } = snapshot;
   const isSameProcess = epoch !== '' && epoch === state.epoch;
-  const at = gatewayTime(state, nowS);
   const functions = new Map<string, FunctionState>();
   for (const view of snapshot.functions) {
     const key = keyOf(view.namespace, view.name);
@@ -166,7 +165,7 @@ function fromSnapshot(state: State, snapshot: Snapshot, nowS: number): State {
       view,
       replicas,
       revisions: snapshot.revisions.filter(belongs).sort(byNumber),
-      history: pointed(before?.history ?? [], view.counts, replicas, at),
+      history: pointed(before?.history ?? [], view.counts, replicas, nowS),
       calls: before?.calls ?? [],
       log: isSameProcess ? (before?.log ?? []) : []
     });
@@ -179,8 +178,8 @@ function afterEvents(state: State, events: readonly GatewayEvent[], nowS: number
   const functions = new Map(state.functions);
   const newer = events.filter(event => event.seq > state.seq);
   // Of each thing only the newest event is kept, so a replica may be told before its function is.
-  const early = newer.filter(event => !applyEvent(functions, event));
-  for (const event of early) applyEvent(functions, event);
+  const early = newer.filter(event => !applyEvent(functions, event, nowS));
+  for (const event of early) applyEvent(functions, event, nowS);
   const isSorted = functions.size === state.functions.size;
   const delays = newer.map(event => nowS - event.at);
   return {
@@ -192,7 +191,11 @@ function afterEvents(state: State, events: readonly GatewayEvent[], nowS: number
 }
 
 /** Change `functions` by an event; return false if its function is not known. */
-function applyEvent(functions: Map<string, FunctionState>, event: GatewayEvent): boolean {
+function applyEvent(
+  functions: Map<string, FunctionState>,
+  event: GatewayEvent,
+  nowS: number
+): boolean {
   const key = keyOf(event.namespace, event.function);
   if (event.kind === 'deleted') {
     functions.delete(key);
@@ -200,29 +203,29 @@ function applyEvent(functions: Map<string, FunctionState>, event: GatewayEvent):
   }
   const before = functions.get(key) ?? begun(event);
   if (before === undefined) return false;
-  const after = changed(before, event);
+  const after = changed(before, event, nowS);
   if (after !== before || !functions.has(key)) functions.set(key, after);
   return true;
 }
 
-function changed(one: FunctionState, event: GatewayEvent): FunctionState {
+function changed(one: FunctionState, event: GatewayEvent, nowS: number): FunctionState {
   switch (event.kind) {
     case 'function': {
       const view = event.value as FunctionView;
-      return { ...one, view, history: pointed(one.history, view.counts, one.replicas, event.at) };
+      return { ...one, view, history: pointed(one.history, view.counts, one.replicas, nowS) };
     }
     case 'revision':
       return { ...one, revisions: withRevision(one.revisions, event) };
     case 'replica': {
       const replicas = withReplica(one.replicas, event);
-      const history = pointed(one.history, one.view.counts, replicas, event.at);
+      const history = pointed(one.history, one.view.counts, replicas, nowS);
       return { ...one, replicas, history };
     }
     case 'scaling':
       return { ...one, view: { ...one.view, scaled: event.value as Scaled } };
     case 'counts': {
       const counts = event.value as Counts;
-      const history = pointed(one.history, counts, one.replicas, event.at);
+      const history = pointed(one.history, counts, one.replicas, nowS);
       return { ...one, view: { ...one.view, counts }, history };
     }
     case 'call':
@@ -299,10 +302,10 @@ function pointed(
   history: History,
   counts: Counts,
   replicas: readonly ShownReplica[],
-  at: number
+  nowS: number
 ): History {
   const { inFlight, queued } = counts;
-  return record(history, { at, inFlight, queued, replicas: living(replicas) });
+  return record(history, nowS, { inFlight, queued, replicas: living(replicas) });
 }
 
 function sorted(functions: Map<string, FunctionState>): Map<string, FunctionState> {

@@ -146,11 +146,10 @@ test('the gateway clock is told apart from this one: by the event that came quic
 });
 
 test('load and replicas are recorded as they change', () => {
-  const state = after(
-    started(),
-    event(11, 'counts', { ...COUNTS, inFlight: 2 }, { at: NOW_S + 2 }),
-    event(12, 'replica', replica('a', 'busy'), { at: NOW_S + 4 })
-  );
-  const points = find(state, 'score')?.history.map(one => [one.at - NOW_S, one.inFlight, one.replicas]);
+  const at = (state: State, nowS: number, value: GatewayEvent): State =>
+    apply(state, { type: 'events', events: [value] }, nowS);
+  const loaded = at(started(), NOW_S + 2, event(11, 'counts', { ...COUNTS, inFlight: 2 }));
+  const state = at(loaded, NOW_S + 4, event(12, 'replica', replica('a', 'busy')));
+  const points = find(state, 'score')?.history.map(one => [one.at - NOW_S, one.last.inFlight, one.last.replicas]);
   assert.deepEqual(points, [[0, 0, 0], [2, 2, 0], [4, 2, 1]]);
 });

@@ -1,0 +1,25 @@
+/** Entry of the widget (anywidget): the panel for front ends that do not have our extension. */
+
+import { mount } from './components/mount';
+import { CommTransport, type WidgetModel } from './connection/comm';
+import { browser, Feed, restWhileHidden } from './connection/feed';
+
+interface RenderProps {
+  readonly model: WidgetModel;
+  readonly el: HTMLElement;
+}
+
+/** Show the panel of a model; the result takes it away. */
+function render({ model, el }: RenderProps): () => void {
+  const feed = new Feed(new CommTransport(model), browser());
+  const stopResting = restWhileHidden(feed, el.ownerDocument);
+  const name = model.get('function');
+  const unmount = mount(el, { feed, name: typeof name === 'string' && name !== '' ? name : null });
+  return () => {
+    unmount();
+    stopResting();
+    feed.dispose();
+  };
+}
+
+export default { render };
