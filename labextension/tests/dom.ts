@@ -62,7 +62,7 @@ export function all<T extends Element = HTMLElement>(root: ParentNode, selector:
 }
 
 /** Return the first that is there. */
-// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- as querySelector has it
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- querySelector has it too
 export function one<T extends Element = HTMLElement>(root: ParentNode, selector: string): T {
   const found = all<T>(root, selector)[0];
   if (found === undefined) throw new Error(`nothing is ${selector} in ${String(root.textContent)}`);
