@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -430,6 +431,29 @@ def test_a_gateway_whose_state_directory_was_deleted_leaves(state):
     wait_until(lambda: not is_alive(pid), 20.0, what="it has left")
     assert marked_processes(state / "run") == []
     state.mkdir()
+
+
+@pytest.mark.e2e
+def test_what_a_killed_gateway_has_stored_is_told_without_starting_one(state):
+    def told(*options: str) -> dict[str, Any]:
+        return json.loads(command("state", *options, state=state).stdout)
+
+    nothing = told("--stored")
+    assert (nothing["functions"], nothing["revisions"], nothing["epoch"]) == ([], [], "")
+    assert list(state.iterdir()) == []
+    source = state / "greeting.py"
+    source.write_text("def greet(name):\n    return name\n")
+    assert command("deploy", str(source), state=state).returncode == 0
+    live = told()
+    pid = gateway_pid(state)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not is_alive(pid))
+    stored = told("--stored")
+    assert set(stored) == set(live)
+    assert stored["revisions"] == live["revisions"]
+    (function,) = stored["functions"]
+    assert (function["state"], function["replicaCounts"], stored["replicas"]) == ("ready", {}, [])
+    assert gateway_pid(state) == pid
 
 
 @pytest.mark.e2e

@@ -22,6 +22,7 @@ from jupyter_faas.core.version import VERSION
 _COMMANDS = {
     "list": ("functions", "list_functions"),
     "status": ("functions", "status"),
+    "state": ("state", "state"),
     "deploy": ("deploy", "deploy"),
     "invoke": ("invoke", "invoke"),
     "logs": ("functions", "logs"),

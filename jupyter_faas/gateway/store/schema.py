@@ -34,6 +34,21 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 
 
+def check_version(db: sqlite3.Connection, path: Path, known: int = len(MIGRATIONS)) -> int:
+    """Return how many migrations a file has had.
+
+    Raises:
+        InternalError: More than the `known` ones: a newer version of this program has written it.
+    """
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if version > known:
+        raise InternalError(
+            f"The database {path} has schema {version}, this version knows {known}: "
+            "a newer jupyter_faas has written it. Upgrade, or set another FAAS_STATE_DIR."
+        )
+    return version
+
+
 def migrate(
     db: sqlite3.Connection, path: Path, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS
 ) -> None:
@@ -42,12 +57,7 @@ def migrate(
     Raises:
         InternalError: A newer version of this program has written the file.
     """
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version > len(migrations):
-        raise InternalError(
-            f"The database {path} has schema {version}, this version knows {len(migrations)}: "
-            "a newer jupyter_faas has written it. Upgrade, or set another FAAS_STATE_DIR."
-        )
+    version = check_version(db, path, len(migrations))
     for number, statements in enumerate(migrations[version:], start=version + 1):
         db.execute("BEGIN EXCLUSIVE")
         try:

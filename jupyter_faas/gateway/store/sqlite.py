@@ -84,7 +84,7 @@ class SqliteStore:
 
     async def load(self) -> Contents:
         """Return all functions and revisions."""
-        return await self._do(self._load)
+        return await self._do(lambda: contents_of(self._db))
 
     async def save(self, change: Change) -> None:
         """Write one function's change; durable when it returns."""
@@ -174,14 +174,6 @@ class SqliteStore:
         assert self._connection is not None, "the store is not open"
         return self._connection
 
-    def _load(self) -> Contents:
-        functions = self._db.execute("SELECT value FROM functions").fetchall()
-        revisions = self._db.execute("SELECT value FROM revisions").fetchall()
-        return Contents(
-            [_decode_function(value) for (value,) in functions],
-            [_decode_revision(value) for (value,) in revisions],
-        )
-
     def _save(self, change: Change) -> None:
         key = (change.namespace, change.name)
         steps: list[tuple[str, tuple[object, ...]]] = []
@@ -266,6 +258,16 @@ class SqliteStore:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def contents_of(db: sqlite3.Connection) -> Contents:
+    """Return all functions and revisions of an open file."""
+    functions = db.execute("SELECT value FROM functions").fetchall()
+    revisions = db.execute("SELECT value FROM revisions").fetchall()
+    return Contents(
+        [_decode_function(value) for (value,) in functions],
+        [_decode_revision(value) for (value,) in revisions],
+    )
 
 
 _PUT_FUNCTION = (
