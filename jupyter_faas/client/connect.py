@@ -1,4 +1,4 @@
-"""Which gateway this process uses: `connect()` chooses, `gateway()` tells.
+"""Which gateway this process uses: `connect()` chooses, `gateway()` tells, `find()` only looks.
 
 What is given here wins, then `FAAS_GATEWAY_URL` and `faas.toml`. Without any of these a process in
 a pod uses the gateway of its cluster, if that has one; everybody else the embedded gateway, which
@@ -8,7 +8,8 @@ is started when it is first needed.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from jupyter_faas.client import cluster
 from jupyter_faas.client.session import session
@@ -18,6 +19,8 @@ from jupyter_faas.core.names import DEFAULT_NAMESPACE
 if TYPE_CHECKING:
     from jupyter_faas.client.gateway import Gateway
     from jupyter_faas.core.settings import Settings
+
+T = TypeVar("T")
 
 
 def connect(
@@ -50,8 +53,9 @@ def connect(
     chosen = _choose(
         _named(url, context) or settings.gateway_url,
         token or settings.gateway_token,
-        namespace or (settings.namespace if settings.namespace != DEFAULT_NAMESPACE else ""),
+        namespace or _namespace(settings),
         settings,
+        _embedded,
     )
     with session.lock:
         session.gateway = chosen
@@ -81,19 +85,25 @@ def running() -> Gateway | None:
     """
     if session.gateway is not None:
         return session.gateway
-    settings = _settings()
-    if settings.gateway_url in ("", cluster.EMBEDDED) and not _is_in_cluster(settings):
-        from jupyter_faas.client.embedded import running_gateway  # noqa: PLC0415 - see below
-        from jupyter_faas.core.settings import StatePaths  # noqa: PLC0415 - see below
-
-        if running_gateway(StatePaths(settings.state_dir), settings.connect_timeout_s) is None:
-            return None
-    return gateway()
+    return None if find(_settings()) is None else gateway()
 
 
-def _is_in_cluster(settings: Settings) -> bool:
-    pod = cluster.own_pod(os.environ, cluster.SERVICE_ACCOUNT) if not settings.gateway_url else None
-    return pod is not None and cluster.answers(cluster.service_url(settings.system_namespace))
+def find(settings: Settings) -> Gateway | None:
+    """Return the gateway that these settings mean, without starting it; None: it does not run.
+
+    For who watches: each look is a new one, and this process goes on using what it uses.
+
+    Raises:
+        GatewayUnavailable: The embedded gateway runs and does not answer, or a cluster's cannot be
+            reached.
+        Unauthorized, Forbidden: The cluster does not let you.
+    """
+    url, token = settings.gateway_url, settings.gateway_token
+    return _choose(url, token, _namespace(settings), settings, _running)
+
+
+def _namespace(settings: Settings) -> str:
+    return settings.namespace if settings.namespace != DEFAULT_NAMESPACE else ""
 
 
 def _named(url: str | None, context: str | None) -> str | None:
@@ -105,7 +115,13 @@ def _named(url: str | None, context: str | None) -> str | None:
     return cluster.ClusterAddress(context).url
 
 
-def _choose(url: str, token: str, namespace: str, settings: Settings) -> Gateway:
+def _choose(
+    url: str,
+    token: str,
+    namespace: str,
+    settings: Settings,
+    embedded: Callable[[str, Settings], T],
+) -> Gateway | T:
     if cluster.is_cluster(url):
         address = cluster.parse_cluster(url)
         pod = cluster.own_pod(os.environ, cluster.SERVICE_ACCOUNT) if not address.context else None
@@ -118,7 +134,7 @@ def _choose(url: str, token: str, namespace: str, settings: Settings) -> Gateway
         pod = cluster.own_pod(os.environ, cluster.SERVICE_ACCOUNT)
         if pod is not None and cluster.answers(cluster.service_url(settings.system_namespace)):
             return _inside(pod, token, namespace, settings)
-    return _embedded(namespace, settings)
+    return embedded(namespace, settings)
 
 
 def _inside(pod: cluster.Pod, token: str, namespace: str, settings: Settings) -> Gateway:
@@ -200,6 +216,21 @@ def _embedded(namespace: str, settings: Settings) -> Gateway:
         may_start=True,
         namespace=namespace,
         connect_timeout_s=settings.connect_timeout_s,
+    )
+
+
+def _running(namespace: str, settings: Settings) -> Gateway | None:
+    """Return the embedded gateway if it runs."""
+    from jupyter_faas.client.embedded import running_gateway  # noqa: PLC0415 - see above
+    from jupyter_faas.client.gateway import Gateway, Location  # noqa: PLC0415 - see above
+    from jupyter_faas.core.settings import StatePaths  # noqa: PLC0415 - see above
+
+    found = running_gateway(StatePaths(settings.state_dir), settings.connect_timeout_s)
+    if found is None:
+        return None
+    location = Location(address=f"unix:{found.socket}", url=found.url, token=found.token)
+    return Gateway(
+        lambda: location, namespace=namespace, connect_timeout_s=settings.connect_timeout_s
     )
 
 

@@ -203,7 +203,7 @@ def _spawn(settings: Settings, paths: StatePaths, told: int) -> _Child:
         pid = os.posix_spawn(
             sys.executable,
             gateway_command(),
-            _environ(settings),
+            gateway_environ(settings),
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, null, 0),
                 (os.POSIX_SPAWN_DUP2, log, 1),
@@ -226,12 +226,17 @@ def _spawn(settings: Settings, paths: StatePaths, told: int) -> _Child:
 
 def gateway_command() -> list[str]:
     """Return the argv of an embedded gateway that tells `READY_FD` when it answers."""
+    return own_command("gateway", "--local", "--ready-fd", str(READY_FD))
+
+
+def own_command(*words: str) -> list[str]:
+    """Return the argv of a command of `jupyter-faas`, of this very installation."""
     # -P: a file in the notebook's directory must not shadow a module of ours.
-    argv = [sys.executable, "-P", "-m", "jupyter_faas", "gateway", "--local"]
-    return [*argv, "--ready-fd", str(READY_FD)]
+    return [sys.executable, "-P", "-m", "jupyter_faas", *words]
 
 
-def _environ(settings: Settings) -> dict[str, str]:
+def gateway_environ(settings: Settings) -> dict[str, str]:
+    """Return the environment of commands that are about the embedded gateway."""
     environ = {
         name: text
         for name, text in os.environ.items()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_faas.core.errors import GatewayLost, GatewayUnavailable
 from jupyter_faas.wire.aio import AsyncConnection, AsyncResponse
+from jupyter_faas.wire.aio_stream import Streamed
 
 if TYPE_CHECKING:
     from jupyter_faas.client.gateway import Gateway, Headers, Parts
@@ -28,7 +29,7 @@ class AsyncGateway:
         method: str,
         target: str,
         headers: Headers,
-        body: Parts = (),
+        body: Parts | Streamed = (),
         *,
         timeout_s: float | None = None,
     ) -> tuple[AsyncConnection, AsyncResponse]:
@@ -66,6 +67,12 @@ class AsyncGateway:
     def release(self, connection: AsyncConnection) -> None:
         """Keep a connection of the running loop whose answer has been read to its end."""
         self._pools[asyncio.get_running_loop()].idle.append(connection)
+
+    def close(self) -> None:
+        """Close idle connections of the running loop."""
+        pool = self._pools.get(asyncio.get_running_loop())
+        while pool is not None and pool.idle:
+            pool.idle.pop().close()
 
     async def _take(self) -> AsyncConnection:
         loop = asyncio.get_running_loop()

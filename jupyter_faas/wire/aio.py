@@ -8,11 +8,11 @@ its connection: the gateway sees its caller leave and cancels the call.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from jupyter_faas.core.errors import GatewayLost
 from jupyter_faas.wire.address import parse_address
-from jupyter_faas.wire.aio_stream import Stream, open_stream
+from jupyter_faas.wire.aio_stream import Stream, Streamed, open_stream
 from jupyter_faas.wire.answers import (
     MAX_HEAD_BYTES,
     AnswerHead,
@@ -50,14 +50,14 @@ class AsyncConnection:
         method: str,
         target: str,
         headers: Headers | Mapping[str, str] = (),
-        body: Sequence[Buffer] = (),
+        body: Sequence[Buffer] | Streamed = (),
         *,
         timeout_s: float | None = None,
     ) -> AsyncResponse:
         """Send a request and return as soon as the head of its answer is here.
 
         An answer of this connection that has not been read to its end is cut. Arguments and
-        errors are those of `BlockingConnection.request`.
+        errors are those of `BlockingConnection.request`; a body may also come piece by piece.
 
         Raises:
             GatewayUnavailable: Nobody accepts there; nothing was sent.
@@ -72,7 +72,7 @@ class AsyncConnection:
             (self.address.prefix + target).encode("ascii"),
             self.address.authority,
             as_pairs(headers),
-            sum(map(len, body)),
+            body.size_bytes if isinstance(body, Streamed) else sum(map(len, body)),
         )
         loop = asyncio.get_running_loop()
         deadline_s = None if timeout_s is None else loop.time() + timeout_s
@@ -80,7 +80,10 @@ class AsyncConnection:
         try:
             async with asyncio.timeout_at(deadline_s):
                 stream = await self._ready_stream()
-                is_sent = await stream.send(encoded, body)
+                if isinstance(body, Streamed):
+                    is_sent = await stream.send_streamed(encoded, body.pieces)
+                else:
+                    is_sent = await stream.send(encoded, body)
                 head, received = await _receive_head(stream, is_head_request=method == "HEAD")
             response = AsyncResponse(self, stream, head, received, deadline_s)
         except BadAnswer as error:
@@ -175,7 +178,7 @@ class AsyncResponse:
         ready, self._ready = self._ready, []
         return ready[0] if len(ready) == 1 else b"".join(ready)
 
-    async def iter_body(self) -> AsyncIterator[bytes]:
+    async def iter_body(self) -> AsyncGenerator[bytes, None]:
         """Yield the body piece by piece as it arrives; leaving the loop early cuts the call.
 
         Raises:

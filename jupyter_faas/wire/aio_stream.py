@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import AsyncIterable, Sequence
+from typing import NamedTuple, cast
 
 from jupyter_faas.core.errors import GatewayLost
 from jupyter_faas.wire.address import Address
@@ -20,6 +20,13 @@ from jupyter_faas.wire.sockets import tune
 _HELD_BYTES = 1024 * 1024  # received and not taken: above it, reading stops
 _PIECE_BYTES = 256 * 1024
 _SOCKET_BUFFER_BYTES = 1024 * 1024
+
+
+class Streamed(NamedTuple):
+    """A body that comes piece by piece; its size is known before."""
+
+    pieces: AsyncIterable[Buffer]
+    size_bytes: int
 
 
 class Stream(asyncio.Protocol):
@@ -92,6 +99,17 @@ class Stream(asyncio.Protocol):
                 self.transport.write(view[start : start + _PIECE_BYTES])
                 if self._writable is not None:
                     await self._writable
+        return not self._is_lost
+
+    async def send_streamed(self, head: bytes, pieces: AsyncIterable[Buffer]) -> bool:
+        """Send what comes as it comes; False if the gateway stopped reading."""
+        self.transport.write(head)
+        async for piece in pieces:
+            if self._is_lost:
+                return False
+            self.transport.write(piece)
+            if self._writable is not None:
+                await self._writable
         return not self._is_lost
 
     async def receive(self) -> bytes:

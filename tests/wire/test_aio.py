@@ -8,6 +8,7 @@ import pytest
 
 from jupyter_faas.core.errors import GatewayLost, GatewayUnavailable
 from jupyter_faas.wire.aio import AsyncConnection
+from jupyter_faas.wire.aio_stream import Streamed
 from tests.support import state_dir
 from tests.wire.fakes import served, until
 from tests.wire.test_blocking import App
@@ -60,6 +61,17 @@ async def test_large_bodies_both_ways(connection):
     assert len(await (await connection.request("GET", "/large")).read()) == 30 * MEBI
     response = await connection.request("GET", "/large")
     assert sum([len(piece) async for piece in response.iter_body()]) == 30 * MEBI
+
+
+async def test_a_body_may_come_piece_by_piece(connection, app):
+    async def pieces():
+        for _ in range(20):
+            yield b"x" * MEBI
+
+    response = await connection.request("POST", "/", (), Streamed(pieces(), 20 * MEBI))
+    assert await response.read() == b"%d" % (20 * MEBI)
+    assert connection.is_idle
+    assert await (await connection.request("POST", "/", (), [b"ab"])).read() == b"2"
 
 
 async def test_a_reader_that_waits_holds_little(connection):
