@@ -90,22 +90,34 @@ def system(kubectl: Kubectl) -> Iterator[System]:
         yield made
 
 
+def jupyter_faas(*args: str) -> str:
+    """Run the command line; return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "jupyter_faas", *args], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @contextmanager
 def installed(
-    *options: str, before: Callable[[str], object] = lambda system: None
+    *options: str,
+    before: Callable[[str], object] = lambda system: None,
+    command: Callable[..., str] = jupyter_faas,
 ) -> Iterator[System]:
     """Install into new namespaces and remove it again.
 
     Args:
         options: Of `jupyter-faas install`, beside namespaces.
         before: Called with the name of the system namespace, which is not there yet.
+        command: Prints what is to be installed.
     """
     from tests.cluster.system import GATEWAY, System
 
     run = secrets.token_hex(3)
     system, functions = f"t-system-{run}", f"t-functions-{run}"
     told = (f"--system-namespace={system}", f"--namespace={functions}", "--preload=none")
-    made = jupyter_faas("install", *told, *options)
+    made = command("install", *told, *options)
     try:
         before(system)
         run_kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=made)
@@ -116,12 +128,3 @@ def installed(
     finally:
         jupyter_faas("uninstall", f"--system-namespace={system}", "--keep-crds", "--yes")
         run_kubectl("delete", "namespace", functions, "--ignore-not-found", "--wait=false")
-
-
-def jupyter_faas(*args: str) -> str:
-    """Run the command line; return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "jupyter_faas", *args], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout

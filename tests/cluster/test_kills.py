@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from jupyter_faas.core.ownership import Members
 from tests.cluster.conftest import run_kubectl
+from tests.cluster.loading import DOUBLE, RATE_PER_S, check, load_while
 from tests.cluster.node import halted, kill_all
-from tests.cluster.system import Object, System, Target, inline
-from tests.e2e.load import Load
+from tests.cluster.system import Object, System, inline
 from tests.support import wait_until
-
-RATE_PER_S, FOR_S = 100, 8.0
-DOUBLE = "import time\ndef double(x):\n    time.sleep(0.02)\n    return 2 * x\n"
 
 
 @pytest.fixture
@@ -28,28 +24,6 @@ def double(system: System) -> Iterator[str]:
     wait_until(lambda: len(system.ready_replicas("double")) >= 3, 40.0)
     yield "double"
     system.delete("double")
-
-
-def load_while(system: System, name: str, harm: Callable[[], object], after_s: float = 2.0) -> Load:
-    load = Load(Target(system.address, system.token), f"{system.namespace}/{name}")
-
-    async def both() -> None:
-        calls = asyncio.create_task(load.at_rate(RATE_PER_S, FOR_S))
-        await asyncio.sleep(after_s)  # the harm comes in the middle of the load
-        await asyncio.to_thread(harm)
-        await calls
-
-    asyncio.run(both())
-    return load
-
-
-def check(load: Load, may_fail: int) -> None:
-    """Every answer that came is right; at most `may_fail` calls failed."""
-    assert len(load.seen) == RATE_PER_S * FOR_S
-    good = [one for one in load.seen if one.status == 200]
-    assert all(one.value == 2 * one.sent for one in good)
-    failed = [one for one in load.seen if one.status != 200]
-    assert len(failed) <= may_fail, [(one.status, one.value) for one in failed[:5]]
 
 
 def test_a_killed_replica_costs_its_own_calls_only(system: System, double: str) -> None:
