@@ -137,6 +137,12 @@ _LIKE = {"--pool": "3.11=4", "--runtime-class": "gvisor=2"}
 )
 @click.option("--ingress-class", default="", metavar="NAME", help="Its class.")
 @click.option(
+    "--url",
+    default="",
+    metavar="URL",
+    help="Address that people are told, e.g. https://DOMAIN.  [default: http://DOMAIN]",
+)
+@click.option(
     "--egress",
     type=click.Choice([choice.value for choice in Egress]),
     default=_DEFAULT.egress.value,

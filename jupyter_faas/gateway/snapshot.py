@@ -27,6 +27,8 @@ class Moment(NamedTuple):
     epoch: str = ""
     """Empty: there are no events to follow."""
     seq: int = 0
+    public_url: str = ""
+    """What people are told to call; empty: they find their own way."""
 
 
 def snapshot(moment: Moment, entries: Sequence[FunctionEntry], views: Views) -> dict[str, Any]:
@@ -38,6 +40,7 @@ def snapshot(moment: Moment, entries: Sequence[FunctionEntry], views: Views) -> 
         "version": VERSION,
         "provider": moment.provider,
         "url": moment.url,
+        "publicUrl": moment.public_url,
         "namespace": moment.namespace,
         "startedAt": moment.started_at,
         "functions": [views.encoded(entry) for entry in entries],

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_faas.core.version import VERSION
 from tests.cluster.system import System, inline
 from tests.support import wait_until
 
@@ -47,6 +48,28 @@ def test_a_revision_that_cannot_start_says_why_and_the_old_one_serves(
     assert system.condition(steady, "Serving")["status"] == "True"
     assert system.call(steady).body == b"steady"
     assert words in system.kubectl("describe", "fn", steady)
+
+
+def test_a_quota_that_is_used_up_says_so_and_the_old_one_serves(
+    system: System, steady: str
+) -> None:
+    used = len(system.list("pods"))
+    system.kubectl("create", "quota", "tight", f"--hard=pods={used}")
+    try:
+        wait_until(lambda: system.get("resourcequota", "tight")["status"].get("used"), 20.0)
+        # Pods of its own: those of the pool are there already.
+        own = {"image": f"jupyter-faas/runner:{VERSION}-py3.11"}
+        system.apply(inline(steady, FINE + "# larger\n", startupTimeoutSeconds=20, **own))
+        shown = wait_until(
+            lambda: (found := system.condition(steady))["reason"] == "QuotaExceeded" and found,
+            30.0,
+            seen=lambda: system.get("fn", steady).get("status"),
+        )
+        assert "`tight`" in shown["message"]
+        assert system.call(steady).body == b"steady"
+        assert "QuotaExceeded" in system.kubectl("describe", "fn", steady)
+    finally:
+        system.kubectl("delete", "quota", "tight")
 
 
 def test_an_import_error_is_the_codes_own(system: System, steady: str) -> None:

@@ -101,5 +101,6 @@ class About:
             started_at=parts.started_at,
             epoch=parts.events.epoch,
             seq=parts.events.seq,
+            public_url=parts.settings.url,
         )
         return snapshot(moment, list(parts.registry.functions(namespace)), parts.views)

@@ -186,6 +186,7 @@ def test_an_object_store_needs_no_volume_and_its_credentials_are_a_secrets():
         (InstallOptions(blob_url="ftp://b"), "--blob-url ftp://b"),
         (InstallOptions(blob_url="s3://"), "--blob-url s3://"),
         (InstallOptions(blob_secret="s"), "--blob-secret"),
+        (InstallOptions(url="faas.example.org"), "--url faas.example.org"),
         (InstallOptions(blob_url="none", blob_secret="s"), "--blob-secret"),
         (InstallOptions(domain="nodots"), "--domain nodots"),
         (InstallOptions(ingress_class="nginx"), "--ingress-class needs --domain"),

@@ -19,10 +19,12 @@ GATEWAY_ENV = (
     "FAAS_CALLS_PORT",
     "FAAS_DOMAIN",
     "FAAS_HOST",
+    "FAAS_NAMESPACE",
     "FAAS_NAMESPACES",
     "FAAS_PORT",
     "FAAS_STATE_DIR",
     "FAAS_SYSTEM_NAMESPACE",
+    "FAAS_URL",
     "POD_IP",
     "POD_NAME",
 )
@@ -63,10 +65,12 @@ def gateway_env(options: InstallOptions) -> list[Object]:
         "FAAS_CALLS_PORT": str(CALLS_PORT),
         "FAAS_DOMAIN": options.domain,
         "FAAS_HOST": "0.0.0.0",  # noqa: S104 - a pod has no other way to be reached
+        "FAAS_NAMESPACE": options.namespaces[0],  # that of `NAME.DOMAIN`, and of who names none
         "FAAS_NAMESPACES": ",".join(options.namespaces),
         "FAAS_PORT": str(GATEWAY_PORT),
         "FAAS_STATE_DIR": STATE_DIR,
         "FAAS_SYSTEM_NAMESPACE": options.system_namespace,
+        "FAAS_URL": options.public_url,
     }
     plain = [{"name": name, "value": value} for name, value in values.items() if value]
     from_pod = [

@@ -20,6 +20,7 @@ _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+")
 _MINOR = re.compile(r"3\.\d{1,2}")
 _SIZE = re.compile(r"[1-9]\d*(Ki|Mi|Gi|Ti|k|M|G|T)?")
+_URL = re.compile(r"https?://[^/\s]+(/\S*)?")
 _BLOB_URL = re.compile(r"none|http://[^/\s]+/?|(s3|gs|az)://[^/\s]+(/\S*)?")
 
 
@@ -59,6 +60,8 @@ class InstallOptions(Value, kw_only=True):
     """Secret in the system namespace with the object store's variables, `AWS_…` and the like."""
     domain: str = ""
     ingress_class: str = ""
+    url: str = ""
+    """Address that people are told; empty: `http://` and the domain, if there is one."""
     egress: Egress = Egress.PUBLIC
 
     @property
@@ -70,6 +73,11 @@ class InstallOptions(Value, kw_only=True):
     def is_in_object_store(self) -> bool:
         """Whether packages are kept in an object store."""
         return self.blob_url.startswith(("s3:", "gs:", "az:"))
+
+    @property
+    def public_url(self) -> str:
+        """Where people call from outside; empty: nowhere, they come through the API server."""
+        return self.url or (f"http://{self.domain}" if self.domain else "")
 
     def image(self, template: str, python: str = "") -> str:
         """Return the full name of an image."""
@@ -100,6 +108,8 @@ def check(options: InstallOptions) -> InstallOptions:
         raise InvalidSpec(f"--domain {options.domain}: a domain name like faas.example.org.")
     if options.ingress_class and not options.domain:
         raise InvalidSpec("--ingress-class needs --domain: what the Ingress is for.")
+    if options.url and not _URL.fullmatch(options.url):
+        raise InvalidSpec(f"--url {options.url}: an address like https://faas.example.org.")
     return options
 
 
