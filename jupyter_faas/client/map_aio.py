@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 import msgspec
 
 from jupyter_faas.client import answers
-from jupyter_faas.client.arguments import pickled
 from jupyter_faas.client.map_inputs import END, MOST_BYTES, frame_of
 from jupyter_faas.client.map_outcomes import Outcomes
+from jupyter_faas.core import codec
 from jupyter_faas.core.errors import FaasError, GatewayUnavailable
 from jupyter_faas.core.mapping import HEADER, PATH
 from jupyter_faas.core.sections import total_bytes
@@ -114,7 +114,7 @@ class AsyncMapIterator(Generic[T], AsyncIterator[T]):
             items: list[Any] = []
             size = 0
             for args, kwargs in calls:
-                items.append(pickled(args, kwargs))
+                items.append(codec.dumps_call(args, kwargs))
                 size += total_bytes(items[-1])
                 if len(items) >= _MOST_ITEMS or size >= MOST_BYTES:
                     await duplex.send(frame_of(items))

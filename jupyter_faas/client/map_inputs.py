@@ -13,8 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from jupyter_faas.client.arguments import pickled
-from jupyter_faas.core import batch
+from jupyter_faas.core import batch, codec
 from jupyter_faas.core.batch import Head
 from jupyter_faas.core.sections import Buffer, total_bytes
 from jupyter_faas.wire.frames import FrameKind, encode_header
@@ -28,6 +27,7 @@ MOST_BYTES = 1 << 20
 _FEW = 64
 """So many inputs of a sequence are pickled before the map is begun, and sent along with it."""
 _FEW_BYTES = 64 << 10
+_TOGETHER, _TOGETHER_BYTES = 128, 256 << 10
 _LEAVE_S = 1.0
 
 END = encode_header(FrameKind.END, 0)
@@ -53,7 +53,7 @@ def few(calls: Iterator[Arguments], total: int | None) -> tuple[bytes, bool]:
     items = []
     size = 0
     for args, kwargs in islice(calls, total):
-        items.append(pickled(args, kwargs))
+        items.append(codec.dumps_call(args, kwargs))
         size += total_bytes(items[-1])
         if size > _FEW_BYTES:
             return b"".join(frame_of(items)), False
@@ -66,14 +66,18 @@ class Inputs:
     Args:
         calls: Arguments of each item.
         duplex: Where they go.
+        never_blocks: The inputs are there already: they may be taken many at a time.
 
     Attributes:
         error: What the iterable raised, or why an input cannot travel; the map ends before it.
     """
 
-    def __init__(self, calls: Iterable[Arguments], duplex: Duplex) -> None:
+    def __init__(
+        self, calls: Iterable[Arguments], duplex: Duplex, *, never_blocks: bool = False
+    ) -> None:
         self.error: BaseException | None = None
         self._calls = calls
+        self._together = _TOGETHER if never_blocks else 1
         self._duplex = duplex
         self._changed = threading.Condition()
         self._items: list[Item] = []
@@ -95,14 +99,21 @@ class Inputs:
             self._sender.join(_LEAVE_S)
 
     def _take(self) -> None:
+        dumps = codec.dumps_call
+        items: list[Item] = []
+        size = 0
         try:
             for args, kwargs in self._calls:
-                item = pickled(args, kwargs)
-                if not self._put(item, total_bytes(item)):
-                    break
+                items.append(dumps(args, kwargs))
+                size += total_bytes(items[-1])
+                if len(items) >= self._together or size >= _TOGETHER_BYTES:
+                    if not self._put(items, size):
+                        break
+                    items, size = [], 0
         except BaseException as error:  # whatever it is, the reader of the map raises it
             self.error = error
         finally:
+            self._put(items, size)
             with self._changed:
                 self._is_complete = True
                 self._changed.notify_all()
@@ -110,13 +121,13 @@ class Inputs:
             if close is not None:
                 close()
 
-    def _put(self, item: Item, size: int) -> bool:
+    def _put(self, items: list[Item], size: int) -> bool:
         with self._changed:
             while self._is_full() and not self._is_stopped:
                 self._changed.wait()
-            self._items.append(item)
+            self._items += items
             self._bytes += size
-            if len(self._items) == 1:
+            if len(self._items) == len(items):
                 self._changed.notify_all()
             return not self._is_stopped
 

@@ -45,7 +45,7 @@ class MapIterator(Generic[T], Iterator[T]):
         self._has_answered = False
         if not is_whole:
             assert self._duplex is not None
-            self._inputs = Inputs(plan.calls, self._duplex)
+            self._inputs = Inputs(plan.calls, self._duplex, never_blocks=plan.never_blocks)
         plan.show()
 
     def __iter__(self) -> MapIterator[T]:

@@ -9,7 +9,7 @@ import msgspec
 
 from jupyter_faas.client import answers
 from jupyter_faas.client.output import BoundOutput, LogWriter
-from jupyter_faas.core import batch
+from jupyter_faas.core import batch, codec
 from jupyter_faas.core.batch import RAISED
 from jupyter_faas.core.mapping import MapState
 from jupyter_faas.wire.frames import Frame, FrameKind, FrameReader
@@ -56,6 +56,7 @@ class Outcomes:
         self._ready: deque[tuple[int, answers.Body]] = deque()
         self._writers: dict[int, LogWriter] = {}
         self._error: answers.Body | None = None
+        self._loads = codec.loads
 
     def __bool__(self) -> bool:
         return bool(self._ready)
@@ -86,7 +87,10 @@ class Outcomes:
         __tracebackhide__ = True
         kind, payload = self._ready.popleft()
         if kind != RAISED:
-            return answers.load(payload, self._name)
+            try:
+                return self._loads(payload)
+            except Exception:
+                return answers.load(payload, self._name)  # the same again, told as it should be
         error = answers.remote_exception(payload, self._name)
         if self._returns:
             return error

@@ -26,6 +26,7 @@ class MapPlan:
         total: Number of items; None: not known.
         options: `order_outputs`, `return_exceptions`, `engine`, `chunksize`, `progress`.
         wants_results: False: only errors come back.
+        never_blocks: The inputs are there already.
 
     Raises:
         InvalidSpec: An option is out of range.
@@ -40,6 +41,7 @@ class MapPlan:
         options: Mapping[str, Any],
         *,
         wants_results: bool = True,
+        never_blocks: bool = False,
     ) -> None:
         self.name = handle.name if method is None else f"{handle.name}.{method}"
         self.returns_exceptions = bool(options["return_exceptions"])
@@ -58,6 +60,7 @@ class MapPlan:
         self._display = session.map_display()
         self._wants_display = options["progress"]
         self.calls = calls()
+        self.never_blocks = never_blocks
         self.handle = handle
         self.route = handle.route()
 
@@ -70,6 +73,11 @@ def total_of(iterables: tuple[Iterable[Any], ...]) -> int | None:
     """Return how many items there will be, if each of the inputs knows its length or one does."""
     lengths = [len(one) for one in iterables if isinstance(one, Sized)]
     return min(lengths) if len(lengths) == len(iterables) and lengths else None
+
+
+def are_here(iterables: tuple[Iterable[Any], ...]) -> bool:
+    """Return whether taking from these never waits for anything."""
+    return all(type(one) in (list, tuple, range) for one in iterables)
 
 
 def zipped(

@@ -56,6 +56,7 @@ class _Face:
             map_plan.total_of(inputs),
             {**DEFAULTS, **options},
             wants_results=shape != "for_each",
+            never_blocks=map_plan.are_here(inputs),
         )
 
 

@@ -17,7 +17,7 @@ from jupyter_faas.core.classdata import by_reference
 from jupyter_faas.core.classes import ClassTable
 from jupyter_faas.core.culprit import can_pickle, not_serializable
 from jupyter_faas.core.pickling import PROTOCOL, ByValuePickler, Chunks, TableUnpickler, reader
-from jupyter_faas.core.sections import Buffer, pack, pack_small, unpack
+from jupyter_faas.core.sections import Buffer, pack, pack_small, unpack, unpack_small
 
 __all__ = ["NOTEBOOK", "ClassTable", "dumps", "dumps_call", "dumps_exception", "loads"]
 
@@ -30,6 +30,7 @@ _ATOMS = frozenset((int, float, bool, str, type(None)))
 _MOST_MEMBERS = 8
 _MOST_CHARACTERS = 1024
 _PLAIN_BYTES = 256
+_SMALL_BYTES = 512
 _IS_SPECIAL = re.compile(rb"[ciPQ\x82-\x84\x93\x97\x98]").search
 """The opcodes for classes, functions, references and buffers, or bytes of a value that look alike.
 
@@ -99,9 +100,11 @@ def loads(payload: Buffer, *, classes: ClassTable | None = None) -> Any:
         NotSerializable: It names a class of a notebook that is unknown here, without definition.
         Exception: What unpickling raises: a missing module, a constructor that fails.
     """
+    if len(payload) <= _SMALL_BYTES:
+        only = unpack_small(payload)
+        if only is not None and len(only) <= _PLAIN_BYTES and not _IS_SPECIAL(only):
+            return pickle.loads(only)  # noqa: S301 — what the last line does, for no classes
     head, *buffers = unpack(payload)
-    if head.nbytes <= _PLAIN_BYTES and not buffers and not _IS_SPECIAL(head):
-        return pickle.loads(head)  # noqa: S301 — what the line below does, for a value without classes
     if buffers and buffers[0].readonly:
         buffers = [memoryview(bytearray(buffer)) for buffer in buffers]
     table = NOTEBOOK if classes is None else classes

@@ -51,6 +51,17 @@ def pack_small(section: bytes) -> list[Buffer]:
     return [b"".join((_ONE.pack(MAGIC, 1, size), section, _padding(size)))]
 
 
+def unpack_small(source: Buffer) -> Buffer | None:
+    """Return the one section of a source made by `pack_small`; None: it is something else."""
+    size = len(source)
+    if size < _ONE.size:
+        return None
+    magic, count, length = _ONE.unpack_from(source)
+    if magic != MAGIC or count != 1 or _ONE.size + length > size:
+        return None
+    return source[_ONE.size : _ONE.size + length]
+
+
 def unpack(source: Buffer) -> list[memoryview]:
     """Return views on the sections of `source`; they are as writable as it is.
 
