@@ -17,7 +17,18 @@ from pathlib import Path
 
 from bench.harness import RESULTS, Row, machine, markdown, report
 
-ALL = ("import_time", "start", "warm", "http", "proxy", "burst", "large", "many", "forwarded")
+ALL = (
+    "import_time",
+    "start",
+    "kernels",
+    "warm",
+    "http",
+    "proxy",
+    "burst",
+    "large",
+    "many",
+    "forwarded",
+)
 APART = ("ray_serve", "cluster")
 README = Path(__file__).parents[1] / "README.md"
 BETWEEN = re.compile(r"(<!-- bench: begin -->\n).*(<!-- bench: end -->)", re.DOTALL)
