@@ -8,8 +8,10 @@ the server's log and the kernel's banner say why.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
@@ -26,6 +28,26 @@ class ForkingProvisioner(LocalProvisioner):
 
     process: Any = None
     """A `ForkedKernel`, or the `subprocess.Popen` of a plain start."""
+
+    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        """Prepare ports, connection file and environment as for any local kernel.
+
+        The kernelspec says that the kernel encrypts: an ipykernel that does not is found here.
+
+        Raises:
+            RuntimeError: Encryption is required, and it does not.
+        """
+        if self.kernel_spec.metadata.get("supported_encryption") and not can_encrypt():
+            del self.kernel_spec.metadata["supported_encryption"]
+            asked = kwargs.get("transport_encryption") or getattr(
+                self.parent, "transport_encryption", ""
+            )
+            if asked == "required":
+                raise RuntimeError(
+                    "transport_encryption='required', which this ipykernel cannot do: update it "
+                    "(`pip install -U ipykernel`) or allow 'auto'."
+                )
+        return await super().pre_launch(**kwargs)
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Fork the kernel; or start it plainly, saying why.
@@ -54,6 +76,14 @@ class ForkingProvisioner(LocalProvisioner):
         order = make_order(cmd, environ, str(kwargs.get("cwd") or os.getcwd()))
         streams = Streams(_descriptor(kwargs, "stdout", 1), _descriptor(kwargs, "stderr", 2))
         return await nursery().fork(birth, order, streams)
+
+
+def can_encrypt() -> bool:
+    """Return whether the installed ipykernel knows the keys of CurveZMQ: older ones do not."""
+    found = importlib.util.find_spec("ipykernel.kernelapp")
+    if found is None or found.origin is None:
+        return False
+    return "curve_secretkey" in Path(found.origin).read_text(encoding="utf-8")
 
 
 def _descriptor(kwargs: dict[str, Any], name: str, standard: int) -> int:
