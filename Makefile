@@ -2,10 +2,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo lab lab-build lab-check lab-test test test-fast test-cluster images check format bench bench-ray bench-cluster clean
+.PHONY: help demo lab lab-build lab-check lab-test test test-fast test-cluster test-ray images check format bench bench-ray bench-cluster clean
 
 VENV := .venv
 BIN := $(VENV)/bin
+RAY_VENV := .venv-ray
 # A name in FAAS_*, PYTHON* or JUPYTER* of the person's shell must not change what the tests see.
 CLEAN_ENV := env -u PYTHONPATH -u FAAS_GATEWAY_URL -u FAAS_GATEWAY_TOKEN
 PYTEST_FLAGS ?=
@@ -68,10 +69,10 @@ format: $(VENV)/.ready $(LAB)/node_modules/.ready ## rewrite files the way `make
 	$(BIN)/ruff check --fix .
 
 test: $(VENV)/.ready lab-test lab-build ## all tests with branch coverage (under 8 minutes)
-	$(CLEAN_ENV) $(BIN)/pytest --ignore tests/cluster --cov --cov-report=term:skip-covered $(PYTEST_FLAGS)
+	$(CLEAN_ENV) $(BIN)/pytest --ignore tests/cluster --ignore tests/ray --cov --cov-report=term:skip-covered $(PYTEST_FLAGS)
 
 test-fast: $(VENV)/.ready lab-test ## tests without processes, network and notebooks
-	$(CLEAN_ENV) $(BIN)/pytest -q --ignore tests/e2e --ignore tests/examples --ignore tests/cluster $(PYTEST_FLAGS)
+	$(CLEAN_ENV) $(BIN)/pytest -q --ignore tests/e2e --ignore tests/examples --ignore tests/cluster --ignore tests/ray $(PYTEST_FLAGS)
 
 images: ## build the images of runner and gateway (cluster tool, docker or podman)
 	@tools/images
@@ -82,6 +83,14 @@ test-cluster: $(VENV)/.ready ## tests on a real Kubernetes: that of KUBECONFIG, 
 
 bench: $(VENV)/.ready ## measure everything in the README's table (under 10 minutes)
 	@$(CLEAN_ENV) $(BIN)/python -m bench
+
+$(RAY_VENV)/.ready: pyproject.toml tools/uv
+	@test -x $(RAY_VENV)/bin/python || tools/uv venv --quiet --python '>=3.11' $(RAY_VENV)
+	@tools/uv pip install --quiet --python $(RAY_VENV)/bin/python --editable '.[ray]' --group test
+	@touch $@
+
+test-ray: $(RAY_VENV)/.ready ## maps on a real Ray (installs it into .venv-ray)
+	$(CLEAN_ENV) $(RAY_VENV)/bin/pytest tests/ray -m ray $(PYTEST_FLAGS)
 
 bench-ray: $(VENV)/.ready ## the same HTTP call on Ray Serve, side by side (installs Ray into .venv-ray)
 	@test -x .venv-ray/bin/python || tools/uv venv --quiet --python '>=3.11' .venv-ray

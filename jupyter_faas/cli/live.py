@@ -12,21 +12,29 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import uvloop
 
 from jupyter_faas.cli.ending import first_of, told_to_end
 from jupyter_faas.client.state_file import GatewayState, mark_ended, read_state, write_state
+from jupyter_faas.core.mapping import Seating
 from jupyter_faas.core.model import PROTOCOL_VERSION
 from jupyter_faas.core.settings import Settings, StatePaths
 from jupyter_faas.core.version import VERSION
 from jupyter_faas.fanout.start import DriverStart
 from jupyter_faas.gateway.driver_host import DriverHost
+from jupyter_faas.gateway.entries import RevisionEntry
 from jupyter_faas.gateway.idle import unused
 from jupyter_faas.gateway.service import GatewayService
 from jupyter_faas.gateway.store.sqlite import SqliteStore
-from jupyter_faas.providers.local.process import ZygoteProcess
+from jupyter_faas.providers.local.process import (
+    ZygoteProcess,
+    birth_of_own,
+    pythonpath_of,
+    zygote_environ,
+)
 from jupyter_faas.providers.local.provider import LocalProvider
 from jupyter_faas.providers.local.run_dir import run_directory
 
@@ -61,6 +69,8 @@ async def _live(
     await service.start()
     try:
         write_state(paths, _state(service, settings, paths))
+        if settings.ray_warm:
+            await service.maps.warm()
         tell(service.url)
         await first_of(
             told.wait(), unused(idle_exit_s, service.use, time.monotonic), _displaced(paths)
@@ -76,7 +86,20 @@ def _compose(settings: Settings, paths: StatePaths, first: ZygoteProcess) -> Gat
     store = SqliteStore(paths.database, time.time, kept_records=settings.invocation_retention)
     service = GatewayService(settings, provider, store, time.monotonic)
     service.maps.host = _driver_host(service, paths)
+    service.maps.seating = lambda entry: _seating(service, entry, paths)
     return service
+
+
+def _seating(service: GatewayService, entry: RevisionEntry, paths: StatePaths) -> Seating:
+    """Return what it takes to run a revision on Ray: its replicas' Python and surroundings."""
+    place = entry.revision.spec.place
+    own = birth_of_own(())
+    return Seating(
+        interpreter=own.interpreter if place is None else place.interpreter,
+        pythonpath=own.pythonpath if place is None else pythonpath_of(place.sys_path),
+        environ=zygote_environ(os.environ, "", run_directory(paths.run, os.environ)),
+        specialisation=msgspec.msgpack.encode(service.told_elsewhere(entry)),
+    )
 
 
 def _driver_host(service: GatewayService, paths: StatePaths) -> DriverHost:
@@ -85,7 +108,17 @@ def _driver_host(service: GatewayService, paths: StatePaths) -> DriverHost:
 
     def told(listen: str) -> bytes:
         token = service.settings.gateway_token
-        start = DriverStart(listen=listen, gateway=service.address, token=token)
+        settings = service.settings
+        start = DriverStart(
+            listen=listen,
+            gateway=service.address,
+            token=token,
+            run_dir=str(run_dir),
+            ray_address=settings.ray_address,
+            ray_cpus=settings.ray_cpus,
+            ray_memory_bytes=settings.ray_memory_bytes,
+            warm=_own_seating(run_dir) if settings.ray_warm else None,
+        )
         return msgspec.json.encode(start)
 
     return DriverHost(
@@ -94,6 +127,12 @@ def _driver_host(service: GatewayService, paths: StatePaths) -> DriverHost:
         lambda number: str(run_dir / f"m{os.getpid()}-{number}.sock"),
         told,
     )
+
+
+def _own_seating(run_dir: Path) -> Seating:
+    own = birth_of_own(())
+    environ = zygote_environ(os.environ, "", run_dir)
+    return Seating(interpreter=own.interpreter, pythonpath=own.pythonpath, environ=environ)
 
 
 def _state(service: GatewayService, settings: Settings, paths: StatePaths) -> GatewayState:

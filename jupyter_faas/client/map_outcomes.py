@@ -12,7 +12,7 @@ from jupyter_faas.client.output import BoundOutput, LogWriter
 from jupyter_faas.core import batch, codec
 from jupyter_faas.core.batch import RAISED
 from jupyter_faas.core.mapping import MapState
-from jupyter_faas.wire.frames import Frame, FrameKind, FrameReader
+from jupyter_faas.wire.frames import STDERR, Frame, FrameKind, FrameReader
 
 if TYPE_CHECKING:
     from jupyter_faas.client.map_progress import MapProgress
@@ -52,6 +52,7 @@ class Outcomes:
         self._output = output
         self._progress = progress
         self._returns = returns_exceptions
+        self._told = ""
         self._reader = FrameReader()
         self._ready: deque[tuple[int, answers.Body]] = deque()
         self._writers: dict[int, LogWriter] = {}
@@ -112,6 +113,9 @@ class Outcomes:
         writer.log(frame.stream, frame.body)
 
     def _note(self, state: MapState) -> None:
+        if state.note and state.note != self._told:
+            self._told = state.note
+            self._output.write(STDERR, state.note + "\n")
         self._progress.note(
             total=state.total,
             done=state.done,

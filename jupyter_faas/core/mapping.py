@@ -15,6 +15,18 @@ PATH = "/v1/maps"
 ENGINES = ("auto", "replicas", "ray")
 
 
+class Seating(Value, kw_only=True):
+    """What it takes to run a function on Ray: what the gateway alone knows."""
+
+    interpreter: str
+    """Ray's workers run on the replicas' Python."""
+    pythonpath: str = ""
+    environ: dict[str, str] = {}
+    """The shell's basics, for Ray's processes and the replicas forked there."""
+    specialisation: bytes = b""
+    """msgpack, but for the replica's name and secret."""
+
+
 class MapFunction(Value, kw_only=True):
     """What the gateway tells the driver of the function that is mapped."""
 
@@ -26,6 +38,8 @@ class MapFunction(Value, kw_only=True):
     memory_mib: int = 512
     retries: Retries = Retries()
     idempotent: bool | None = None
+    seating: Seating | None = None
+    """None: it runs on its replicas only."""
 
 
 class MapOrder(Value, kw_only=True):

@@ -145,6 +145,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kept_answer_s: Annotated[
         float, _says("The answer of a spawned call is kept for so long after its end.", ge=1)
     ] = 86_400.0
+    ray_address: Annotated[
+        str, _says("A Ray cluster for maps that runs already; empty: one is started when needed.")
+    ] = ""
+    ray_cpus: Annotated[int, _says("CPUs that maps may use on Ray; 0: all.", ge=0)] = 0
+    ray_memory_bytes: Annotated[
+        int, _says("Size of Ray's object store; 0: the least that Ray takes.", ge=0)
+    ] = 0
+    ray_warm: Annotated[
+        bool, _says("Start Ray with the gateway instead of with the first long map.")
+    ] = False
     revision_retention: Annotated[
         int, _says("Newest revisions of a function that are kept.", ge=1)
     ] = 10

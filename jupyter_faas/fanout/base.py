@@ -52,9 +52,16 @@ class Backend(Protocol):
 
     Attributes:
         name: For people: `replicas`, `ray`.
+        note: A sentence worth knowing; empty: none.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """See above."""
+
+    @property
+    def note(self) -> str:
+        """See above."""
 
     def most_slots(self, order: MapOrder) -> int:
         """Return how many chunks of a function may be under way at once."""

@@ -10,8 +10,10 @@ from collections.abc import Callable
 
 from jupyter_faas.core.chunk_size import fair_shares
 from jupyter_faas.core.errors import InvalidSpec, InvocationNotFound
-from jupyter_faas.core.mapping import MapOrder
+from jupyter_faas.core.mapping import MapOrder, Seating
 from jupyter_faas.fanout.base import Backend, Caller
+from jupyter_faas.fanout.moving import Moving
+from jupyter_faas.fanout.ray.backend import RaySeats
 from jupyter_faas.fanout.run import Run
 
 KEPT_ENDED = 32
@@ -28,8 +30,14 @@ class Driver:
     """
 
     def __init__(
-        self, replicas: Backend, cpus: int, wall_clock: Callable[[], float] = time.time
+        self,
+        replicas: Backend,
+        cpus: int,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
+        self.make_seats: Callable[[Seating], RaySeats] | None = None
+        """Makes where functions of one Python run on Ray; None: nowhere."""
+        self._seats: dict[tuple[str, str], RaySeats] = {}
         self.runs: dict[str, Run] = {}
         self.used_s = 0.0
         self._replicas = replicas
@@ -65,20 +73,51 @@ class Driver:
         """
         if order.of is None or order.revision is None:
             raise InvalidSpec("An order of a map names its revision and what that is.")
+        backend = self._backend(order)
         run = Run(
             f"map-{secrets.token_hex(6)}",
             order,
             caller,
-            self._replicas,
+            backend,
             allowed=self._allowed,
             on_over=self._on_over,
             cpus=self._cpus,
             wall_s=self._wall_clock(),
         )
+        if isinstance(backend, Moving):
+            backend.remaining_s = run.remaining_s
         self.runs[run.id] = run
         self.used_s = self.now_s()
         self._pump_others(run)
         return run
+
+    def pump(self) -> None:
+        """Have all maps do what they can: what they run on has changed."""
+        for run in list(self.runs.values()):
+            run.pump()
+
+    def seats_of(self, seating: Seating) -> RaySeats | None:
+        """Return where functions of one Python run on Ray; None: there is no Ray here."""
+        key = (seating.interpreter, seating.pythonpath)
+        if key not in self._seats and self.make_seats is not None:
+            self._seats[key] = self.make_seats(seating)
+        return self._seats.get(key)
+
+    async def close(self) -> None:
+        """End all maps, and Ray."""
+        for run in list(self.runs.values()):
+            run.cancel()
+        for seats in self._seats.values():
+            await seats.close()
+        await self._replicas.close()
+
+    def _backend(self, order: MapOrder) -> Backend:
+        assert order.of is not None
+        if order.engine == "replicas":
+            return self._replicas
+        seating = order.of.seating
+        ray = None if seating is None else self.seats_of(seating)
+        return Moving(order, self._replicas, ray, self.now_s)
 
     def _allowed(self, run: Run, slots: int) -> int:
         """Return how many slots a map may use of those that its function has."""

@@ -10,12 +10,18 @@ import asyncio
 import contextlib
 import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import uvloop
 
+from jupyter_faas.core.mapping import Seating
 from jupyter_faas.fanout.door import Door
 from jupyter_faas.fanout.driver import Driver, cpus_here
+from jupyter_faas.fanout.ray.backend import RaySeats
+from jupyter_faas.fanout.ray.house import RayHouse
+from jupyter_faas.fanout.ray.words import HostStart
 from jupyter_faas.fanout.replicas import Replicas
 from jupyter_faas.fanout.start import DriverStart
 from jupyter_faas.wire.limits import Limits
@@ -38,7 +44,12 @@ async def _live(start: DriverStart) -> None:
     os.set_blocking(0, False)
     loop.add_reader(0, _on_input, over)
     backend = Replicas(start.gateway, start.token)
-    driver = Driver(backend, cpus_here() if start.is_one_machine else 0)
+    cpus = cpus_here() if start.is_one_machine else 0
+    driver = Driver(backend, cpus)
+    driver.make_seats = _seats(start, driver.pump) if start.run_dir else None
+    warm = None if start.warm is None else driver.seats_of(start.warm)
+    if warm is not None:
+        warm.house.begin()
     driver.used_s = driver.now_s()
     door = Door(driver)
     connections: set[HttpServerProtocol] = set()
@@ -56,11 +67,29 @@ async def _live(start: DriverStart) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(over.wait(), _LOOK_S)
     server.close()
-    for run in list(driver.runs.values()):
-        run.cancel()
-    await backend.close()
+    await driver.close()
     with contextlib.suppress(FileNotFoundError):
         os.unlink(start.listen)
+
+
+def _seats(start: DriverStart, on_change: Callable[[], None]) -> Callable[[Seating], RaySeats]:
+    """Return what makes seats on Ray for one Python; Ray starts when it is wanted."""
+
+    def make(seating: Seating) -> RaySeats:
+        environ = dict(seating.environ)
+        if seating.pythonpath:
+            environ["PYTHONPATH"] = seating.pythonpath
+        told = HostStart(
+            run_dir=start.run_dir,
+            environ=environ,
+            address=start.ray_address,
+            cpus=start.ray_cpus,
+            memory_bytes=start.ray_memory_bytes,
+        )
+        command = [seating.interpreter, "-P", "-m", "jupyter_faas.fanout.ray.host"]
+        return RaySeats(RayHouse(command, environ, told, on_change), Path(start.run_dir))
+
+    return make
 
 
 def _on_input(over: asyncio.Event) -> None:

@@ -49,6 +49,7 @@ class Replicas:
     """
 
     name = "replicas"
+    note = ""
 
     def __init__(self, address: str, token: str) -> None:
         self._upstream = Upstream(address)

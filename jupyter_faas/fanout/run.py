@@ -87,7 +87,6 @@ class Run:
         )
         self.crowd = Crowd(cpus if order.of.max_inputs == 1 else 0)
         self.state = "running"
-        self.note = ""
         self.sink: Sink | None = None
         self.on_room: Callable[[], None] = lambda: None
         """Called when more inputs may be taken in."""
@@ -249,7 +248,7 @@ class Run:
             revision=self.order.revision or 0,
             engine=self.backend.name,
             state=self.state,
-            note=self.note,
+            note=self.backend.note,
             total=chunks.total if chunks.total is not None else self.order.total,
             given=chunks.given,
             done=chunks.done,
@@ -260,6 +259,15 @@ class Run:
             slowest=None if slowest is None else (slowest[1], round(slowest[0], 3)),
             started_at=self._wall_s,
         )
+
+    def remaining_s(self) -> float | None:
+        """Return how long it will take yet at its present rate; None: nobody knows."""
+        chunks = self.chunks
+        total = chunks.total if chunks.total is not None else self.order.total
+        rate = self._rate(self.now_s())
+        if total is None or not rate:
+            return None
+        return (total - chunks.done) / rate
 
     def _rate(self, now_s: float) -> float:
         marks = self._marks

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from jupyter_faas.core.mapping import Seating
+
 
 class DriverStart(msgspec.Struct, kw_only=True):
     """The first line of a driver's input (JSON): what it needs to know, and nobody else."""
@@ -17,3 +19,10 @@ class DriverStart(msgspec.Struct, kw_only=True):
     """All replicas run on this machine: there are as many CPUs as here."""
     idle_exit_s: float = 120.0
     """Unused for so long, it ends; 0: never."""
+    run_dir: str = ""
+    """Private directory for sockets; empty: it has no Ray."""
+    ray_address: str = ""
+    ray_cpus: int = 0
+    ray_memory_bytes: int = 0
+    warm: Seating | None = None
+    """Start Ray at once, with this Python."""

@@ -19,7 +19,7 @@ from jupyter_faas.core.errors import (
     InvalidSpec,
     NotImplementedYet,
 )
-from jupyter_faas.core.mapping import ENGINES, HEADER, PATH, MapFunction, MapOrder
+from jupyter_faas.core.mapping import ENGINES, HEADER, PATH, MapFunction, MapOrder, Seating
 from jupyter_faas.core.model import Kind, RevisionState
 from jupyter_faas.gateway import heads, problems
 from jupyter_faas.gateway.endings import failure_of
@@ -69,6 +69,8 @@ class Maps:
         self._tasks: set[asyncio.Task[None]] = set()
         self.host: Host | None = None
         """Set by the composition root; None: this gateway runs no maps."""
+        self.seating: Callable[[RevisionEntry], Seating | None] = lambda _entry: None
+        """What it takes to run a revision on Ray; None: it cannot."""
         self.passing: set[MapPassage] = set()
         self.begun = 0
 
@@ -94,6 +96,11 @@ class Maps:
     def is_busy(self) -> bool:
         """Whether a map is under way."""
         return any(passage.is_map for passage in self.passing)
+
+    async def warm(self) -> None:
+        """Start the driver before the first map."""
+        if self.host is not None:
+            await self.host.address()
 
     async def close(self) -> None:
         """Cut what is under way and end the driver."""
@@ -125,6 +132,7 @@ class Maps:
             memory_mib=spec.resources.memory_mib,
             retries=spec.retries,
             idempotent=spec.idempotent,
+            seating=None if order.engine == "replicas" else self.seating(entry),
         )
         return msgspec.structs.replace(order, namespace=namespace, revision=entry.number, of=of)
 

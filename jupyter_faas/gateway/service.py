@@ -19,7 +19,7 @@ from jupyter_faas.core.ids import InvocationIds, random_prefix
 from jupyter_faas.core.model import ReplicaState
 from jupyter_faas.core.settings import Settings, StatePaths
 from jupyter_faas.core.slots import WaitingRoom
-from jupyter_faas.core.specialisation import CallEnd
+from jupyter_faas.core.specialisation import CallEnd, Specialisation
 from jupyter_faas.gateway.activator import Activator
 from jupyter_faas.gateway.announce import Announcer
 from jupyter_faas.gateway.auth import Authority, Judge
@@ -45,7 +45,7 @@ from jupyter_faas.gateway.repeats import RepeatingServer
 from jupyter_faas.gateway.replica import Replica
 from jupyter_faas.gateway.retention import Housekeeper
 from jupyter_faas.gateway.several import Cohort, Several
-from jupyter_faas.gateway.specialise import Surroundings
+from jupyter_faas.gateway.specialise import Surroundings, told_of
 from jupyter_faas.gateway.views import Views
 from jupyter_faas.providers.base import Provider
 from jupyter_faas.wire.exchange import Exchange
@@ -241,6 +241,11 @@ class GatewayService:
 
     def _package_path(self, digest: str) -> str | None:
         return str(self.blobs.path(digest)) if self._is_disk_shared else None
+
+    def told_elsewhere(self, entry: RevisionEntry) -> Specialisation:
+        """Return what a replica is told that others than the fleet start on this machine."""
+        path = self._package_path(entry.revision.spec.code.digest)
+        return told_of(entry.revision, "", "", path, self.fleet.surroundings)
 
     def owns(self, entry: FunctionEntry) -> bool:
         """Return whether a function belongs to this gateway, not to one of the others."""

@@ -51,10 +51,20 @@ def specialisation(
     replica: Replica, package_path: str | None, surroundings: Surroundings
 ) -> Specialisation:
     """Return what `replica` is told to become."""
-    revision: Revision = replica.entry.revision
+    return told_of(replica.entry.revision, replica.id, replica.secret, package_path, surroundings)
+
+
+def told_of(
+    revision: Revision,
+    replica_id: str,
+    secret: str,
+    package_path: str | None,
+    surroundings: Surroundings,
+) -> Specialisation:
+    """Return what a replica of a revision is told to become."""
     spec = revision.spec
     env = dict(spec.env)
-    env[REPLICA_VARIABLE] = replica.id
+    env[REPLICA_VARIABLE] = replica_id
     env["FAAS_GATEWAY_URL"] = surroundings.gateway_url
     env["FAAS_GATEWAY_TOKEN"] = surroundings.call_token(revision.namespace)
     return Specialisation(
@@ -62,8 +72,8 @@ def specialisation(
         namespace=revision.namespace,
         revision=revision.number,
         revision_id=revision.id,
-        replica=replica.id,
-        secret=replica.secret,
+        replica=replica_id,
+        secret=secret,
         package_digest=spec.code.digest,
         package_path=package_path,
         kind=spec.code.kind,

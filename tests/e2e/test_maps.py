@@ -305,6 +305,16 @@ def test_maps_are_listed_and_cancelled_by_id(gateway: Gateway, tmp_path: Path) -
     assert gateway.request("GET", "/v1/maps/map-none").status == 404
 
 
+def test_without_ray_the_replicas_run_a_map_that_asked_for_it_and_a_sentence_says_why(
+    gateway: Gateway, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def said() -> str:
+        assert list(mapped.square.map(range(50), engine="ray")) == [x * x for x in range(50)]
+        return capfd.readouterr().err
+
+    wait_until(lambda: "Ray is not installed where the function runs" in said(), 20.0)
+
+
 # -- kills
 
 

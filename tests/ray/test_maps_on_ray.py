@@ -1,0 +1,150 @@
+"""Maps on a real Ray: equal to `list(map(f, xs))`, whatever becomes of an item or a process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any
+
+import pytest
+
+import jupyter_faas as faas
+from jupyter_faas import serverless
+from tests.e2e.gateway import Gateway, wait_until
+from tests.ray.conftest import is_on_ray
+from tests.support import descendants, is_alive
+
+SETTINGS = {"FAAS_RAY_WARM": "1"}
+
+
+@serverless(name="ray-square")
+def square(x: int) -> int:
+    return x * x
+
+
+@serverless(name="ray-draw")
+def draw(_: int) -> float:
+    import numpy
+
+    return float(numpy.random.rand())
+
+
+@serverless(name="ray-odd", timeout=2)
+def odd(what: str) -> Any:
+    import os
+    import signal
+    import threading
+    import time
+
+    if what == "raises":
+        raise ValueError(what)
+    if what == "dies":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if what == "hangs":
+        time.sleep(60)
+    if what == "lock":
+        return threading.Lock()
+    if what == "prints":
+        print("an item says something")
+    return what, os.environ["FAAS_REPLICA"]
+
+
+@serverless(name="ray-napping")
+def nap(seconds: float) -> str:
+    import os
+    import time
+
+    time.sleep(seconds)
+    return os.environ["FAAS_REPLICA"]
+
+
+def command_of(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def processes(gateway: Gateway, mark: str) -> list[int]:
+    """Return the gateway's descendants whose command line holds `mark`."""
+    return [pid for pid in descendants(gateway.pid) if mark in command_of(pid)]
+
+
+def test_results_are_those_of_the_plain_map_in_order(ray: Gateway) -> None:
+    for count in (0, 1, 2, 1000):
+        assert list(square.map(range(count), engine="ray")) == [x * x for x in range(count)]
+    durations = [0.2, 0.0, 0.1, 0.0, 0.05]
+    assert all(is_on_ray(one) for one in nap.map(durations, engine="ray"))
+
+
+@pytest.mark.parametrize("engine", ["ray", "replicas"])
+def test_a_hundred_draws_are_a_hundred_numbers(ray: Gateway, engine: str) -> None:
+    assert len(set(draw.map(range(100), engine=engine))) == 100
+
+
+def test_only_the_item_fails_that_is_at_fault(
+    ray: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whats = ["a", "raises", "b", "dies", "c", "hangs", "d", "lock", "prints"]
+    got = list(odd.map(whats, engine="ray", return_exceptions=True))
+    assert [one[0] if isinstance(one, tuple) else type(one) for one in got] == [
+        "a",
+        ValueError,
+        "b",
+        faas.ReplicaLost,
+        "c",
+        faas.InvocationTimeout,
+        "d",
+        faas.NotSerializable,
+        "prints",
+    ]
+    assert all(is_on_ray(one[1]) for one in got if isinstance(one, tuple))
+    assert "an item says something" in capsys.readouterr().out
+
+
+def test_the_first_error_ends_the_map(ray: Gateway) -> None:
+    with pytest.raises(ValueError, match="raises"):
+        list(odd.map(["a", "raises", *["hangs"] * 4], engine="ray"))
+
+
+def test_leaving_a_map_ends_what_runs(ray: Gateway) -> None:
+    began = time.monotonic()
+    results = nap.map([0.0, 30.0, 30.0], engine="ray")
+    assert is_on_ray(next(results))
+    results.close()
+    assert is_on_ray(next(iter(nap.map([0.0], engine="ray"))))
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("mark", ["ray::Seat", "raylet/raylet "])
+def test_a_process_of_ray_that_is_killed_loses_no_item(ray: Gateway, mark: str) -> None:
+    results = nap.map([0.02] * 300, engine="ray")
+    first = [next(results) for _ in range(5)]
+    victims = processes(ray, mark)
+    assert victims, [command_of(pid) for pid in descendants(ray.pid)]
+    os.kill(victims[0], signal.SIGKILL)
+    rest = list(results)
+    assert len(first) + len(rest) == 300
+
+
+def test_two_maps_share_the_seats(ray: Gateway) -> None:
+    one = square.map(range(500), engine="ray")
+    two = nap.map([0.001] * 100, engine="ray")
+    assert list(one) == [x * x for x in range(500)]
+    assert len(list(two)) == 100
+
+
+def test_nothing_of_ray_outlives_a_gateway_that_is_killed(ray: Gateway) -> None:
+    began = set(descendants(ray.pid))
+    marks = ("ray::", "raylet", "gcs_server", "jupyter_faas")
+    ours = [pid for pid in began if any(mark in command_of(pid) for mark in marks)]
+    assert len(ours) > 5
+    ray.kill()
+    wait_until(
+        lambda: not [pid for pid in ours if is_alive(pid)],
+        30.0,
+        seen=lambda: [command_of(pid) for pid in ours if is_alive(pid)],
+    )
+    ray.start()
