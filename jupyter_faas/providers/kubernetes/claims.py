@@ -73,7 +73,7 @@ class Claims:
 
     def want(self, key: PoolKey, want: Want) -> None:
         """Get a pod for a replica."""
-        self.matches.want(key, want.id)
+        self.matches.want(key, want.id, want.revision.function)
 
     def withdraw(self, want: Want) -> None:
         """A replica is not wanted any more; a claim under way is undone when it has landed."""

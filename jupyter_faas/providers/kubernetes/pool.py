@@ -1,8 +1,8 @@
 """Who gets which pod of a warm pool. Pure: no I/O, no clock.
 
-A pod is on offer when its runner has answered; replicas wait in the order in which they were
-wanted. `pair` brings them together; each pair is a claim under way until it has `landed` or was
-`refused`, and neither its pod nor its replica is given to anybody else meanwhile.
+A pod is on offer when its runner has answered; replicas wait in lines (`lines.py`). `pair`
+brings them together; each pair is a claim under way until it has `landed` or was `refused`, and
+neither its pod nor its replica is given to anybody else meanwhile.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from jupyter_faas.core.model import RevisionSpec
+from jupyter_faas.providers.kubernetes.lines import Lines
 
 DEFAULT_RUNTIME = "default"
+AT_ONCE = 4
 
 
 class PoolKey(NamedTuple):
@@ -102,21 +104,18 @@ class _Offer:
         return not self.replica and not self.is_stale
 
 
-class _Wish(NamedTuple):
-    key: PoolKey
-    place: int
-    """In the order of wishes."""
-
-
 class Matches:
-    """Offers and wishes of all pools."""
+    """Offers and wishes of all pools.
 
-    def __init__(self) -> None:
+    Args:
+        at_once: Most claims of one pool under way. The API server does no more at a time anyway;
+            what waits here keeps its order, and gets its turn between functions.
+    """
+
+    def __init__(self, at_once: int = AT_ONCE) -> None:
+        self._at_once = at_once
         self._offers: dict[str, _Offer] = {}
-        self._wishes: dict[str, _Wish] = {}
-        self._waiting: dict[PoolKey, dict[str, int]] = {}
-        """By replica: its place, first things first."""
-        self._next = 0
+        self._lines: Lines[PoolKey] = Lines()
 
     def offer(self, key: PoolKey, pod: str, version: str) -> None:
         """A pod can be claimed, or has a new version; the oldest offer is taken first."""
@@ -137,24 +136,22 @@ class Matches:
         if not offer.replica:
             del self._offers[pod]
 
-    def want(self, key: PoolKey, replica: str) -> None:
-        """A replica waits for a pod from now on."""
-        self._next += 1
-        self._wishes[replica] = _Wish(key, self._next)
-        self._waiting.setdefault(key, {})[replica] = self._next
+    def want(self, key: PoolKey, replica: str, function: str = "") -> None:
+        """A replica of a function waits for a pod from now on."""
+        self._lines.join(key, replica, function)
 
     def withdraw(self, replica: str) -> bool:
         """A replica is not wanted any more; returns whether it was waiting."""
-        wish = self._wishes.pop(replica, None)
-        return wish is not None and self._waiting[wish.key].pop(replica, None) is not None
+        return self._lines.leave(replica)
 
     def waiting(self, key: PoolKey) -> list[str]:
         """Return the replicas without a pod, the first one first; not those being claimed."""
-        return list(self._waiting.get(key, ()))
+        return self._lines.waiting(key)
 
     def empty(self) -> list[PoolKey]:
         """Return the pools that somebody waits for, after `pair`: none of their pods can be had."""
-        return [key for key, waiting in self._waiting.items() if waiting]
+        free = {offer.key for offer in self._offers.values() if offer.is_free}
+        return [key for key in self._lines.occupied() if key not in free]
 
     def is_claimed(self, pod: str) -> bool:
         """Return whether a claim of a pod is under way."""
@@ -164,12 +161,14 @@ class Matches:
     def pair(self) -> list[Pair]:
         """Return the claims to be made now; each must be answered by `landed` or `refused`."""
         pairs: list[Pair] = []
+        room = {key: self._at_once - self._lines.under_way(key) for key in self._lines.occupied()}
         for pod, offer in self._offers.items():
-            waiting = self._waiting.get(offer.key)
-            if not waiting or not offer.is_free:
+            if not offer.is_free or room.get(offer.key, 0) <= 0:
                 continue
-            replica = next(iter(waiting))
-            del waiting[replica]
+            replica = self._lines.call(offer.key)
+            if replica is None:
+                continue
+            room[offer.key] -= 1
             offer.replica = replica
             pairs.append(Pair(replica, offer.key, pod, offer.version))
         return pairs
@@ -177,7 +176,7 @@ class Matches:
     def landed(self, pair: Pair) -> bool:
         """A claim has worked: the pod is the replica's; returns whether that is still wanted."""
         self._offers.pop(pair.pod, None)
-        return self._wishes.pop(pair.replica, None) is not None
+        return self._lines.done(pair.replica, has_pod=True)
 
     def refused(self, pair: Pair, *, is_gone: bool = False, is_passing: bool = False) -> None:
         """A claim has not worked: the replica waits in its old place, the pod for a new version.
@@ -193,7 +192,4 @@ class Matches:
             offer.is_stale = offer.version == pair.version and not is_passing
             if is_gone or offer.is_retracted:
                 del self._offers[pair.pod]
-        wish = self._wishes.get(pair.replica)
-        if wish is not None:
-            waiting = {**self._waiting[wish.key], pair.replica: wish.place}
-            self._waiting[wish.key] = dict(sorted(waiting.items(), key=lambda item: item[1]))
+        self._lines.done(pair.replica, has_pod=False)

@@ -119,12 +119,56 @@ def test_a_claim_that_lands_after_its_replica_was_given_up_says_so():
     assert matches.empty() == []
 
 
+def test_one_call_does_not_wait_until_another_function_has_all_it_wants():
+    matches = Matches(at_once=2)
+    for number in range(9):
+        matches.offer(KEY, f"p{number}", "1")
+    for number in range(5):
+        matches.want(KEY, f"many-{number}", "many")
+    matches.want(KEY, "one", "one")
+    order: list[str] = []
+    under_way = matches.pair()
+    assert matches.empty() == [], "there are pods: they wait for their turn only"
+    while under_way:
+        order.append(under_way[0].replica)
+        matches.landed(under_way.pop(0))
+        under_way += matches.pair()
+    assert order == ["many-0", "one", "many-1", "many-2", "many-3", "many-4"]
+
+
+def test_functions_that_want_one_each_get_it_in_the_order_of_their_calls():
+    matches = Matches(at_once=4)
+    names = [str(number) for number in range(30)]
+    for name in names:
+        matches.want(KEY, name, name)
+    order: list[str] = []
+    for name in names:
+        matches.offer(KEY, name, "1")
+        for pair in matches.pair():
+            order.append(pair.replica)
+            matches.landed(pair)
+    assert order == names
+
+
+def test_a_claim_of_a_replica_that_was_given_up_counts_until_it_ends():
+    matches = Matches(at_once=1)
+    matches.offer(KEY, "p", "1")
+    matches.offer(KEY, "q", "1")
+    matches.want(KEY, "a")
+    matches.want(KEY, "b")
+    (pair,) = matches.pair()
+    assert not matches.withdraw("a")
+    assert matches.pair() == []
+    matches.refused(pair)
+    assert [one.replica for one in matches.pair()] == ["b"]
+
+
 class Pools(RuleBasedStateMachine):
     """Whatever happens: one pod, one replica, and first come, first served."""
 
     def __init__(self):
         super().__init__()
-        self.matches = Matches()
+        self.matches = Matches(at_once=3)
         self.claims: list[Pair] = []
         self.owned: dict[str, str] = {}
         self.wanted: list[str] = []
@@ -179,6 +223,7 @@ class Pools(RuleBasedStateMachine):
             assert one.pod not in self.owned
             busy.add(one.pod)
         self.claims += made
+        assert len(self.claims) <= 3
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data(), is_good=st.booleans(), is_gone=st.booleans())
