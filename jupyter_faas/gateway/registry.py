@@ -334,8 +334,20 @@ class Registry:
         """Note that a first replica is ready: the revision gets all traffic if it is the latest.
 
         Of a revision that is ready already or gone: nothing happens.
+
+        Returns as soon as it is so in memory; the store follows, so that nobody who waits for the
+        revision waits for that as well (two writes to an API server). A gateway that ends between
+        the two leaves a pending revision with a ready replica: the next one says it again.
         """
-        await self._settle(entry, RevisionState.READY, None)
+        is_so = asyncio.get_running_loop().create_future()
+        settling = self._begin(
+            entry.function.namespace,
+            entry.function.name,
+            lambda: self._settle_ready(entry, lambda: is_so.set_result(None)),
+        )
+        await asyncio.wait((is_so, settling), return_when=asyncio.FIRST_COMPLETED)
+        if settling.done():
+            settling.result()
 
     async def mark_failed(self, entry: RevisionEntry, problem: dict[str, Any]) -> None:
         """Note that a pending revision cannot get ready; what served before keeps serving.
@@ -344,7 +356,18 @@ class Registry:
             entry: The revision; one that is not pending is left alone.
             problem: RFC 9457 document of the reason.
         """
-        await self._settle(entry, RevisionState.FAILED, problem)
+
+        async def change() -> None:
+            if entry.is_removed or not entry.is_pending:
+                return
+            change, is_moved = self._settled(entry, RevisionState.FAILED, problem)
+            await self._save(entry.function, change)
+            self._waits.wake(entry)
+            self._tell("failed", entry.function, entry)
+            if is_moved:
+                self._tell("live", entry.function, entry)
+
+        await self._exclusively(entry.function.namespace, entry.function.name, change)
 
     async def settled(self, entry: RevisionEntry, timeout_s: float) -> Revision:
         """Wait until a revision is ready or failed, at most `timeout_s`; return it as it is then.
@@ -372,7 +395,11 @@ class Registry:
         self, namespace: str, name: str, change: Callable[[], Awaitable[T]]
     ) -> T:
         """Run a change alone for its function, to its end even if the caller is cancelled."""
+        return await asyncio.shield(self._begin(namespace, name, change))
 
+    def _begin(
+        self, namespace: str, name: str, change: Callable[[], Awaitable[T]]
+    ) -> asyncio.Task[T]:
         async def locked() -> T:
             async with self._locks.hold((namespace, name)):
                 return await change()
@@ -380,7 +407,7 @@ class Registry:
         task = asyncio.create_task(locked())
         self._tasks.add(task)
         task.add_done_callback(self._forget)
-        return await asyncio.shield(task)
+        return task
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
@@ -407,40 +434,53 @@ class Registry:
             function=entry.function, revision=current.revision, created=plan.is_created
         )
 
-    async def _settle(
+    async def _settle_ready(self, entry: RevisionEntry, is_so: Callable[[], None]) -> None:
+        if entry.is_removed or not entry.is_pending:
+            return
+        owner = entry.function
+        change = self._with_dropped(owner, self._settled(entry, RevisionState.READY, None)[0])
+        self._make_true(owner, change)
+        self._waits.wake(entry)
+        self._tell("live", owner, entry)
+        is_so()
+        await self._store.save(change)
+        self._drop(owner, change.removed)
+
+    def _settled(
         self, entry: RevisionEntry, state: RevisionState, problem: dict[str, Any] | None
-    ) -> None:
-        namespace, name = entry.function.namespace, entry.function.name
-
-        async def change() -> None:
-            if entry.is_removed or not entry.is_pending:
-                return
-            function, revision = rollout.settled(
-                entry.function.function, entry.revision, _values(entry.function), state, problem
-            )
-            is_moved = function.traffic != entry.function.function.traffic
-            await self._save(entry.function, Change(namespace, name, function, (revision,)))
-            self._waits.wake(entry)
-            if state is RevisionState.FAILED:
-                self._tell("failed", entry.function, entry)
-            if is_moved or state is RevisionState.READY:
-                self._tell("live", entry.function, entry)
-
-        await self._exclusively(namespace, name, change)
+    ) -> tuple[Change, bool]:
+        """Return what it means that a revision is ready or failed, and whether traffic moves."""
+        owner = entry.function
+        function, revision = rollout.settled(
+            owner.function, entry.revision, _values(owner), state, problem
+        )
+        is_moved = function.traffic != owner.function.traffic
+        return Change(owner.namespace, owner.name, function, (revision,)), is_moved
 
     async def _save(self, entry: FunctionEntry, change: Change) -> None:
         """Write a change together with what retention drops, then make it true in memory."""
-        function = change.function or entry.function
+        change = self._with_dropped(entry, change)
+        await self._store.save(change)
+        self._make_true(entry, change)
+        self._drop(entry, change.removed)
+
+    def _with_dropped(self, entry: FunctionEntry, change: Change) -> Change:
+        """Return a change with what retention drops."""
         states = {n: one.revision.state for n, one in entry.revisions.items()}
         states |= {revision.number: revision.state for revision in change.revisions}
+        function = change.function or entry.function
         removed = sorted(set(states) - kept(function, states, self._newest_kept))
-        await self._store.save(change._replace(removed=tuple(removed)))
-        entry.function = self._shared(function)
+        return change._replace(removed=tuple(removed))
+
+    def _make_true(self, entry: FunctionEntry, change: Change) -> None:
+        entry.function = self._shared(change.function or entry.function)
         entry.traffic = table_of(entry.function)
         for revision in change.revisions:
             self._put_revision(entry, revision)
         self._functions[entry.namespace, entry.name] = entry
-        for number in removed:
+
+    def _drop(self, entry: FunctionEntry, numbers: Sequence[int]) -> None:
+        for number in numbers:
             self._tell("removed", entry, entry.revisions.pop(number))
 
     def _remove(self, entry: FunctionEntry) -> None:

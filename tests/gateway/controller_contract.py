@@ -188,7 +188,7 @@ class ControllerContract:
         await world.live(1)
         await world.apply(source="def hello(): return 2")
         await world.live(2)
-        await world.status(lambda one: is_ready(one, 2))
+        await world.status(lambda one: is_ready(one, 2) and one.get("replicas") == 1)
         before = await pictured(world)
         await DAMAGE[damage](world)
         if "serves nobody" in damage:

@@ -318,3 +318,25 @@ async def test_a_thousand_functions_of_one_notebook_cost_little_each(registry: R
     assert each < 4_500, each
     assert sys.getsizeof(registry.get("default", "f1")) < 200
     assert len(registry) == 301
+
+
+async def test_who_waits_for_a_ready_revision_does_not_wait_for_the_store(
+    registry: Registry, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await live(registry, "a")
+    await registry.deploy("default", "f", request("b"))
+    entry = registry.get("default", "f")
+    may_write, save = asyncio.Event(), store.save
+
+    async def slowly(change: Change) -> None:
+        await may_write.wait()
+        await save(change)
+
+    monkeypatch.setattr(store, "save", slowly)
+    await registry.mark_ready(entry.revisions[2])
+    assert (entry.traffic.numbers, entry.latest.revision.state) == ((2,), RevisionState.READY)
+    written = asyncio.create_task(registry.written())
+    may_write.set()
+    await written
+    stored = (await store.load()).functions
+    assert [one.traffic for one in stored] == [{2: 100}]
