@@ -1,8 +1,8 @@
 """Who may do what only one of several gateways is to do: decisions about a lease. Pure.
 
-The record names its holder; who holds it writes it anew each second, the others take it when it
-has not changed for as long as it says. Only changes that one's own clock has seen count, so clocks
-may differ by any amount; `renewed` is never compared with a clock.
+The record names its holder; who holds it writes it anew about every second, the others take it when
+it has not changed for as long as it says. Only changes that one's own clock has seen count, so
+clocks may differ by any amount; `renewed` is never compared with a clock.
 
 Source:
     Kubernetes client-go, tools/leaderelection: the same rules, so that both kinds of members
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 DURATION_S = 4.0
 """A record that has not changed for so long is free."""
-RENEW_S = 1.0
+RENEW_S = 1.2
 """How often a holder writes it anew, and the others look."""
 STEP_DOWN_S = 3.0
 """A holder that could not write for so long leads no more: before anybody else begins to."""
