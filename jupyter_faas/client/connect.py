@@ -102,6 +102,15 @@ def find(settings: Settings) -> Gateway | None:
     return _choose(url, token, _namespace(settings), settings, _running)
 
 
+def is_asleep() -> bool:
+    """Return whether the embedded gateway of this machine has ended by itself."""
+    from jupyter_faas.client.state_file import read_state  # noqa: PLC0415 - reads a file
+    from jupyter_faas.core.settings import StatePaths  # noqa: PLC0415 - see below
+
+    state = read_state(StatePaths(_settings().state_dir))
+    return state is not None and state.pid == 0
+
+
 def _namespace(settings: Settings) -> str:
     return settings.namespace if settings.namespace != DEFAULT_NAMESPACE else ""
 

@@ -31,12 +31,15 @@ class RunCell:
         parent: Its execute request: what is published with it appears under the cell.
         has_ended: The kernel has told the front end that it is done.
         late: What takes output from then on; None: nothing was to be expected.
+        endings: What is shown in it and has a last form: each is called when the cell ends, and
+            when a map that it started ends.
     """
 
     def __init__(self, parent: Message) -> None:
         self.parent = parent
         self.has_ended = False
         self.late: Any = None
+        self.endings: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._running = 0
         self._users: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -54,6 +57,11 @@ class RunCell:
     def keep(self, user: Any) -> None:
         """Note that something may write under the cell as long as it lives."""
         self._users.add(user)
+
+    def refresh(self) -> None:
+        """Write what has a last form."""
+        for ending in tuple(self.endings):
+            ending()
 
     def count(self, by: int) -> None:
         """Note that a thread or task has begun (1) or ended (-1)."""

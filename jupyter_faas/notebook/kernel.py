@@ -7,7 +7,9 @@ ipykernel are loaded there already.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +61,7 @@ def install() -> Installed | None:
     # Restarting keeps the connection file: the same kernel to the person, the same origin here.
     session.id = Path(app.connection_file or session.id).stem
     installed = Installed(memory, _cell_ends(output, memory, kernel.shell), kernel.shell)
+    session.panel = _panels(output, installed.ends)
     kernel.shell.events.register("pre_run_cell", installed.ends.before)
     kernel.shell.events.register("post_run_cell", installed.ends.after)
     return installed
@@ -70,7 +73,7 @@ def uninstall(installed: Installed) -> None:
     installed.shell.events.unregister("pre_run_cell", installed.ends.before)
     installed.shell.events.unregister("post_run_cell", installed.ends.after)
     session.output, session.display, session.cell = ProcessOutput(), TerminalDisplay(), Cell
-    session.map_display = TerminalMapDisplay
+    session.map_display, session.panel = TerminalMapDisplay, None
 
 
 def _cell_ends(output: CellOutput, memory: CellMemory, shell: Any) -> CellEnds:
@@ -78,8 +81,19 @@ def _cell_ends(output: CellOutput, memory: CellMemory, shell: Any) -> CellEnds:
         memory.cell,
         output.late,
         is_expected=lambda: session.gateway is not None or _has_handles(shell.user_ns),
-        on_end=lambda cell: None,
     )
+
+
+def _panels(output: CellOutput, ends: CellEnds) -> Callable[[str | None], Any]:
+    """Return what makes the kernel's panels; loaded when the first is."""
+
+    @cache
+    def panels() -> Any:
+        from jupyter_faas.notebook.panel import Panels  # noqa: PLC0415 - only for who looks
+
+        return Panels(output.place, lambda: ends.is_running)
+
+    return lambda name: panels().make(name)
 
 
 def _has_handles(names: dict[str, Any]) -> bool:

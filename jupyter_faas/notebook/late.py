@@ -146,7 +146,6 @@ class CellEnds:
         cell: Returns the cell that runs.
         leave_place: Makes the place for late output of a cell.
         is_expected: Whether threads that still run may call functions at all.
-        on_end: Called with each cell that has ended.
     """
 
     def __init__(
@@ -154,13 +153,16 @@ class CellEnds:
         cell: Callable[[], RunCell],
         leave_place: Callable[[RunCell], LateOutput],
         is_expected: Callable[[], bool],
-        on_end: Callable[[RunCell], None],
     ) -> None:
         self._cell = cell
         self._leave_place = leave_place
         self._is_expected = is_expected
-        self._on_end = on_end
         self._depth = 0
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a cell runs."""
+        return self._depth > 0
 
     def before(self, _info: object = None) -> None:
         """A cell begins; a magic runs cells inside cells."""
@@ -172,7 +174,7 @@ class CellEnds:
         if self._depth:
             return
         cell = self._cell()
-        self._on_end(cell)
+        cell.refresh()
         if cell.is_kept and self._is_expected():
             cell.late = self._leave_place(cell)
         cell.has_ended = True

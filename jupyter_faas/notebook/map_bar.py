@@ -43,6 +43,7 @@ class CellMapDisplay:
     def finish(self, progress: MapProgress) -> None:
         """Show the line that stays, in the bar's place."""
         self._show(progress)
+        self._bound.cell.refresh()
 
     def _show(self, progress: MapProgress) -> None:
         with self._lock:

@@ -3,35 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from examples import demo
 from tests.notebook.kernel import Kernel
-from tests.notebook.kernel import kernel as run_kernel
-from tests.support import state_dir
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
-
-
-@pytest.fixture(scope="module")
-def state() -> Iterator[Path]:
-    with state_dir("faas-nb-") as path:
-        yield path
-        demo.end_gateway(path)
-
-
-@pytest.fixture(scope="module")
-def live(state: Path) -> Iterator[Kernel]:
-    """A kernel that has found no gateway yet."""
-    environ = {name: text for name, text in os.environ.items() if not name.startswith("FAAS_")}
-    with run_kernel(environ | {"FAAS_STATE_DIR": str(state)}) as running:
-        running.run("%load_ext jupyter_faas\nfrom jupyter_faas import serverless")
-        yield running
 
 
 def token(state: Path) -> str:

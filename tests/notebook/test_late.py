@@ -49,7 +49,8 @@ class Kernel:
         self.memory = CellMemory(lambda: self.parent)
         self.sent: list[tuple[str, dict[str, Any]]] = []
         self.ended: list[RunCell] = []
-        self.ends = CellEnds(self.memory.cell, self._late, lambda: True, self.ended.append)
+        self.ends = CellEnds(self.memory.cell, self._late, lambda: True)
+        self.memory.cell().endings.append(lambda: self.ended.append(self.memory.cell()))
 
     def _late(self, cell: RunCell) -> LateOutput:
         return LateOutput(cell, lambda kind, content: self.sent.append((kind, content)))
