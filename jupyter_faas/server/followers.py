@@ -16,7 +16,7 @@ import msgspec
 
 from jupyter_faas.core.errors import EventsGone, FaasError
 from jupyter_faas.server.event import Event, read_event
-from jupyter_faas.server.link import MAX_HZ, open_stream, pieces_of
+from jupyter_faas.server.link import MAX_HZ, SILENCE_S, open_stream, pieces_of
 from jupyter_faas.server.place import Place
 from jupyter_faas.wire.sse import EventDecoder
 
@@ -73,7 +73,7 @@ class Calls:
             self._since = ""
             return
         decoder = EventDecoder()
-        async with aclosing(pieces_of(response)) as pieces:
+        async with aclosing(pieces_of(response, SILENCE_S)) as pieces:
             async for piece in pieces:
                 for event in decoder.feed(piece):
                     self._since = event.id or self._since

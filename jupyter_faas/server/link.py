@@ -82,6 +82,7 @@ class Link:
     async def run(self) -> NoReturn:
         """Follow the gateway until cancelled."""
         while True:
+            mark = self._place.mark()
             try:
                 gateway = await self._place.find()
                 pause_s = await self._wait_for_it() if gateway is None else 0.0
@@ -89,7 +90,7 @@ class Link:
                     await self._follow(gateway)
             except (FaasError, OSError, msgspec.MsgspecError, ValueError) as error:
                 pause_s = self._failed(error)
-            await self._place.changed(pause_s)
+            await self._place.changed(mark, pause_s)
 
     # -- a gateway that is there
 
@@ -126,7 +127,7 @@ class Link:
             self._hearer.on_status(self._live)
         self._tries = 0
         decoder = EventDecoder()
-        async with aclosing(pieces_of(response)) as pieces:
+        async with aclosing(pieces_of(response, SILENCE_S)) as pieces:
             async for piece in pieces:
                 for event in decoder.feed(piece):
                     self._take(event)
@@ -211,7 +212,7 @@ async def fetch_state(place: Place, gateway: Gateway) -> Snapshot:
 
 
 async def pieces_of(
-    response: AsyncResponse, silence_s: float | None = SILENCE_S
+    response: AsyncResponse, silence_s: float | None
 ) -> AsyncGenerator[bytes, None]:
     """Yield what comes; leaving ends it.
 

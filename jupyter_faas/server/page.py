@@ -50,7 +50,6 @@ class Page:
         hub: Serves it.
         send: Sends one message; returns when it is on its way, raises if the page is gone.
         drop: Ends the connection; the argument says why, for people.
-        silent_s: See `SILENT_S`.
 
     Attributes:
         outbox: What it is still to be told.
@@ -62,12 +61,10 @@ class Page:
         hub: Hub,
         send: Callable[[bytes], Awaitable[None]],
         drop: Callable[[str], None],
-        silent_s: float = SILENT_S,
     ) -> None:
         self._hub = hub
         self._send = send
         self._drop = drop
-        self._silent_s = silent_s
         self.outbox = Outbox(hub.bounds)
         self.wish = Watch()
         self._woken = asyncio.Event()
@@ -146,7 +143,7 @@ class Page:
 
     def _look_whether_it_lives(self) -> None:
         loop = asyncio.get_running_loop()
-        left_s = self._heard_s + self._silent_s - loop.time()
+        left_s = self._heard_s + SILENT_S - loop.time()
         if left_s <= 0:
             self._drop("The page has said nothing for too long.")
         else:

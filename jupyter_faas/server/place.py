@@ -84,11 +84,11 @@ class Place:
             return found.st_mtime_ns, found.st_ino
         return (0, 0)
 
-    async def changed(self, timeout_s: float) -> None:
-        """Wait until an embedded gateway has started or ended since the last `find`."""
+    async def changed(self, mark: Mark, timeout_s: float) -> None:
+        """Wait until an embedded gateway has started or ended since `mark` was seen."""
         deadline_s = asyncio.get_running_loop().time() + timeout_s
         # Looked at, not told: a stat costs nothing, and a watch would need a library.
-        while self.mark() == self._mark and asyncio.get_running_loop().time() < deadline_s:  # noqa: ASYNC110 - see above
+        while self.mark() == mark and asyncio.get_running_loop().time() < deadline_s:  # noqa: ASYNC110 - see above
             await asyncio.sleep(LOOK_S)
 
     def last(self) -> GatewayState | None:

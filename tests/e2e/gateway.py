@@ -72,7 +72,7 @@ class Gateway:
         """Return the pids of the gateway and all it has started; remembers them."""
         with contextlib.suppress(FileNotFoundError):
             pid = self.pid
-            self._seen |= {pid, *descendants(pid)}
+            self._seen |= {pid, *descendants(pid)} if pid else set()
         return self.survivors()
 
     def survivors(self) -> list[int]:
@@ -92,7 +92,8 @@ class Gateway:
             self._client.close()
         self.processes()
         with contextlib.suppress(ProcessLookupError, FileNotFoundError):
-            os.kill(self.pid, signal.SIGTERM)
+            if pid := self.pid:  # 0 says that it has ended; to kill(2) it is this very group
+                os.kill(pid, signal.SIGTERM)
         with contextlib.suppress(AssertionError):
             wait_until(lambda: not self.survivors(), 15.0)
         left = self.survivors()

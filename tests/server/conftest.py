@@ -30,6 +30,7 @@ from pytest_jupyter.jupyter_server import (  # noqa: F401 - as above
     jp_auth_header,
     jp_base_url,
     jp_configurable_serverapp,
+    jp_create_notebook,
     jp_fetch,
     jp_http_port,
     jp_logging_stream,
