@@ -241,9 +241,11 @@ async def open_stream(gateway: Gateway, path: str) -> AsyncResponse:
     """
     try:
         async with asyncio.timeout(ANSWER_S):
-            _, response = await gateway.aio.open("GET", path, ())
+            connection, response = await gateway.aio.open("GET", path, ())
             if response.status != 200:
-                raise problem_of(response.status, response.headers, await response.read())
+                content = await response.read()
+                connection.close()
+                raise problem_of(response.status, response.headers, content)
     except TimeoutError:
         raise GatewayLost(f"It has not answered within {ANSWER_S:g} s.") from None
     return response
