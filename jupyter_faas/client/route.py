@@ -162,7 +162,7 @@ def is_replica() -> bool:
 def _nested(outer: context.Invocation) -> Headers:
     """Return what a call passes on of the invocation it is made in."""
     headers = [
-        (b"Faas-Parent", outer.id.encode()),
+        (b"Faas-Parent", ",".join(filter(None, (outer.id, outer.ancestry))).encode()),
         (b"Faas-Depth", str(outer.depth).encode()),
     ]
     if outer.deadline is not None:

@@ -22,6 +22,8 @@ class Invocation(Value):
     """Monotonic seconds (`time.monotonic`) at which it is ended; None: no limit."""
     depth: int = 0
     """How many calls lead to this one; 0 was called by a person or a program outside."""
+    ancestry: str = ""
+    """Ids of the invocations this one is made in, the nearest first, comma between."""
     trace: str = ""
     """`traceparent` of the caller (W3C Trace Context), empty without one."""
 

@@ -223,18 +223,31 @@ class Calls:
         given = told.get(b"faas-deadline-ms")
         if given is not None:
             limit_s = invocation.received_s + heads.deadline_ms(given) / 1000
-        parent = self.active.get(told.get(b"faas-parent", b""))
-        if parent is not None:
-            lineage.adopt(parent, invocation)
-            spec = parent.pool.entry.revision.spec
-            limit_s = min(limit_s, parent.limit_s, parent.leased_s + spec.timeout_s)
-        elif b"faas-depth" in told:
-            # Its parent runs at another gateway; what it says of itself is all that is known.
-            lineage.descend(invocation, heads.depth(told[b"faas-depth"]))
+        if b"faas-parent" in told:
+            ancestor = self._bear(invocation, told)
+            if ancestor is not None:
+                spec = ancestor.pool.entry.revision.spec
+                limit_s = min(limit_s, ancestor.limit_s, ancestor.leased_s + spec.timeout_s)
         if limit_s <= invocation.received_s:
             lineage.disown(invocation)
             raise InvocationTimeout("The caller's deadline had passed when the call came.")
         invocation.limit_s = limit_s
+
+    def _bear(self, invocation: Invocation, told: dict[bytes, bytes]) -> Invocation | None:
+        """Tie a nested call to the nearest invocation it is made in that runs at this gateway.
+
+        Those between the two, if any, run at others; of them no more is known than their ids.
+        """
+        invocation.ancestry = told[b"faas-parent"]
+        ids = heads.ancestry(invocation.ancestry)
+        ancestor = next((self.active[one] for one in ids if one in self.active), None)
+        depth = heads.depth(told.get(b"faas-depth", b"0"))
+        if ancestor is not None:
+            depth = max(depth, ancestor.depth)
+        lineage.descend(invocation, depth)
+        if ancestor is not None:
+            lineage.adopt(ancestor, invocation)
+        return ancestor
 
     # -- what invocations ask for ---------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from jupyter_faas.core.errors import BadRequest
 from jupyter_faas.core.names import is_invocation_id
 
+_MOST_ANCESTRY_BYTES = 2048
 MAX_DEADLINE_MS = 7 * 24 * 3_600_000
 """A week; longer deadlines are cut to it."""
 
@@ -90,6 +91,20 @@ def depth(value: bytes) -> int:
     if not value.isdigit() or len(value) > 3:
         raise BadRequest("Faas-Depth must be a number of nested calls.")
     return int(value)
+
+
+def ancestry(value: bytes) -> tuple[bytes, ...]:
+    """Return the invocations that a call is made in, the nearest first.
+
+    Raises:
+        BadRequest: It is no list of ids.
+    """
+    if len(value) > _MOST_ANCESTRY_BYTES:
+        raise BadRequest("Faas-Parent names too many invocations.")
+    found = tuple(one.strip() for one in value.split(b","))
+    for one in found:
+        invocation_id(one)
+    return found
 
 
 def invocation_id(value: bytes) -> bytes:

@@ -142,7 +142,7 @@ class Invocation(Passage):
                 return
             deadline = b"\r\nFaas-Deadline-Ms: %d" % remaining_ms
         if self.depth:
-            deadline += b"\r\nFaas-Depth: %d" % self.depth
+            deadline += b"\r\nFaas-Depth: %d\r\nFaas-Ancestry: %b" % (self.depth, self.ancestry)
         self.connection = connection
         self.is_sent = True
         if self.is_body_whole:

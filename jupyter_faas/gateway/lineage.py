@@ -2,8 +2,10 @@
 
 An invocation made from within another one names it as its parent: it inherits what is left of
 the parent's deadline and ends with it. It may also wait for a slot that only its own ancestors
-hold; then nobody can ever move, and the newest waiter has to fail. Pure: looks at the objects,
-changes nothing but the family lists.
+hold; then nobody can ever move, and the newest waiter has to fail. Where the calls between two of
+one chain run at other gateways, the later one names the ids of all it was made in, so a chain that
+comes back is seen. Two chains that wait for one another across gateways are not: there the queue
+timeout is the bound. Pure: looks at the objects, changes nothing but the family lists.
 """
 
 from __future__ import annotations
@@ -24,12 +26,7 @@ CanGrow = Callable[["Pool"], bool]
 
 
 def adopt(parent: Invocation, child: Invocation) -> None:
-    """Make `child` a nested call of `parent`.
-
-    Raises:
-        BadRequest: The chain is too long (508, as for a loop).
-    """
-    descend(child, parent.depth)
+    """Make `child` a nested call of `parent`, or of one that `parent` has made elsewhere."""
     child.parent = parent
     if parent.children is None:
         parent.children = set()

@@ -53,6 +53,7 @@ class Passage(Waiter):
     """
 
     __slots__ = (
+        "ancestry",
         "answer",
         "attempts",
         "body",
@@ -101,6 +102,7 @@ class Passage(Waiter):
         self.leased_s = 0.0
         self.limit_s = FOREVER
         self.lines = self.framing = b""
+        self.ancestry = b""
         self.parent: Invocation | None = None
         self.children: set[Invocation] | None = None
         self.depth = 0

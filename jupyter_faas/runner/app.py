@@ -98,6 +98,7 @@ class App:
             accept=head.get(b"accept", b"").decode("latin-1"),
             depth=_number(head.get(b"faas-depth")) or 0,
             trace=head.get(b"traceparent", b"").decode("latin-1"),
+            ancestry=head.get(b"faas-ancestry", b"").decode("latin-1"),
         )
         left_ms = _number(head.get(b"faas-deadline-ms"))
         left_s = None if left_ms is None else left_ms / 1000

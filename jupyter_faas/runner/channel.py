@@ -72,6 +72,7 @@ class CallHead(msgspec.Struct, array_like=True):
     remaining_s: float | None = None
     depth: int = 0
     trace: str = ""
+    ancestry: str = ""
 
 
 class WorkerEnd(msgspec.Struct, array_like=True):

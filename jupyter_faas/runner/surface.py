@@ -46,7 +46,13 @@ class Surface:
         deadline = None
         if head.remaining_s is not None:
             deadline = time.monotonic() + head.remaining_s
-        invocation = Invocation(id=head.id, deadline=deadline, depth=head.depth, trace=head.trace)
+        invocation = Invocation(
+            id=head.id,
+            deadline=deadline,
+            depth=head.depth,
+            trace=head.trace,
+            ancestry=head.ancestry,
+        )
         return current.set(invocation), sink.set(output)
 
     def leave(self, entered: Entered) -> None:

@@ -109,6 +109,17 @@ CELLS = {
         short = serverless(name="short")(lambda x: -x)
         assert short.remote(2) == -2
     """,
+    "calls within calls, which name those they are made in": """
+        from jupyter_faas.core import context
+        @serverless
+        def third(): return context.current.get().ancestry
+        @serverless
+        def second(): return context.current.get().id, third.remote()
+        @serverless
+        def first(): return context.current.get().id, second.remote()
+        one, (two, ancestry) = first.remote()
+        assert ancestry == f"{two},{one}", (one, two, ancestry)
+    """,
     "numpy and pandas": """
         import numpy as np, pandas as pd
         weights = np.arange(4.0)

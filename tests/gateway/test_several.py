@@ -5,6 +5,7 @@ import hashlib
 
 import msgspec
 
+from jupyter_faas.core.model import Scaling
 from jupyter_faas.wire.upstream import request
 from tests.gateway.conftest import problem, until
 from tests.gateway.several import group
@@ -372,3 +373,33 @@ async def test_a_gateway_killed_under_load_fails_only_what_it_had():
         assert 0 < len(lost) <= held, (len(lost), held)
         ok = [one for one in answers if one.status == 200]
         assert len(ok) + len(lost) == 300
+
+
+async def test_a_chain_of_calls_over_gateways_that_comes_back_to_a_full_function_fails_at_once():
+    async with group("a", "b") as gateways:
+        a, b = gateways.benches["a"], gateways.benches["b"]
+        first = await deployed(gateways, "a", scaling=Scaling(max_containers=1))
+        second = await deployed(gateways, "b")
+        a.fronts(a.entry(first))[0].on_call = lambda call: None
+        b.fronts(b.entry(second))[0].on_call = lambda call: None
+        outer = a.calling(first, b"1")
+        (one,) = await a.calls(1)
+        within = {"Faas-Parent": one.id, "Faas-Depth": "0"}
+        middle = a.calling(second, b"2", within)
+        (two,) = await b.calls(1)
+        assert two.headers[b"faas-depth"] == b"1"
+        assert two.headers[b"faas-ancestry"] == one.id.encode()
+        chain = {"Faas-Parent": f"{two.id},{one.id}", "Faas-Depth": "1"}
+        back = await b.call(first, b"3", chain)
+        assert (back.status, problem(back)["code"]) == (503, "nested_deadlock")
+        two.answer()
+        one.answer()
+        assert [(await outer).status, (await middle).status] == [200, 200]
+
+
+async def test_a_bad_chain_is_refused():
+    async with group("a", "b") as gateways:
+        name = await deployed(gateways, "a")
+        a = gateways.benches["a"]
+        for parent in ("x" * 3000, "not an id!", "a,,b"):
+            assert (await a.call(name, b"1", {"Faas-Parent": parent})).status == 400
