@@ -21,6 +21,7 @@ ALL = (
     "import_time",
     "start",
     "kernels",
+    "panel",
     "warm",
     "http",
     "proxy",
