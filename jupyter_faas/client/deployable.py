@@ -229,6 +229,15 @@ class Deployable:
         where = f", revision {self._deployed.number}" if self._deployed else ""
         return f"<{type(self).__name__} {self._name}{where}>"
 
+    def _repr_html_(self) -> str:
+        from jupyter_faas.client import markup  # noqa: PLC0415 - displays only
+
+        known = f"  ·  revision {self._deployed.number}" if self._deployed else ""
+        here = "its code is here" if self._target is not None else "looked up by name"
+        shown = self._target.code.__name__ if self._target is not None else self._name
+        fields = [("call it", f"{shown}.remote(…)"), ("look", f"{shown}.panel()")]
+        return markup.html_fields(f"{self._name}{known}", here, fields)
+
     @property
     def _is_idempotent(self) -> bool:
         return self._target is not None and self._target.options.revision["idempotent"] is True

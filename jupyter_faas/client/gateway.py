@@ -150,6 +150,14 @@ class Gateway:
         snapshot: dict[str, Any] = self.ask("GET", "/v1/state", result=dict[str, Any])
         return snapshot
 
+    def maps(self) -> Any:
+        """Return the maps that run or are kept; displays as a table."""
+        from jupyter_faas.client import views  # noqa: PLC0415 - displays only
+        from jupyter_faas.client.session import session  # noqa: PLC0415 - which holds gateways
+
+        answer = self.ask("GET", "/v1/maps", result=dict[str, list[dict[str, Any]]])
+        return views.map_table(answer["maps"], session.now_s())
+
     @property
     def aio(self) -> AsyncGateway:
         """Its connections for event loops."""
@@ -199,9 +207,14 @@ class Gateway:
         return f"Gateway at {self.place}"
 
     def _repr_html_(self) -> str:
-        from jupyter_faas.client.markup import escape  # noqa: PLC0415 - displays only
+        from jupyter_faas.client.markup import html_fields  # noqa: PLC0415 - displays only
 
-        return f"<b>Gateway</b> at {escape(self.place)}"
+        fields = [("at", self.place)]
+        if self._server:
+            fields.append(("runs", f"{self.provider}, version {self.version}"))
+        if self._namespace:
+            fields.append(("namespace", self._namespace))
+        return html_fields("Gateway", "", fields)
 
     def open(
         self,

@@ -6,7 +6,7 @@ were asked for and never ask again by themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_faas.client import markup
@@ -46,6 +46,21 @@ class Replica(model.ReplicaStatus):
         mark = REPLICA_MARKS.get(self.state, "?")
         return f"{mark} {self.id} {self.state.value}, revision {self.revision}"
 
+    def _repr_html_(self) -> str:
+        reason = [("waiting", self.reason)] if self.reason else []
+        born = [("start", f"{markup.duration(self.start_ms / 1000)} ({self.how})")]
+        mark = REPLICA_MARKS.get(self.state, "?")
+        return markup.html_fields(
+            f"{mark} {self.id}",
+            self.state.value,
+            [
+                ("serves", f"{self.function}, revision {self.revision}"),
+                ("in flight", str(self.in_flight)),
+                *(born if self.how else []),
+                *reason,
+            ],
+        )
+
 
 class Scaling(model.Scaling):
     """How many replicas a function may have, as `f.update_autoscaler()` returns it."""
@@ -55,6 +70,9 @@ class Scaling(model.Scaling):
             f"min {self.min_containers}, max {self.max_containers}, "
             f"buffer {self.buffer_containers}, idle {self.scaledown_window_s:g} s"
         )
+
+    def _repr_html_(self) -> str:
+        return f"<div>{markup.escape(repr(self))}</div>"
 
 
 class Table(list[T]):
@@ -84,6 +102,9 @@ class LogLines(list[str]):
 
     def __repr__(self) -> str:
         return "\n".join(self) if self else "(nothing printed yet)"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{markup.escape(repr(self))}</pre>"
 
 
 class Status:
@@ -196,6 +217,24 @@ def function_table(functions: Sequence[FunctionView]) -> Table[FunctionView]:
         for f in functions
     ]
     return Table(functions, ("function", "state", "traffic", "replicas"), rows, "Functions")
+
+
+def map_table(maps: Sequence[Mapping[str, Any]], now_s: float) -> Table[Mapping[str, Any]]:
+    """Return maps, as the gateway tells of them, as a table."""
+    rows = [
+        (
+            one.get("id", ""),
+            one.get("function", ""),
+            one.get("state", ""),
+            f"{one.get('done', 0)} / {one.get('total') or '?'}",
+            one.get("failed", 0),
+            one.get("engine", ""),
+            markup.ago(one.get("startedAt", 0.0), now_s),
+        )
+        for one in maps
+    ]
+    header = ("map", "function", "state", "done", "failed", "runs on", "began")
+    return Table(maps, header, rows, "Maps")
 
 
 def event_table(view: FunctionView, now_s: float) -> Table[tuple[float, str, str]]:

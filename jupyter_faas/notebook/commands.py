@@ -201,6 +201,7 @@ LINES = (
         most=20,
     ),
     _of_one("delete", "delete()", "Remove it with its revisions and replicas."),
+    Command("maps", "faas.gateway().maps()", "List the maps that run.", options=(JSON,)),
     Command(
         "panel",
         f"{_ONE}.panel()",

@@ -84,6 +84,9 @@ class Lines:
 
         return call, delete
 
+    def _maps(self, _wish: Wish) -> Prepared:
+        return "faas.gateway().maps()", lambda: faas.gateway().maps()
+
     def _capture(self, wish: Wish) -> Prepared:
         name = wish.words[0]
         names = self._names()

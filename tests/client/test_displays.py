@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+import jupyter_faas as faas
 from jupyter_faas.client import markup
 from jupyter_faas.client.control import FunctionView
 from jupyter_faas.client.progress import Progress, TerminalDisplay
@@ -15,6 +16,7 @@ from jupyter_faas.client.views import (
     Status,
     event_table,
     function_table,
+    map_table,
     replica_table,
     revision_table,
 )
@@ -92,6 +94,29 @@ def test_values_have_one_line() -> None:
     assert repr(LogLines(["a", "b"])) == "a\nb"
     assert repr(LogLines()) == "(nothing printed yet)"
     assert NASTY not in revision(4, reason=NASTY)._repr_html_()
+
+
+def test_everything_displayed_has_html() -> None:
+    replica = Replica(
+        id=NASTY, function=NASTY, revision=1, state=model.ReplicaState.STARTING, reason=NASTY,
+        how="forked", start_ms=9.0,
+    )  # fmt: skip
+    maps = map_table([{"id": NASTY, "function": "f", "done": 3, "total": None}], 0.0)
+    shown = [
+        replica,
+        Scaling(),
+        LogLines([NASTY]),
+        LogLines(),
+        maps,
+        revision(1),
+        faas.serverless(view),
+    ]
+    for one in shown:
+        html = one._repr_html_()  # type: ignore[attr-defined]
+        assert html.startswith("<")
+        assert NASTY not in html
+    assert "9 ms (forked)" in replica._repr_html_()
+    assert "3 / ?" in repr(maps)
 
 
 def test_the_card_tells_steps_and_what_to_do() -> None:
