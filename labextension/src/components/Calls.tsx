@@ -53,7 +53,7 @@ export function Calls({ feed, one, onLog }: CallsProps) {
       <table class="faas-calls" aria-label="last calls">
         <thead>
           <tr>
-            <th scope="col">ended</th>
+            <th scope="col">began</th>
             <th scope="col">how</th>
             <th scope="col" class="faas-number">ran</th>
             <th scope="col" class="faas-number">queued</th>

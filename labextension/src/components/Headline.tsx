@@ -41,7 +41,7 @@ export function Load({ feed, one }: { feed: Feed; one: FunctionState }) {
     <div class="faas-load">
       <div class="faas-box faas-replicas">
         <span class="faas-box-title">replicas</span>
-        <Dots replicas={one.replicas} />
+        {one.replicas.length > 0 ? <Dots replicas={one.replicas} /> : <span class="faas-quiet">none</span>}
         <span class="faas-quiet">
           {count(living(one.replicas))} of {minContainers}–{maxContainers}
         </span>
@@ -96,14 +96,17 @@ export function Totals({ counts }: { counts: Counts }) {
     ['cost', memoryTime(counts.memoryMebibyteSeconds)]
   ];
   return (
-    <dl class="faas-totals">
+    <p class="faas-totals">
       {pairs.map(([word, value]) => (
-        <div key={word} class={word === 'errors' && errors > 0 ? 'faas-bad' : undefined}>
-          <dt>{word}</dt>
-          <dd title={word === 'cost' ? 'memory limit × run time of ended calls' : undefined}>{value}</dd>
-        </div>
+        <span
+          key={word}
+          class={word === 'errors' && errors > 0 ? 'faas-bad' : undefined}
+          title={word === 'cost' ? 'memory limit × run time of ended calls' : undefined}
+        >
+          <span class="faas-quiet">{word}</span> {value}
+        </span>
       ))}
-    </dl>
+    </p>
   );
 }
 

@@ -12,6 +12,7 @@ import { Panel, type PanelProps } from './Panel';
  */
 export function mount(element: HTMLElement, props: PanelProps): () => void {
   element.classList.add('faas-root');
+  element.addEventListener('focusin', keepKeys);
   let isDisplayed: boolean | null = null;
   const show = (isSeen: boolean) => {
     if (isSeen === isDisplayed) return;
@@ -38,4 +39,12 @@ export function mount(element: HTMLElement, props: PanelProps): () => void {
     observer.disconnect();
     render(null, element);
   };
+}
+
+/**
+ * Keys pressed in here are ours: arrows move a slider, not JupyterLab's choice of a cell. It looks
+ * at what has the focus before it looks further up, so each such element has to say so.
+ */
+function keepKeys({ target }: FocusEvent): void {
+  if (target instanceof Element) target.setAttribute('data-lm-suppress-shortcuts', 'true');
 }

@@ -1,14 +1,6 @@
 /** The plugins JupyterLab loads. This folder and `mime` are all that knows JupyterLab. */
 
-import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { mime } from '../mime';
+import { connection } from './connection';
 
-const about: JupyterFrontEndPlugin<void> = {
-  id: 'jupyter-faas:about',
-  description: 'Says that the extension of jupyter_faas is there.',
-  autoStart: true,
-  activate: (app: JupyterFrontEnd) => {
-    app.shell.node.ownerDocument.documentElement.dataset['jupyterFaas'] = 'ready';
-  }
-};
-
-export default [about];
+export default [connection, mime];

@@ -43,7 +43,7 @@ test('numbers, the last decision and the cost', async () => {
   const scaled = { revision: 1, before: 2, after: 5, reason: '2 → 5: 14 in flight over target 3', at: NOW_S };
   const shown = await panel(snapshot({ functions: [view('score', { counts, scaled })] }));
   const totals = one(shown.root, '.faas-totals').textContent;
-  assert.match(totals, /calls12\u202f403errors3 \(user 3, platform 0\)p508\.1 msp95–cold2cost0\.0 GB·s/);
+  assert.match(totals, /calls 12\u202f403errors 3 \(user 3, platform 0\)p50 8\.1 msp95 –cold 2cost 0\.0 GB·s/);
   assert.match(one(shown.root, '.faas-decision').textContent, /^2 → 5, .+: 14 in flight over target 3$/);
   shown.close();
 });
