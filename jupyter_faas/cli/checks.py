@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from jupyter_faas.cli.jupyter_checks import Piece, look_at_jupyter, places
 from jupyter_faas.client.embedded import running_gateway
 from jupyter_faas.client.state_file import GatewayState, last_lines, read_state
 from jupyter_faas.core.errors import GatewayUnavailable
@@ -36,11 +37,13 @@ class Problem(NamedTuple):
 
 
 class Findings(NamedTuple):
-    """What was found about the embedded gateway."""
+    """What was found."""
 
     state: GatewayState | None
-    """None: it is not running."""
+    """Of the embedded gateway; None: it is not running."""
     problems: list[Problem]
+    pieces: list[Piece]
+    """What Jupyter should find; empty in an environment without it."""
 
 
 def look(settings: Settings, environ: Mapping[str, str]) -> Findings:
@@ -53,7 +56,10 @@ def look(settings: Settings, environ: Mapping[str, str]) -> Findings:
     problems += _directory(paths)
     if state is None:
         problems += _leftovers(paths)
-    return Findings(state, problems)
+    where = places()
+    pieces = [] if where is None else list(look_at_jupyter(where))
+    problems += [Problem(piece.trouble, piece.advice) for piece in pieces if piece.trouble]
+    return Findings(state, problems, pieces)
 
 
 def _gateway(paths: StatePaths, settings: Settings) -> tuple[GatewayState | None, list[Problem]]:

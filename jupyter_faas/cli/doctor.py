@@ -87,6 +87,9 @@ def _print(settings: Settings, origins: Origins, findings: Findings) -> None:
     click.echo(f"State: {settings.state_dir}\nConfiguration: {config_path(os.environ)}\n")
     rows = [(name, value, origin) for name, value, origin, _ in describe(settings, origins)]
     click.echo(table(("setting", "value", "from"), rows))
+    if findings.pieces:
+        found = [(piece.name, piece.where or "not found") for piece in findings.pieces]
+        click.echo("\n" + table(("in Jupyter", "found in"), found))
     if not findings.problems:
         click.echo("\nNo problems found.")
     for problem in findings.problems:
@@ -127,5 +130,6 @@ def _document(settings: Settings, origins: Origins, findings: Findings) -> dict[
             {"name": name, "value": value, "origin": origin, "meaning": meaning}
             for name, value, origin, meaning in describe(settings, origins)
         ],
+        "jupyter": [piece._asdict() for piece in findings.pieces],
         "problems": [problem._asdict() for problem in findings.problems],
     }
