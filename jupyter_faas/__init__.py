@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from jupyter_faas.client.executor import Executor
     from jupyter_faas.client.function import RemoteFunction
     from jupyter_faas.client.lookup import function, functions
+    from jupyter_faas.client.map_run import MapRun
     from jupyter_faas.client.panel import panel
     from jupyter_faas.client.policies import Cron, Period, Retries
     from jupyter_faas.client.spawned import FunctionCall, gather
@@ -89,6 +90,7 @@ __all__ = [
     "InvocationCancelled",
     "InvocationNotFound",
     "InvocationTimeout",
+    "MapRun",
     "MissingPackages",
     "NameTaken",
     "NestedDeadlock",
@@ -123,6 +125,7 @@ _HOMES = {
     "Cron": "client.policies",
     "Executor": "client.executor",
     "FunctionCall": "client.spawned",
+    "MapRun": "client.map_run",
     "Period": "client.policies",
     "RemoteClass": "client.classes",
     "RemoteFunction": "client.function",

@@ -23,6 +23,7 @@ from jupyter_faas.core.mapping import Seating
 from jupyter_faas.core.model import PROTOCOL_VERSION
 from jupyter_faas.core.settings import Settings, StatePaths
 from jupyter_faas.core.version import VERSION
+from jupyter_faas.fanout.shelf import has_unfinished
 from jupyter_faas.fanout.start import DriverStart
 from jupyter_faas.gateway.driver_host import DriverHost
 from jupyter_faas.gateway.entries import RevisionEntry
@@ -67,6 +68,7 @@ async def _live(
     told = told_to_end()
     service = _compose(settings, paths, first)
     await service.start()
+    service.maps.keep_going(lambda: has_unfinished(paths.maps))
     try:
         write_state(paths, _state(service, settings, paths))
         if settings.ray_warm:
@@ -118,6 +120,8 @@ def _driver_host(service: GatewayService, paths: StatePaths) -> DriverHost:
             ray_cpus=settings.ray_cpus,
             ray_memory_bytes=settings.ray_memory_bytes,
             warm=_own_seating(run_dir) if settings.ray_warm else None,
+            maps_dir=str(paths.maps),
+            keep_s=service.settings.map_retention_s,
         )
         return msgspec.json.encode(start)
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from jupyter_faas.client.deployable import Deployable
-from jupyter_faas.client.later import NotYet
-from jupyter_faas.client.maps import ForEach, Map, StarMap
+from jupyter_faas.client.maps import ForEach, Map, SpawnMap, StarMap
 from jupyter_faas.client.remote import Remote
 from jupyter_faas.core.errors import UsageError
 from jupyter_faas.core.model import Kind
@@ -87,7 +86,7 @@ class RemoteClass(Deployable, Generic[T]):
         return self._local
 
 
-class RemoteMethod(NotYet):
+class RemoteMethod:
     """One method of a remote class: `M.predict`.
 
     Attributes:
@@ -99,6 +98,7 @@ class RemoteMethod(NotYet):
         self.map: Map[Any] = Map(owner, method)
         self.starmap: StarMap[Any] = StarMap(owner, method)
         self.for_each = ForEach(owner, method)
+        self.spawn_map: SpawnMap[Any] = SpawnMap(owner, method)
         self._owner = owner
         self._method = method
 

@@ -7,8 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar
 
 from jupyter_faas.client.deployable import Deployable
-from jupyter_faas.client.later import NotYet
-from jupyter_faas.client.maps import ForEach, Map, StarMap
+from jupyter_faas.client.maps import ForEach, Map, SpawnMap, StarMap
 from jupyter_faas.client.remote import Remote
 from jupyter_faas.core.errors import UsageError
 from jupyter_faas.core.model import Kind
@@ -28,7 +27,7 @@ A = TypeVar("A")
 """What `.remote.aio()` returns."""
 
 
-class RemoteFunction(Deployable, NotYet, Generic[P, L, S, A]):
+class RemoteFunction(Deployable, Generic[P, L, S, A]):
     """A function that also runs on the platform.
 
     `f(x)` runs here, `f.remote(x)` there. Made by `@serverless` or `faas.function(name)`.
@@ -61,6 +60,7 @@ class RemoteFunction(Deployable, NotYet, Generic[P, L, S, A]):
         self.map: Map[S] = Map(self)
         self.starmap: StarMap[S] = StarMap(self)
         self.for_each = ForEach(self)
+        self.spawn_map: SpawnMap[S] = SpawnMap(self)
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> L:
         """Run it here, unchanged."""

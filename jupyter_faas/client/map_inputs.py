@@ -67,16 +67,23 @@ class Inputs:
         calls: Arguments of each item.
         duplex: Where they go.
         never_blocks: The inputs are there already: they may be taken many at a time.
+        is_kept: Inputs that end by an error are no map: the connection is cut instead.
 
     Attributes:
         error: What the iterable raised, or why an input cannot travel; the map ends before it.
     """
 
     def __init__(
-        self, calls: Iterable[Arguments], duplex: Duplex, *, never_blocks: bool = False
+        self,
+        calls: Iterable[Arguments],
+        duplex: Duplex,
+        *,
+        never_blocks: bool = False,
+        is_kept: bool = False,
     ) -> None:
         self.error: BaseException | None = None
         self._calls = calls
+        self._is_kept = is_kept
         self._together = _TOGETHER if never_blocks else 1
         self._duplex = duplex
         self._changed = threading.Condition()
@@ -148,5 +155,8 @@ class Inputs:
             if not self._duplex.send(frame_of(items)):
                 self.stop()
                 return
+        if self.error is not None and self._is_kept:
+            self._duplex.cut()
+            return
         self._duplex.send([END])
         self._duplex.end()

@@ -6,9 +6,9 @@ its reader but what sockets and the driver's bounded buffers hold: a slow reader
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import msgspec
 
@@ -22,6 +22,7 @@ from jupyter_faas.wire.duplex import Duplex
 if TYPE_CHECKING:
     from jupyter_faas.client.map_plan import MapPlan
     from jupyter_faas.client.route import Route
+    from jupyter_faas.wire.answers import AnswerHead
 
 T = TypeVar("T")
 
@@ -41,7 +42,8 @@ class MapIterator(Generic[T], Iterator[T]):
             plan.name, plan.output, plan.progress, returns_exceptions=plan.returns_exceptions
         )
         first, is_whole = few(plan.calls, plan.order.total)
-        self._route, self._head = _begin(self, plan, first, is_whole)
+        self._head: dict[str, str] = {}
+        self._route, _ = begin(plan, first, is_whole, lambda _duplex: None, self._start)
         self._has_answered = False
         if not is_whole:
             assert self._duplex is not None
@@ -87,6 +89,10 @@ class MapIterator(Generic[T], Iterator[T]):
 
     def _repr_html_(self) -> str:
         return self.progress._repr_html_()
+
+    def _start(self, duplex: Duplex, head: AnswerHead) -> bool:
+        self._duplex, self._head = duplex, head.headers
+        return True
 
     def _read(self) -> None:
         """Read one more piece of the answer; at its end raise what there is to raise."""
@@ -135,10 +141,21 @@ class MapIterator(Generic[T], Iterator[T]):
         self.progress.end(state, reason)
 
 
-def _begin(
-    iterator: MapIterator[Any], plan: MapPlan, first: bytes, is_whole: bool
-) -> tuple[Route, dict[str, str]]:
-    """Send the order; return the route it went by and the head of the answer.
+def begin(
+    plan: MapPlan,
+    first: bytes,
+    is_whole: bool,
+    opened: Callable[[Duplex], object],
+    started: Callable[[Duplex, AnswerHead], bool] = lambda _duplex, _head: False,
+) -> tuple[Route, bytes]:
+    """Send the order, and return the route it went by with the answer that is no stream.
+
+    Args:
+        plan: What is mapped.
+        first: Of the inputs, to be sent along.
+        is_whole: These are all.
+        opened: Called once the order is on its way.
+        started: Called with the head of a good answer; True: its body is read there.
 
     Raises:
         FaasError: Why there is no map.
@@ -148,15 +165,18 @@ def _begin(
     while True:
         duplex = _open(route, plan, first, is_whole)
         try:
+            opened(duplex)
             head = duplex.receive_head()
-            if answers.is_framed(head.status, head.headers):
-                iterator._duplex = duplex
-                return route, head.headers
+            if head.status < 400 and started(duplex, head):
+                return route, b""
             body = b"".join(_all(duplex))
         except BaseException:
+            duplex.cut()
             duplex.close()
             raise
         duplex.close()
+        if head.status < 400:
+            return route, body
         error = answers.problem_of(head.status, head.headers, body)
         other = route.refused(error)
         if other is None:

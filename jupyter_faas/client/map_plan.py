@@ -25,7 +25,7 @@ class MapPlan:
         calls: Makes an iterator over the arguments of each item.
         total: Number of items; None: not known.
         options: `order_outputs`, `return_exceptions`, `engine`, `chunksize`, `progress`.
-        wants_results: False: only errors come back.
+        shape: `map`; `for_each`: only errors come back; `spawn_map`: it outlasts its caller.
         never_blocks: The inputs are there already.
 
     Raises:
@@ -40,9 +40,10 @@ class MapPlan:
         total: int | None,
         options: Mapping[str, Any],
         *,
-        wants_results: bool = True,
+        shape: str = "map",
         never_blocks: bool = False,
     ) -> None:
+        wants_results = shape != "for_each"
         self.name = handle.name if method is None else f"{handle.name}.{method}"
         self.returns_exceptions = bool(options["return_exceptions"])
         self.order = MapOrder(
@@ -54,6 +55,7 @@ class MapPlan:
             engine=_engine(options["engine"]),
             chunk_size=_chunk_size(options["chunksize"]),
             total=total,
+            is_kept=shape == "spawn_map",
         )
         self.output = session.output.bind()
         self.progress = MapProgress(f"{self.name}.map", session.monotonic_s, total=total)

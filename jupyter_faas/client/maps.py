@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from jupyter_faas.client.map_aio import AsyncMapIterator
     from jupyter_faas.client.map_iterator import MapIterator
     from jupyter_faas.client.map_plan import MapPlan
+    from jupyter_faas.client.map_run import MapRun
 
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ class _Face:
             make(inputs[0], kwargs) if shape == "starmap" else make(inputs, kwargs),
             map_plan.total_of(inputs),
             {**DEFAULTS, **options},
-            wants_results=shape != "for_each",
+            shape=shape,
             never_blocks=map_plan.are_here(inputs),
         )
 
@@ -142,6 +143,47 @@ class StarMap(_Face, Generic[T]):
         from jupyter_faas.client.map_aio import AsyncMapIterator  # noqa: PLC0415 - asyncio
 
         return AsyncMapIterator(lambda: self._plan("starmap", (tuples,), kwargs, options))
+
+
+class SpawnMap(_Face, Generic[T]):
+    """`f.spawn_map(xs)`: a map that goes on without its caller."""
+
+    __slots__ = ()
+
+    def __call__(
+        self,
+        iterable: Iterable[Any],
+        /,
+        *iterables: Iterable[Any],
+        kwargs: Mapping[str, Any] = _NONE,
+        **options: Any,
+    ) -> MapRun[T]:
+        """Begin it, and return its handle once all inputs are kept; they must end.
+
+        An item that fails costs the others nothing: `.failed()` tells, `.retry_failed()` runs it
+        again. Of the options of `map` it knows engine and chunksize.
+
+        Raises:
+            NotSerializable: An input cannot travel; nothing is kept.
+            FaasError: Why there is no map.
+        """
+        from jupyter_faas.client.map_run import spawn  # noqa: PLC0415 - only for who maps
+
+        __tracebackhide__ = True
+        return spawn(self._plan("spawn_map", (iterable, *iterables), kwargs, options))
+
+    async def aio(
+        self,
+        iterable: Iterable[Any],
+        /,
+        *iterables: Iterable[Any],
+        kwargs: Mapping[str, Any] = _NONE,
+        **options: Any,
+    ) -> MapRun[T]:
+        """Do the same for a coroutine."""
+        import asyncio  # noqa: PLC0415 - half of this package's import time: only for .aio
+
+        return await asyncio.to_thread(self, iterable, *iterables, kwargs=kwargs, **options)
 
 
 class ForEach(_Face):

@@ -60,6 +60,8 @@ class MapOrder(Value, kw_only=True):
     """0: adaptive."""
     total: int | None = None
     """Number of inputs, if the caller knows it; for people."""
+    is_kept: bool = False
+    """Inputs and outcomes are kept: it outlasts its caller, and is answered by its id."""
     of: MapFunction | None = None
     """Filled in by the gateway."""
 
@@ -89,3 +91,4 @@ class MapState(Value, kw_only=True):
     slowest: tuple[int, float] | None = None
     """The item that has run longest: index and seconds."""
     started_at: float = 0.0
+    is_kept: bool = False

@@ -155,6 +155,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ray_warm: Annotated[
         bool, _says("Start Ray with the gateway instead of with the first long map.")
     ] = False
+    map_retention_s: Annotated[
+        float, _says("How long inputs and results of an ended `spawn_map` are kept.", ge=0)
+    ] = 7 * 86_400.0
     revision_retention: Annotated[
         int, _says("Newest revisions of a function that are kept.", ge=1)
     ] = 10
@@ -219,6 +222,7 @@ class StatePaths:
         self.database = root / "faas.db"
         self.blobs = root / "blobs"
         self.run = root / "run"
+        self.maps = root / "maps"
 
 
 def config_path(environ: Mapping[str, str]) -> Path:

@@ -3,7 +3,10 @@
     POST /v1/maps             Faas-Map: order; body: frames ITEM (batch of inputs) … END
                               → frames ITEM (batch of outcomes), LOG, PROGRESS … END | ERROR END
     GET /v1/maps              → {maps: [MapState]}
+                              a kept one: → 202 MapState, when all inputs are on disk
     GET|DELETE /v1/maps/{id}  → MapState; ends it
+    GET  …/results?from=&failed=1   of a kept one: frames ITEM … PROGRESS END, as they come
+    POST …/retry                    of a kept one: what failed runs again → MapState
 
 Inputs and outcomes flow at the same time over one connection; closing it ends the map. It listens
 where only the gateway can connect: who may map what has been judged there.
@@ -12,6 +15,7 @@ where only the gateway can connect: who may map what has been judged there.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -20,6 +24,7 @@ from jupyter_faas.core.errors import BadRequest, FaasError, InvalidSpec, Invocat
 from jupyter_faas.core.mapping import HEADER, PATH, MapOrder
 from jupyter_faas.core.sections import Buffer
 from jupyter_faas.fanout.base import Caller
+from jupyter_faas.fanout.kept_streams import Intake, Outlet
 from jupyter_faas.wire.frames import CONTENT_TYPE, FrameKind, FrameReader
 from jupyter_faas.wire.problems import problem_answer
 from jupyter_faas.wire.server import Exchange
@@ -27,7 +32,9 @@ from jupyter_faas.wire.server import Exchange
 if TYPE_CHECKING:
     from jupyter_faas.fanout.driver import Driver
     from jupyter_faas.fanout.run import Run
+    from jupyter_faas.fanout.shelf import Shelf
 
+_KEPT = {"is_ordered": False, "stops_at_error": False, "wants_results": True}
 _ONE = f"{PATH}/".encode()
 _ALL = PATH.encode()
 _HEADER = HEADER.lower()
@@ -45,10 +52,12 @@ class Door:
 
     Args:
         driver: Has the maps.
+        shelf: Has those that are kept.
     """
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, shelf: Shelf) -> None:
         self._driver = driver
+        self._shelf = shelf
 
     def __call__(self, exchange: Exchange) -> None:
         """Take a request."""
@@ -61,8 +70,13 @@ class Door:
         if path == _ALL and method == b"POST":
             self._begin(exchange)
         elif path == _ALL and method == b"GET":
-            maps = [run.status() for run in self._driver.runs.values()]
+            kept = self._shelf.maps
+            others = [run for run in self._driver.runs.values() if run.id not in kept]
+            maps = [one.status() for one in kept.values()]
+            maps += [one.status() for one in others]
             exchange.respond(200, _JSON, _json({"maps": maps}))
+        elif path.startswith(_ONE) and self._is_kept(exchange, method, path[len(_ONE) :]):
+            pass
         elif path.startswith(_ONE) and method in (b"GET", b"DELETE"):
             run = self._driver.find(path[len(_ONE) :].decode("latin-1"))
             if method == b"DELETE":
@@ -76,8 +90,34 @@ class Door:
             order = _order(exchange.header(_HEADER, b""))
         except msgspec.MsgspecError as error:
             raise InvalidSpec(f"What is to be mapped cannot be read: {error}.") from error
+        if order.is_kept:
+            kept = self._shelf.begin(msgspec.structs.replace(order, **_KEPT))
+            exchange.receiver = Intake(exchange, kept, self._shelf)
+            return
         run = self._driver.begin(order, self._caller(exchange))
         exchange.receiver = MapStream(exchange, run)
+
+    def _is_kept(self, exchange: Exchange, method: bytes, rest: bytes) -> bool:
+        """Serve what is asked of a kept map; False: it is about no kept map."""
+        id, _, part = rest.decode("latin-1").partition("/")
+        kept = self._shelf.maps.get(id)
+        if kept is None:
+            return False
+        if (method, part) == (b"GET", "results"):
+            asked = parse_qs(exchange.query.decode("latin-1"))
+            first = asked.get("from", ["0"])[0]
+            if not first.isdigit():
+                raise BadRequest(f"from={first!r} in the query is no index.")
+            Outlet(exchange, kept, int(first), only_failed="failed" in asked)
+            return True
+        if (method, part) == (b"POST", "retry"):
+            kept.retry_failed()
+        elif (method, part) == (b"DELETE", ""):
+            kept.cancel()
+        elif (method, part) != (b"GET", ""):
+            raise BadRequest("A kept map has no such path or method.", status=404)
+        exchange.respond(200, _JSON, _json(kept.status()))
+        return True
 
     def _caller(self, exchange: Exchange) -> Caller:
         told = dict(exchange.headers)

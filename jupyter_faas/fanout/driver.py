@@ -65,7 +65,7 @@ class Driver:
             raise InvocationNotFound(f"No map {id} is known here (any more).")
         return run
 
-    def begin(self, order: MapOrder, caller: Caller) -> Run:
+    def begin(self, order: MapOrder, caller: Caller, id: str = "") -> Run:
         """Begin a map.
 
         Raises:
@@ -75,7 +75,7 @@ class Driver:
             raise InvalidSpec("An order of a map names its revision and what that is.")
         backend = self._backend(order)
         run = Run(
-            f"map-{secrets.token_hex(6)}",
+            id or f"map-{secrets.token_hex(6)}",
             order,
             caller,
             backend,

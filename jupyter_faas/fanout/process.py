@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,12 +18,14 @@ import msgspec
 import uvloop
 
 from jupyter_faas.core.mapping import Seating
+from jupyter_faas.fanout.base import Caller
 from jupyter_faas.fanout.door import Door
 from jupyter_faas.fanout.driver import Driver, cpus_here
 from jupyter_faas.fanout.ray.backend import RaySeats
 from jupyter_faas.fanout.ray.house import RayHouse
 from jupyter_faas.fanout.ray.words import HostStart
 from jupyter_faas.fanout.replicas import Replicas
+from jupyter_faas.fanout.shelf import Shelf
 from jupyter_faas.fanout.start import DriverStart
 from jupyter_faas.wire.limits import Limits
 from jupyter_faas.wire.server import HttpServerProtocol
@@ -51,7 +54,11 @@ async def _live(start: DriverStart) -> None:
     if warm is not None:
         warm.house.begin()
     driver.used_s = driver.now_s()
-    door = Door(driver)
+    kept_in = Path(start.maps_dir) if start.maps_dir else None
+    shelf = Shelf(
+        kept_in, start.keep_s, lambda order, id: driver.begin(order, Caller(), id), time.time
+    )
+    door = Door(driver, shelf)
     connections: set[HttpServerProtocol] = set()
     limits = Limits(idle_timeout_s=None)
     old = os.umask(0o177)
@@ -63,10 +70,13 @@ async def _live(start: DriverStart) -> None:
         os.umask(old)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    while not over.is_set() and not _is_unused(driver, start.idle_exit_s):
+    shelf.restore()
+    while not over.is_set() and (shelf.is_busy or not _is_unused(driver, start.idle_exit_s)):
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(over.wait(), _LOOK_S)
+        shelf.sweep()
     server.close()
+    shelf.close()
     await driver.close()
     with contextlib.suppress(FileNotFoundError):
         os.unlink(start.listen)

@@ -17,6 +17,10 @@ class DriverStart(msgspec.Struct, kw_only=True):
     token: str
     is_one_machine: bool = True
     """All replicas run on this machine: there are as many CPUs as here."""
+    maps_dir: str = ""
+    """Where maps that are kept lie; empty: none are."""
+    keep_s: float = 7 * 86_400.0
+    """How long after their end."""
     idle_exit_s: float = 120.0
     """Unused for so long, it ends; 0: never."""
     run_dir: str = ""

@@ -7,6 +7,7 @@ back-pressure. The gateway adds to the order what it knows of the function; it r
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from jupyter_faas.gateway.registry import Registry
 
 PREFIX = PATH.encode()
+_LOOK_S = 2.0
+_CONNECT_TRIES, _CONNECT_PAUSE_S = 20, 0.05
+_log = logging.getLogger(__name__)
 _HEADER = HEADER.lower()
 _PASSED = (b"faas-parent", b"faas-depth", b"faas-deadline-ms", b"traceparent")
 _STREAMS = frozenset({Kind.GENERATOR, Kind.ASYNC_GENERATOR})
@@ -73,6 +77,8 @@ class Maps:
         """What it takes to run a revision on Ray; None: it cannot."""
         self.passing: set[MapPassage] = set()
         self.begun = 0
+        self._has_unfinished: Callable[[], bool] = lambda: False
+        self._timer: asyncio.TimerHandle | None = None
 
     def __call__(self, exchange: Exchange, namespace: str = "") -> None:
         """Take a request of somebody who may call functions of this namespace."""
@@ -84,13 +90,11 @@ class Maps:
             order = self._filled(exchange, namespace or self._namespace)
             headers.append((HEADER, _json(order)))
             self.begun += 1
-        passage = MapPassage(exchange, headers, self.passing.discard, is_map=is_new)
+        passage = MapPassage(exchange, headers, self.passing.discard, self._send, is_map=is_new)
         self.passing.add(passage)
         exchange.receiver = passage
         exchange.pause_body()
-        task = asyncio.get_running_loop().create_task(self._connect(passage))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._send(passage)
 
     @property
     def is_busy(self) -> bool:
@@ -102,8 +106,34 @@ class Maps:
         if self.host is not None:
             await self.host.address()
 
+    def keep_going(self, has_unfinished: Callable[[], bool]) -> None:
+        """See to it that kept maps go on: after a start, and after a driver has gone.
+
+        Args:
+            has_unfinished: Whether there is one that has not ended; asked now and then.
+        """
+        self._has_unfinished = has_unfinished
+        self._look()
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(_LOOK_S, self._look)
+        if self.host is not None and self._has_unfinished():
+            self.begun += 1  # it is used: this gateway is not to leave
+            task = loop.create_task(self._ensure(self.host))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _ensure(self, host: Host) -> None:
+        try:
+            await host.address()
+        except (FaasError, OSError):
+            _log.exception("the process that runs maps does not start")
+
     async def close(self) -> None:
         """Cut what is under way and end the driver."""
+        if self._timer is not None:
+            self._timer.cancel()
         for passage in tuple(self.passing):
             passage.cut()
         if self.host is not None:
@@ -149,18 +179,28 @@ class Maps:
             self._registry.check_seen(entry, heads.revision_number(seen))
         return entry
 
+    def _send(self, passage: MapPassage) -> None:
+        task = asyncio.get_running_loop().create_task(self._connect(passage))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     async def _connect(self, passage: MapPassage) -> None:
         assert self.host is not None
-        try:
-            upstream = Upstream(await self.host.address())
-            connection = await upstream.connect()
-        except FaasError as error:
-            passage.refuse(error)
-        except OSError as error:
-            detail = f"The process that runs maps does not answer: {error}."
-            passage.refuse(GatewayUnavailable(detail, retry_after_s=1.0))
-        else:
-            passage.begin(connection, upstream.authority)
+        for tries_left in range(_CONNECT_TRIES - 1, -1, -1):
+            try:
+                upstream = Upstream(await self.host.address())
+                connection = await upstream.connect()
+            except FaasError as error:
+                passage.refuse(error)
+                return
+            except OSError as error:
+                if not tries_left:
+                    detail = f"The process that runs maps does not answer: {error}."
+                    passage.refuse(GatewayUnavailable(detail, retry_after_s=1.0))
+                await asyncio.sleep(_CONNECT_PAUSE_S)  # it ends: the next one is started then
+            else:
+                passage.begin(connection, upstream.authority)
+                return
 
 
 class MapPassage:
@@ -170,6 +210,7 @@ class MapPassage:
         exchange: The caller's.
         headers: For the driver.
         on_over: Told when it has ended.
+        again: Sends it once more.
         is_map: It is a map itself, not a question about maps.
     """
 
@@ -178,6 +219,7 @@ class MapPassage:
         exchange: Exchange,
         headers: list[tuple[bytes, bytes]],
         on_over: Callable[[MapPassage], None],
+        again: Callable[[MapPassage], None],
         *,
         is_map: bool,
     ) -> None:
@@ -185,6 +227,8 @@ class MapPassage:
         self._exchange = exchange
         self._headers = headers
         self._on_over = on_over
+        self._again = again
+        self._is_repeatable = exchange.method == b"GET"
         self._connection: UpstreamConnection | None = None
         self._early: list[bytes] = []
         self._is_whole = False
@@ -276,6 +320,11 @@ class MapPassage:
     def on_answer_lost(self, exc: Exception | None) -> None:
         """The driver is gone."""
         if self._is_over:
+            return
+        if self._is_repeatable and not self._is_started:
+            self._is_repeatable = False
+            self._connection = None
+            self._again(self)
             return
         exchange, is_started = self._exchange, self._is_started
         self._finish()

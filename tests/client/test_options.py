@@ -131,9 +131,6 @@ def test_what_is_not_there_yet_says_so_in_a_sentence() -> None:
     def f(x: int) -> int:
         return x
 
-    for face in (f.spawn_map,):
-        with pytest.raises(NotImplementedError, match="not available yet"):
-            face([1])
     with pytest.raises(NotImplementedError, match="schedule="):
         faas.serverless(schedule=faas.Cron("0 6 * * *"))
 

@@ -171,3 +171,17 @@ def at_third(directory: str, x: int) -> int:
     if os.path.getsize(path) < 3:
         raise ValueError("not yet")
     return x
+
+
+@serverless(max_containers=2)
+def once_there(path: str, x: int) -> int:
+    """Fails until a file is there."""
+    if not os.path.exists(path):
+        raise ValueError(f"no file for {x}")
+    return x
+
+
+@serverless(max_containers=2)
+def tenth(x: int) -> int:
+    time.sleep(0.1)
+    return x

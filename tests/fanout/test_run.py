@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from jupyter_faas.core import batch
-from jupyter_faas.core.batch import DONE, GIVEN_BACK, RAISED, STARTED, Head
+from jupyter_faas.core.batch import DONE, GIVEN_BACK, RAISED, STARTED
 from jupyter_faas.core.errors import (
     ColdStartTimeout,
     FunctionNotFound,
@@ -19,53 +19,12 @@ from jupyter_faas.core.errors import (
     QueueFull,
     ReplicaLost,
 )
-from jupyter_faas.core.mapping import MapFunction, MapOrder, MapState
+from jupyter_faas.core.mapping import MapOrder, MapState
 from jupyter_faas.execution.failure import Fault
 from jupyter_faas.fanout.base import Caller
 from jupyter_faas.fanout.driver import Driver, cpus_here
 from jupyter_faas.wire.frames import FrameKind, FrameReader
-
-
-class Sent:
-    def __init__(self, given, report, budget_s):
-        self.given, self.report, self.budget_s = given, report, budget_s
-        self.is_cancelled = False
-
-    def cancel(self):
-        self.is_cancelled = True
-
-    def say(self, kind, *indices, busy_s=0.01, cpu_s=0.0):
-        bodies = [b"r%d" % i if kind in (DONE, RAISED) else b"" for i in indices]
-        sizes = [len(body) for body in bodies]
-        head = Head(list(indices), bytes([kind]) * len(indices), sizes, busy_s, cpu_s)
-        self.report.on_batch(head, bodies)
-
-    def answer(self):
-        self.say(DONE, *self.given.indices)
-        self.report.on_end(None)
-
-
-class Backend:
-    name = "told"
-
-    def __init__(self, slots=2):
-        self.slots, self.sent = slots, []
-        self.has_sent = asyncio.Event()
-
-    def most_slots(self, order):
-        return self.slots
-
-    def send(self, order, caller, given, budget_s, report):
-        self.has_sent.set()
-        self.sent.append(Sent(given, report, budget_s))
-        return self.sent[-1]
-
-    async def close(self):
-        pass
-
-    @property
-    def open(self):
-        return [s for s in self.sent if s.given.chunk.items and not s.is_cancelled]
+from tests.fanout.told import Backend, order
 
 
 class Sink:
@@ -101,11 +60,6 @@ class Sink:
     def state(self):
         bodies = [f.body for f in self.frames if f.kind == FrameKind.PROGRESS]
         return msgspec.msgpack.decode(bodies[-1], type=MapState)
-
-
-def order(**more):
-    of = MapFunction(revision_id="r", **more.pop("of", {}))
-    return MapOrder(function="f", revision=1, of=of, **more)
 
 
 @pytest.fixture

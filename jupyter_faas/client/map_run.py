@@ -1,0 +1,241 @@
+"""`f.spawn_map(xs)`: a map that goes on without its caller, found again by its id.
+
+Its inputs and results are kept by the gateway's side until some time after its end: a kernel that
+restarts, a browser that reloads, a gateway that is killed cost nothing that is done.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+import msgspec
+
+from jupyter_faas.client import answers, connect
+from jupyter_faas.client.map_inputs import Inputs, few
+from jupyter_faas.client.map_iterator import begin
+from jupyter_faas.client.map_progress import MapProgress
+from jupyter_faas.client.session import session
+from jupyter_faas.core import batch
+from jupyter_faas.core.batch import RAISED
+from jupyter_faas.core.errors import GatewayLost, GatewayUnavailable
+from jupyter_faas.core.mapping import PATH, MapState
+from jupyter_faas.wire.frames import FrameKind, FrameReader
+
+if TYPE_CHECKING:
+    from jupyter_faas.client.gateway import Gateway
+    from jupyter_faas.client.map_plan import MapPlan
+    from jupyter_faas.wire.blocking import BlockingConnection
+
+T = TypeVar("T")
+_state = msgspec.json.Decoder(MapState).decode
+
+
+class MapRun(Generic[T]):
+    """A kept map: `MapRun.from_id(id)` finds it from any notebook.
+
+    Attributes:
+        id: Its name, stable as long as it is kept.
+    """
+
+    def __init__(self, state: MapState, gateway: Gateway) -> None:
+        self.id = state.id
+        self._function = state.function
+        self._gateway = gateway
+
+    @classmethod
+    def from_id(cls, id: str) -> MapRun[Any]:
+        """Return the map of an id.
+
+        Raises:
+            InvocationNotFound: There is none (any more).
+        """
+        gateway = connect.gateway()
+        return MapRun(gateway.ask("GET", f"{PATH}/{id}", result=MapState), gateway)
+
+    def results(self, start: int = 0, *, return_exceptions: bool = False) -> Iterator[T]:
+        """Return an iterator over the results in input order, as they come; the map goes on.
+
+        Args:
+            start: Index to begin with.
+            return_exceptions: Errors are results; else the first one is raised.
+        """
+        return cast(Iterator[T], _Outcomes(self, start, returns_exceptions=return_exceptions))
+
+    def failed(self) -> list[tuple[int, Exception]]:
+        """Return index and error of each item that has failed; waits until the map has ended."""
+        outcomes = _Outcomes(self, 0, returns_exceptions=True, query="&failed=1")
+        return [(outcomes.index, error) for error in outcomes]
+
+    def retry_failed(self) -> None:
+        """Run again what has failed, or was never run because the map was cancelled.
+
+        Raises:
+            BadRequest: It has not ended yet.
+        """
+        self._gateway.ask("POST", f"{PATH}/{self.id}/retry", result=MapState)
+
+    def cancel(self) -> None:
+        """End what runs; what is done is kept."""
+        self._gateway.ask("DELETE", f"{PATH}/{self.id}", result=MapState)
+
+    def progress(self) -> MapProgress:
+        """Return how it goes now; displays as a bar."""
+        state = self._ask()
+        progress = MapProgress(
+            f"{state.function}.map", session.monotonic_s, total=state.total, run_id=self.id
+        )
+        elapsed_s = max(0.0, session.now_s() - state.started_at)
+        progress.started_s = session.monotonic_s() - elapsed_s
+        progress.note(
+            done=state.done, failed=state.failed, running=state.running, workers=state.workers
+        )
+        if state.state != "running":
+            progress.end(state.state, state.note)
+        return progress
+
+    @property
+    def status(self) -> str:
+        """`running`, `done`, `failed` or `cancelled`."""
+        return self._ask().state
+
+    def __repr__(self) -> str:
+        return f"<MapRun {self.id} of {self._function}>"
+
+    def _ask(self) -> MapState:
+        state: MapState = self._gateway.ask("GET", f"{PATH}/{self.id}", result=MapState)
+        return state
+
+
+def spawn(plan: MapPlan) -> MapRun[Any]:
+    """Begin a kept map; returns when all inputs are there and on disk.
+
+    Raises:
+        NotSerializable: An input cannot travel; nothing is kept.
+        FaasError: Why there is no map.
+    """
+    __tracebackhide__ = True
+    first, is_whole = few(plan.calls, plan.order.total)
+    inputs: list[Inputs] = []
+
+    def sending(duplex: Any) -> None:
+        if not is_whole:
+            inputs.append(Inputs(plan.calls, duplex, never_blocks=plan.never_blocks, is_kept=True))
+
+    try:
+        route, body = begin(plan, first, is_whole, sending)
+    except GatewayLost:
+        if inputs and inputs[0].error is not None:
+            raise inputs[0].error from None
+        raise
+    finally:
+        for one in inputs:
+            one.stop()
+    return MapRun(_state(body), route.gateway)
+
+
+class _Outcomes(Iterator[Any]):
+    """Outcomes of a kept map; a gateway that goes away meanwhile is found again."""
+
+    def __init__(
+        self, run: MapRun[Any], start: int, *, returns_exceptions: bool, query: str = ""
+    ) -> None:
+        self.index = -1
+        """Of the outcome given last."""
+        self._run = run
+        self._next = start
+        self._returns = returns_exceptions
+        self._query = query
+        self._ready: deque[tuple[int, int, answers.Body]] = deque()
+        self._connection: BlockingConnection | None = None
+        self._pieces: Iterator[bytes] = iter(())
+        self._reader = FrameReader()
+        self._is_ended = False
+
+    def __next__(self) -> Any:
+        __tracebackhide__ = True
+        while not self._ready:
+            if self._is_ended:
+                self.close()
+                raise StopIteration
+            self._read()
+        self.index, kind, payload = self._ready.popleft()
+        self._next = self.index + 1
+        if kind != RAISED:
+            return answers.load(payload, self._run._function)
+        error = answers.remote_exception(payload, self._run._function)
+        if self._returns:
+            return error
+        self.close()
+        raise error
+
+    def close(self) -> None:
+        """Stop reading; the map goes on."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def __enter__(self) -> _Outcomes:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_connection", None) is not None:
+            self.close()
+
+    def _read(self) -> None:
+        __tracebackhide__ = True
+        piece = self._piece()
+        if piece is None:
+            self.close()
+            if not self._is_ended:
+                raise answers.cut(self._run._function)
+            return
+        for frame in self._reader.feed(piece):
+            if frame.kind == FrameKind.ITEM:
+                head, payloads = batch.unpack(frame.body)
+                self._ready.extend(zip(head.indices, head.kinds, payloads, strict=True))
+            elif frame.kind == FrameKind.END:
+                self._is_ended = True
+
+    def _piece(self) -> bytes | None:
+        """Return the next piece of the answer; None at its end."""
+        for tries_left in range(_TRIES - 1, -1, -1):
+            try:
+                if self._connection is None:
+                    self._open()
+                return next(self._pieces, None)
+            except (GatewayLost, GatewayUnavailable):
+                self.close()
+                if not tries_left:
+                    raise
+            except BaseException:
+                self.close()
+                raise
+        return None
+
+    def _open(self) -> None:
+        gateway = self._run._gateway
+        path = f"{PATH}/{self._run.id}/results?from={self._next}{self._query}"
+        self._reader = FrameReader()
+        connection, response = gateway.open("GET", gateway.control_path(path), ())
+        if response.status != 200:
+            try:
+                body = response.read()
+            finally:
+                connection.close()
+            raise answers.problem_of(response.status, response.headers, body)
+        self._connection, self._pieces = connection, response.iter_body()
+
+
+_TRIES = 3
+"""So often the results are asked for again when the gateway goes away in the middle."""

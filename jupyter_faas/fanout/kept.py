@@ -1,0 +1,275 @@
+"""A map that outlasts its caller: inputs and outcomes are files, and it goes on from what is done.
+
+    {maps}/{id}/order      what is mapped (JSON)
+    {maps}/{id}/inputs     ledger; complete once `whole` is there
+    {maps}/{id}/outcomes   ledger
+    {maps}/{id}/whole      number of inputs: from here on the map is the driver's to finish
+    {maps}/{id}/ended      how it ended (JSON); gone again while failed items are retried
+
+A `Run` does the work, as for any map; this gives it inputs as it wants them and writes down what
+comes out. Killed at any moment, the next driver goes on: what is in `outcomes` does not run again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from jupyter_faas.core import batch
+from jupyter_faas.core.batch import DONE, RAISED
+from jupyter_faas.core.errors import BadRequest
+from jupyter_faas.core.mapping import MapOrder, MapState
+from jupyter_faas.core.sections import Buffer
+from jupyter_faas.execution.failure import Fault
+from jupyter_faas.fanout.ledger import GONE, Ledger
+from jupyter_faas.fanout.run import Run
+from jupyter_faas.wire.frames import HEADER, FrameKind
+
+_FEED = 256
+"""So many inputs are read from the file at a time."""
+_FEED_BYTES = 4 << 20
+
+Begin = Callable[[MapOrder, str], Run]
+
+
+class Ended(msgspec.Struct):
+    """How a map ended."""
+
+    state: str
+    at: float
+    """Seconds since the epoch."""
+    reason: str = ""
+    """Why it could not go on."""
+
+
+class KeptMap:
+    """One map on disk. It is the sink of its run.
+
+    Args:
+        root: Its directory; made if `order` is new.
+        order: What is mapped; None: what the directory says.
+        begin: Begins a run.
+        wall_clock: Seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        order: MapOrder | None,
+        begin: Begin,
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self.id = root.name
+        self.root = root
+        if order is not None:
+            root.mkdir(mode=0o700, parents=True)
+            _write(root / "order", msgspec.json.encode(order))
+        self.order = order or msgspec.json.decode((root / "order").read_bytes(), type=MapOrder)
+        self._begin = begin
+        self._wall_clock = wall_clock
+        self._inputs = Ledger(root / "inputs")
+        self.outcomes = Ledger(root / "outcomes")
+        self.total = _number(root / "whole")
+        self.ended = _ended(root / "ended")
+        self.started_at = (root / "order").stat().st_mtime
+        self.on_news: set[Callable[[], None]] = set()
+        """Called when there are more outcomes, or it has ended."""
+        self.run: Run | None = None
+        self._reason = ""
+        self._fed = 0
+        self._is_feeding = False
+
+    # -- its life
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, and nothing is being retried."""
+        return self.ended is not None
+
+    def start(self) -> None:
+        """Go on from what is done."""
+        self._fed = 0
+        run = self.run = self._begin(self.order, self.id)
+        run.sink = self
+        run.on_room = self.feed
+        self.feed()
+
+    def add(self, payloads: list[Buffer]) -> None:
+        """Take more inputs in."""
+        for payload in payloads:
+            self._inputs.add(len(self._inputs), DONE, payload)
+        self.feed()
+
+    def close_inputs(self) -> None:
+        """All inputs are here: from now on it needs nobody."""
+        self._inputs.sync()
+        self.total = len(self._inputs)
+        _write(self.root / "whole", b"%d" % self.total)
+        self.feed()
+
+    def feed(self) -> None:
+        """Give the run what it wants of the inputs."""
+        run = self.run
+        if run is None or self._is_feeding:
+            return
+        self._is_feeding = True
+        try:
+            while not run.is_over and run.chunks.wants_inputs and self._fed < len(self._inputs):
+                self._feed_some(run)
+            if self.total is not None and self._fed == self.total and run.chunks.total is None:
+                run.close_inputs()
+        finally:
+            self._is_feeding = False
+
+    def cancel(self) -> None:
+        """End it; what is done stays."""
+        if not self.is_over:
+            self._note_end("cancelled")
+            if self.run is not None:
+                self.run.cancel()
+
+    def let_go(self) -> None:
+        """This driver ends: stop, and leave the rest to the next one."""
+        run, self.run = self.run, None
+        if run is not None:
+            run.sink = None
+            run.cancel()
+        self.close()
+
+    def retry_failed(self) -> int:
+        """Run the failed items again; return how many.
+
+        Raises:
+            BadRequest: It has not ended yet.
+        """
+        if not self.is_over:
+            raise BadRequest("The map is still running: retry what failed when it has ended.")
+        failed = list(self.outcomes.of_kind(RAISED))
+        lost = self.ended is not None and self.ended.state != "done"
+        if not failed and not lost:
+            return 0
+        for index in failed:
+            self.outcomes.add(index, GONE, b"")
+        (self.root / "ended").unlink(missing_ok=True)
+        self.ended = None
+        self.start()
+        return len(failed)
+
+    def discard(self) -> None:
+        """Forget it, with its files."""
+        run, self.run = self.run, None
+        if run is not None:
+            run.sink = None
+            run.cancel()
+        self.close()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def close(self) -> None:
+        """Close its files."""
+        self._inputs.close()
+        self.outcomes.close()
+
+    def status(self) -> MapState:
+        """Return how it goes."""
+        if self.run is not None and not self.run.is_over:
+            state = self.run.status()
+        else:
+            state = MapState(
+                id=self.id,
+                function=self.order.function,
+                namespace=self.order.namespace,
+                revision=self.order.revision or 0,
+                state="running" if self.ended is None else self.ended.state,
+                note="" if self.ended is None else self.ended.reason,
+            )
+        return msgspec.structs.replace(
+            state,
+            total=self.total if self.total is not None else self.order.total,
+            given=len(self._inputs),
+            done=self.outcomes.count,
+            failed=sum(1 for _ in self.outcomes.of_kind(RAISED)),
+            started_at=self.started_at,
+            is_kept=True,
+        )
+
+    # -- what the run says
+
+    @property
+    def is_writable(self) -> bool:
+        """A file takes everything."""
+        return True
+
+    def write(self, parts: list[Buffer]) -> None:
+        """Write outcomes down; other frames are for callers that listen."""
+        kind = HEADER.unpack_from(parts[0])[0]
+        if kind == FrameKind.ERROR:
+            fault = msgspec.msgpack.decode(b"".join(parts[1:]), type=Fault)
+            self._reason = str(fault.problem.get("detail", ""))
+        if kind != FrameKind.ITEM:
+            return
+        head, payloads = batch.unpack(b"".join(parts[1:]))
+        for index, what, payload in zip(head.indices, head.kinds, payloads, strict=True):
+            self.outcomes.add(index, what, payload)
+        self._tell()
+
+    def finish(self) -> None:
+        """The run has ended by itself."""
+        run, self.run = self.run, None
+        is_complete = self.total is not None and self.outcomes.count == self.total
+        self._note_end("done" if is_complete else "failed")
+        del run
+
+    def _note_end(self, state: str) -> None:
+        if self.ended is None:
+            self.outcomes.sync()
+            self.ended = Ended(state, self._wall_clock(), self._reason)
+            _write(self.root / "ended", msgspec.json.encode(self.ended))
+        self._tell()
+
+    def _tell(self) -> None:
+        for on_news in tuple(self.on_news):
+            on_news()
+
+    def _feed_some(self, run: Run) -> None:
+        payloads: list[Buffer] = []
+        size = 0
+        while self._fed < len(self._inputs) and len(payloads) < _FEED and size < _FEED_BYTES:
+            if self._fed in self.outcomes:
+                if payloads:
+                    break
+                run.chunks.skip()
+            else:
+                payloads.append(self._inputs.read(self._fed).body)
+                size += len(payloads[-1])
+            self._fed += 1
+        run.take(payloads)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a small file, whole or not at all, also against a power cut."""
+    new = path.with_name(path.name + ".new")
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, content)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    new.rename(path)
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def _ended(path: Path) -> Ended | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Ended)
+    except FileNotFoundError:
+        return None

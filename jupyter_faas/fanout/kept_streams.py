@@ -1,0 +1,151 @@
+"""The two streams of a kept map over HTTP: its inputs coming in, its outcomes going out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from jupyter_faas.core import batch
+from jupyter_faas.core.batch import RAISED, Head
+from jupyter_faas.core.errors import BadRequest
+from jupyter_faas.core.sections import Buffer, total_bytes
+from jupyter_faas.fanout.ledger import Record
+from jupyter_faas.wire.frames import CONTENT_TYPE, FrameKind, FrameReader, encode_header
+from jupyter_faas.wire.problems import problem_answer
+
+if TYPE_CHECKING:
+    from jupyter_faas.fanout.kept import KeptMap
+    from jupyter_faas.fanout.shelf import Shelf
+    from jupyter_faas.wire.server import Exchange
+
+_BATCH, _BATCH_BYTES = 256, 1 << 20
+_JSON = [(b"Content-Type", b"application/json")]
+_FRAMED = [(b"Content-Type", CONTENT_TYPE.encode())]
+_json = msgspec.json.Encoder().encode
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class Intake:
+    """Takes the inputs of a new kept map; answered when all of them are on disk.
+
+    Args:
+        exchange: The request.
+        kept: The map.
+        shelf: Forgets it if its caller leaves before.
+    """
+
+    def __init__(self, exchange: Exchange, kept: KeptMap, shelf: Shelf) -> None:
+        self._exchange = exchange
+        self._kept = kept
+        self._shelf = shelf
+        self._reader = FrameReader()
+        self._is_complete = False
+
+    def on_body(self, data: bytes) -> None:
+        """Write inputs down."""
+        try:
+            for frame in self._reader.feed(data):
+                if frame.kind == FrameKind.ITEM:
+                    self._kept.add(list[Buffer](batch.unpack(frame.body)[1]))
+                elif frame.kind == FrameKind.END:
+                    self._is_complete = True
+        except ValueError as error:
+            self._give_up(BadRequest(f"The inputs cannot be read: {error}."))
+        except OSError as error:
+            self._give_up(BadRequest(f"The inputs cannot be kept: {error}.", status=507))
+
+    def on_body_end(self) -> None:
+        """All is here: say so, once it is on disk."""
+        if self._exchange.is_over:
+            return
+        if not self._is_complete:
+            self._give_up(BadRequest("The inputs end in the middle."))
+            return
+        self._kept.close_inputs()
+        self._exchange.receiver = None
+        self._exchange.respond(202, _JSON, _json(self._kept.status()))
+
+    def on_gone(self) -> None:
+        """The caller has left: it has no id to come back with."""
+        self._shelf.discard(self._kept)
+
+    def on_writable(self) -> None:
+        """Nothing waits for it."""
+
+    def _give_up(self, error: BadRequest) -> None:
+        self._shelf.discard(self._kept)
+        self._exchange.receiver = None
+        self._exchange.respond(*problem_answer(error))
+
+
+class Outlet:
+    """Gives the outcomes of a kept map, in input order, as they come.
+
+    Args:
+        exchange: The request.
+        kept: The map.
+        first: Index to begin with.
+        only_failed: Errors alone; what runs then is waited for.
+    """
+
+    def __init__(self, exchange: Exchange, kept: KeptMap, first: int, *, only_failed: bool) -> None:
+        self._exchange = exchange
+        self._kept = kept
+        self._next = first
+        self._only_failed = only_failed
+        kept.on_news.add(self.go_on)
+        exchange.receiver = self
+        exchange.start(200, [*_FRAMED, (b"Faas-Map-Id", kept.id.encode())])
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Send all that can be sent now."""
+        exchange, outcomes = self._exchange, self._kept.outcomes
+        while exchange.is_writable and not exchange.is_over:
+            records: list[Record] = []
+            size = 0
+            while self._next in outcomes and len(records) < _BATCH and size < _BATCH_BYTES:
+                if not self._only_failed or outcomes.kind(self._next) == RAISED:
+                    records.append(outcomes.read(self._next))
+                    size += len(records[-1].body)
+                self._next += 1
+            if records:
+                self._write(records)
+            else:
+                break
+        if self._next not in outcomes and self._kept.is_over and not exchange.is_over:
+            self._finish()
+
+    def on_writable(self) -> None:
+        """The caller takes more."""
+        self.go_on()
+
+    def on_gone(self) -> None:
+        """The caller has left; the map goes on."""
+        self._kept.on_news.discard(self.go_on)
+
+    def on_body(self, data: bytes) -> None:
+        """There is none."""
+
+    def on_body_end(self) -> None:
+        """There is none."""
+
+    def _write(self, records: list[Record]) -> None:
+        bodies = [record.body for record in records]
+        head = Head(
+            [record.at for record in records],
+            bytes([record.kind for record in records]),
+            [len(body) for body in bodies],
+        )
+        parts = batch.pack(head, bodies)
+        self._exchange.write(encode_header(FrameKind.ITEM, total_bytes(parts)))
+        self._exchange.write(b"".join(parts))
+
+    def _finish(self) -> None:
+        self._kept.on_news.discard(self.go_on)
+        body = _pack(self._kept.status())
+        self._exchange.write(encode_header(FrameKind.PROGRESS, len(body)) + body)
+        self._exchange.write(encode_header(FrameKind.END, 0))
+        self._exchange.receiver = None
+        self._exchange.finish()

@@ -1,0 +1,131 @@
+"""`spawn_map`: maps that outlast kernels, drivers and gateways."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jupyter_faas import MapRun
+from jupyter_faas.core.errors import BadRequest, InvocationNotFound, NotSerializable
+from tests.e2e import mapped
+from tests.e2e.gateway import Gateway, wait_until
+from tests.e2e.test_maps import driver_pid
+
+pytestmark = pytest.mark.timeout(120)
+
+SETTINGS = {"FAAS_CANCEL_GRACE_S": "0.1"}
+
+
+def test_its_results_are_there_in_order_and_from_any_point(gateway: Gateway) -> None:
+    run = mapped.square.spawn_map(range(300))
+    assert list(run.results()) == [x * x for x in range(300)]
+    assert list(run.results(295)) == [x * x for x in range(295, 300)]
+    assert run.status == "done"
+    assert run.failed() == []
+    assert "300" in repr(run.progress())
+    assert list(MapRun.from_id(run.id).results(299)) == [299 * 299]
+
+
+def test_no_inputs_and_large_ones(gateway: Gateway) -> None:
+    assert list(mapped.square.spawn_map([]).results()) == []
+    body = os.urandom(1 << 20) * 20
+    assert list(mapped.echo.spawn_map(iter([body, b"x"])).results()) == [body, b"x"]
+
+
+def test_another_process_finds_it_after_its_caller_has_gone(gateway: Gateway) -> None:
+    mapped.tenth.deploy()
+    source = """
+        import jupyter_faas as faas
+        print(faas.function("tenth").spawn_map(range(20)).id)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(source)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    run = MapRun.from_id(done.stdout.strip())
+    assert list(run.results()) == list(range(20))
+
+
+@pytest.mark.parametrize("who", ["driver", "gateway"])
+def test_killed_in_the_middle_it_goes_on_from_what_is_done(gateway: Gateway, who: str) -> None:
+    run = mapped.tenth.spawn_map(range(60))
+    results = run.results()
+    assert next(results) == 0
+    if who == "driver":
+        os.kill(driver_pid(gateway), signal.SIGKILL)
+    else:
+        gateway.kill()
+        gateway.start()
+    assert list(MapRun.from_id(run.id).results()) == list(range(60))
+
+
+def test_failed_items_are_told_and_run_again(gateway: Gateway, tmp_path: Path) -> None:
+    path = tmp_path / "there"
+    run = mapped.once_there.spawn_map([str(path)] * 3, range(3))
+    failed = run.failed()
+    assert [(index, str(error)) for index, error in failed] == [
+        (n, f"no file for {n}") for n in range(3)
+    ]
+    with pytest.raises(ValueError, match="no file for 0"):
+        list(run.results())
+    assert len(list(run.results(return_exceptions=True))) == 3
+    path.touch()
+    run.retry_failed()
+    assert list(run.results()) == [0, 1, 2]
+    assert run.failed() == []
+
+
+def test_cancelled_it_keeps_what_is_done_and_can_go_on(gateway: Gateway) -> None:
+    run = mapped.tenth.spawn_map(range(40))
+    with pytest.raises(BadRequest):
+        run.retry_failed()
+    assert next(run.results()) == 0
+    run.cancel()
+    wait_until(lambda: run.status == "cancelled", 5.0)
+    done = len(list(run.results()))
+    assert 0 < done < 40
+    run.retry_failed()
+    assert list(run.results()) == list(range(40))
+
+
+def test_inputs_that_cannot_travel_keep_nothing(gateway: Gateway) -> None:
+    with pytest.raises(NotSerializable):
+        mapped.square.spawn_map([threading.Lock()])
+
+    def inputs() -> Iterator[int]:
+        yield 1
+        raise RuntimeError("no more")
+
+    with pytest.raises(RuntimeError, match="no more"):
+        mapped.square.spawn_map(inputs())
+    listed = gateway.request("GET", "/v1/maps").json()["maps"]
+    assert all(row.get("state") != "running" for row in listed if row.get("isKept"))
+    with pytest.raises(InvocationNotFound):
+        MapRun.from_id("map-none")
+
+
+async def test_its_asynchronous_twin(gateway: Gateway) -> None:
+    run = await mapped.square.spawn_map.aio([1, 2])
+    assert list(run.results()) == [1, 4]
+
+
+def test_a_reader_that_leaves_does_not_end_it(gateway: Gateway) -> None:
+    run = mapped.tenth.spawn_map(range(20))
+    results = run.results()
+    assert next(results) == 0
+    del results
+    began_s = time.monotonic()
+    wait_until(lambda: run.status == "done", 30.0)
+    assert time.monotonic() - began_s < 30.0
