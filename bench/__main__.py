@@ -29,6 +29,7 @@ ALL = (
     "large",
     "many",
     "forwarded",
+    "watchers",
 )
 APART = ("ray_serve", "cluster")
 README = Path(__file__).parents[1] / "README.md"

@@ -81,7 +81,7 @@ def run() -> list[Row]:
         raise FileNotFoundError(f"{' and '.join(missing)} must be installed for this figure")
     with tempfile.TemporaryDirectory(prefix="faas-proxy-") as directory:
         root = Path(directory)
-        with _front(root) as socket, _nginx(root, socket) as nginx, _gateway(root, socket) as ours:
+        with front(root) as socket, _nginx(root, socket) as nginx, _gateway(root, socket) as ours:
             (root / "call.lua").write_text(_WRK.format(token=TOKEN))
             for proxy in (ours, nginx):
                 _burst(root, proxy, 64, seconds=1)
@@ -133,7 +133,7 @@ def _burst(root: Path, proxy: Proxy, connections: int, *, seconds: int) -> Load:
 
 
 @contextmanager
-def _process(*command: str) -> Iterator[subprocess.Popen[str]]:
+def child(*command: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         yield process
@@ -145,9 +145,9 @@ def _process(*command: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @contextmanager
-def _front(root: Path) -> Iterator[str]:
+def front(root: Path) -> Iterator[str]:
     socket = str(root / "front.sock")
-    with _process(sys.executable, "-m", "bench.peers.front_stub", socket) as process:
+    with child(sys.executable, "-m", "bench.peers.front_stub", socket) as process:
         assert process.stdout is not None
         process.stdout.readline()
         yield socket
@@ -158,7 +158,7 @@ def _gateway(root: Path, socket: str) -> Iterator[Proxy]:
     state = root / "state"
     state.mkdir(mode=0o700)
     command = (sys.executable, "-m", "bench.peers.gateway_stub", str(state), socket, TOKEN)
-    with _process(*command) as process:
+    with child(*command) as process:
         assert process.stdout is not None
         yield Proxy(process.pid, int(process.stdout.readline()))
 
@@ -170,7 +170,7 @@ def _nginx(root: Path, socket: str) -> Iterator[Proxy]:
     # Started by root, nginx would drop its rights and could not open the front's socket.
     user = "user root;" if os.getuid() == 0 else ""
     config.write_text(_NGINX.format(user=user, root=root, socket=socket, port=port))
-    with _process("nginx", "-e", str(root / "error.log"), "-c", str(config)) as master:
+    with child("nginx", "-e", str(root / "error.log"), "-c", str(config)) as master:
         children = Path(f"/proc/{master.pid}/task/{master.pid}/children")
         wait_until(lambda: children.read_text().split(), 5, "nginx has a worker")
         try:

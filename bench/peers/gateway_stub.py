@@ -1,7 +1,7 @@
-"""The gateway of bench/proxy.py: the real one, all of it, before a front that is already there.
+"""The gateway of bench/proxy.py and watchers.py: the real one before a front that is there already.
 
-`python -m bench.peers.gateway_stub STATE_DIR FRONT_SOCKET TOKEN`: deploys one function `f` whose
-replicas are all the front given, prints the port, serves until killed.
+`python -m bench.peers.gateway_stub STATE_DIR FRONT_SOCKET TOKEN [NAME…]`: deploys functions (`f`)
+whose replicas are all the front given, prints the port, serves until killed.
 """
 
 from __future__ import annotations
@@ -88,7 +88,22 @@ class OneFront:
         self._events.put_nowait(None)
 
 
-async def main(state_dir: str, socket: str, token: str) -> None:
+async def _deploy(service: GatewayService, name: str) -> None:
+    code = Code(digest=_DIGEST, size_bytes=1, entry=name, python="3.11")
+    await service.registry.deploy(
+        "default",
+        name,
+        DeployRequest(
+            id=_DIGEST,
+            revision=RevisionSpec(code=code, max_inputs=1000),
+            settings=FunctionSettings(scaling=Scaling(max_containers=1)),
+        ),
+    )
+    entry = service.registry.get("default", name).latest
+    await service.registry.settled(entry, 10.0)
+
+
+async def main(state_dir: str, socket: str, token: str, *names: str) -> None:
     """Serve until killed."""
     import time
 
@@ -96,21 +111,11 @@ async def main(state_dir: str, socket: str, token: str) -> None:
     store = SqliteStore(Path(state_dir) / "faas.db", time.time)
     service = GatewayService(settings, OneFront(socket), store)
     await service.start()
-    code = Code(digest=_DIGEST, size_bytes=1, entry="f", python="3.11")
-    await service.registry.deploy(
-        "default",
-        "f",
-        DeployRequest(
-            id=_DIGEST,
-            revision=RevisionSpec(code=code, max_inputs=1000),
-            settings=FunctionSettings(scaling=Scaling(max_containers=1)),
-        ),
-    )
-    entry = service.registry.get("default", "f").latest
-    await service.registry.settled(entry, 10.0)
+    for name in names or ("f",):
+        await _deploy(service, name)
     print(service.port, flush=True)
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    uvloop.run(main(*sys.argv[1:4]))
+    uvloop.run(main(*sys.argv[1:]))
