@@ -141,10 +141,15 @@ class StatusWriter:
             return
         due_s = self._written_s.get(key, -CALM_S) + CALM_S
         if is_urgent(old, new) or self._clock() >= due_s:
-            task = self._writing[key] = asyncio.create_task(self._write(key, new))
+            task = self._writing[key] = asyncio.create_task(self._write(key))
             task.add_done_callback(lambda _done: self._wrote(key))
 
-    async def _write(self, key: Key, status: FunctionStatusObject) -> None:
+    async def _write(self, key: Key) -> None:
+        """Write what is, once the store has it: who sees `Ready` finds the revision ready too."""
+        await self._registry.quiet(*key)
+        status = self.status(key)
+        if status is None:
+            return
         self._written_s[key] = self._clock()
         patch = objects.plain(status)
         del patch["state"]  # The store's own.

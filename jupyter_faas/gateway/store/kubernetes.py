@@ -142,11 +142,11 @@ class KubernetesStore:
                 await self._create(key, function, revisions)
             for revision in change.revisions:
                 await self._put_revision(key, revision)
-            if not change.is_followed:
-                await self._put_spec(key, function, revisions)
             # What a kill between these leaves behind the controller sets right.
-            statuses = [self.put_revision_status(one) for one in change.revisions]
-            await asyncio.gather(self.put_state(function), *statuses)
+            writes = [self.put_revision_status(one) for one in change.revisions]
+            if not change.is_followed:
+                writes.append(self._put_spec(key, function, revisions))
+            await asyncio.gather(self.put_state(function), *writes)
             for number in change.removed:
                 await self._delete_revision(key, number)
             self._written[key] = function
