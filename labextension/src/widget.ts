@@ -1,6 +1,7 @@
 /** Entry of the widget (anywidget): the panel for front ends that do not have our extension. */
 
 import { mount } from './components/mount';
+import { subjectOf } from './components/subject';
 import { CommTransport, type WidgetModel } from './connection/comm';
 import { browser, Feed, restWhileHidden } from './connection/feed';
 
@@ -13,8 +14,7 @@ interface RenderProps {
 function render({ model, el }: RenderProps): () => void {
   const feed = new Feed(new CommTransport(model), browser());
   const stopResting = restWhileHidden(feed, el.ownerDocument);
-  const name = model.get('function');
-  const unmount = mount(el, { feed, name: typeof name === 'string' && name !== '' ? name : null });
+  const unmount = mount(el, { feed, ...subjectOf(model.get('panel')) });
   return () => {
     unmount();
     stopResting();

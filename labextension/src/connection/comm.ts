@@ -1,9 +1,10 @@
 /**
  * The way through the kernel, for front ends without our server extension: the widget's model.
  *
- * State is its trait `snapshot` (as `/v1/state` gives it, for one function or all) and `status`;
- * calls and log lines come as custom messages, which are `ServerMessage`s; actions go as custom
- * messages and are answered when no cell runs.
+ * Its traits `snapshot` (as `/v1/state` gives it, for one function or all) and `status` are how it
+ * was when the panel was made; what came since comes as custom messages, which are
+ * `ServerMessage`s. Actions go as custom messages and are answered when no cell runs. A model may
+ * be shown several times: each view has a name, so that the kernel knows whether any is left.
  */
 
 import type { GatewayStatus, ServerMessage, Snapshot } from '../model/types';
@@ -23,7 +24,9 @@ export class CommTransport implements Transport {
   readonly actsWait = true;
   private readonly listeners = new Set<(message: ServerMessage) => void>();
   private readonly waiting = new Map<number, (answer: Answer) => void>();
+  private readonly view = Math.random().toString(36).slice(2, 10);
   private acts = 0;
+  private hasTold = false;
   private heartbeat: ReturnType<typeof setInterval> | undefined;
 
   constructor(private readonly model: WidgetModel) {
@@ -35,14 +38,16 @@ export class CommTransport implements Transport {
   watch(wish: Wish | null): void {
     clearInterval(this.heartbeat);
     if (wish === null) {
-      this.model.send({ type: 'hidden' });
+      this.say({ type: 'hidden' });
       return;
     }
-    this.model.send({ type: 'watch', ...wish });
-    this.model.send({ type: 'alive' });
-    this.heartbeat = setInterval(() => this.model.send({ type: 'alive' }), HEARTBEAT_MS);
-    this.onStatus();
-    this.onSnapshot();
+    if (!this.hasTold) {
+      this.hasTold = true;
+      this.onStatus();
+      this.onSnapshot();
+    }
+    this.say({ type: 'watch', ...wish });
+    this.heartbeat = setInterval(() => this.say({ type: 'alive' }), HEARTBEAT_MS);
   }
 
   act(method: string, path: string, body?: unknown): Promise<Answer> {
@@ -91,6 +96,10 @@ export class CommTransport implements Transport {
     this.waiting.delete(id);
     resolve?.({ status: Number(content['status']), body: content['body'], headers: {} });
   };
+
+  private say(message: object): void {
+    this.model.send({ ...message, view: this.view });
+  }
 
   private tell(message: ServerMessage): void {
     for (const listen of [...this.listeners]) listen(message);

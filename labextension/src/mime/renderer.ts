@@ -3,6 +3,7 @@
 import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import { Widget } from '@lumino/widgets';
 import { mount } from '../components/mount';
+import { subjectOf } from '../components/subject';
 import type { MenuItem } from '../components/Menu';
 import type { Feed } from '../connection/feed';
 
@@ -37,9 +38,9 @@ class RenderedPanel extends Widget implements IRenderMime.IRenderer {
   }
 
   renderModel(model: IRenderMime.IMimeModel): Promise<void> {
-    const { name, namespace } = subjectOf(model.data[MIME_TYPE]);
+    const subject = subjectOf(model.data[MIME_TYPE]);
     this.unmount();
-    this.unmount = mount(this.node, { feed: this.feed, name, namespace, items: this.items });
+    this.unmount = mount(this.node, { feed: this.feed, items: this.items, ...subject });
     return Promise.resolve();
   }
 
@@ -48,16 +49,4 @@ class RenderedPanel extends Widget implements IRenderMime.IRenderer {
     this.unmount();
     super.dispose();
   }
-}
-
-interface Subject {
-  readonly name: string | null;
-  readonly namespace: string | undefined;
-}
-
-/** Return whose panel an output is; a notebook of somebody else may say anything. */
-function subjectOf(data: unknown): Subject {
-  const said = typeof data === 'object' && data !== null ? (data as Record<string, unknown>) : {};
-  const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined);
-  return { name: text(said['function']) ?? null, namespace: text(said['namespace']) };
 }

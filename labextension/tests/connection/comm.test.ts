@@ -54,6 +54,15 @@ test('what the model holds is told when it is displayed, and whenever it changes
   transport.dispose();
 });
 
+test('another wish does not bring back how it was when the panel was made', () => {
+  const { model, transport, heard } = begun();
+  model.traits['snapshot'] = snapshot();
+  transport.watch(STATE_ONLY);
+  transport.watch({ ...STATE_ONLY, logs: ['score'] });
+  assert.equal(heard.length, 1);
+  transport.dispose();
+});
+
 test('an empty trait says nothing', () => {
   const { transport, heard } = begun();
   transport.watch(STATE_ONLY);
@@ -68,7 +77,8 @@ test('it says that it lives while it is displayed, and that it is hidden', t => 
   t.mock.timers.tick(HEARTBEAT_MS);
   transport.watch(null);
   t.mock.timers.tick(10 * HEARTBEAT_MS);
-  assert.deepEqual(model.sent.map(one => one['type']), ['watch', 'alive', 'alive', 'hidden']);
+  assert.deepEqual(model.sent.map(one => one['type']), ['watch', 'alive', 'hidden']);
+  assert.equal(new Set(model.sent.map(one => one['view'])).size, 1);
 });
 
 test('an action is answered by the message with its number', async () => {
