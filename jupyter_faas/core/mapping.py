@@ -66,7 +66,7 @@ class MapOrder(Value, kw_only=True):
     """Filled in by the gateway."""
 
 
-class MapState(Value, kw_only=True):
+class MapState(Value, kw_only=True, omit_defaults=False):
     """How a map goes: body of a PROGRESS frame (msgpack), and a row of `GET /v1/maps`."""
 
     id: str

@@ -48,6 +48,11 @@ class DriverHost:
         process = self._process
         return process.pid if process is not None and process.returncode is None else None
 
+    @property
+    def running_address(self) -> str | None:
+        """Where the driver listens; None: there is none."""
+        return None if self.pid is None else f"unix:{self._path}"
+
     async def address(self) -> str:
         """Return where the driver listens; starts it if there is none.
 

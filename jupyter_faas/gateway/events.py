@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from jupyter_faas.core.errors import EventsGone
 from jupyter_faas.gateway.plain import plain
 
-KINDS = ("function", "deleted", "revision", "replica", "scaling", "counts", "call")
+KINDS = ("function", "deleted", "revision", "replica", "scaling", "counts", "map", "call")
 
 
 class Event(NamedTuple):

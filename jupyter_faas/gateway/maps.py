@@ -52,6 +52,10 @@ _json = msgspec.json.Encoder().encode
 class Host(Protocol):
     """Has the driver."""
 
+    @property
+    def running_address(self) -> str | None:
+        """Where the driver listens; None: there is none."""
+
     async def address(self) -> str:
         """Return where the driver listens; starts it if need be."""
 
@@ -105,6 +109,15 @@ class Maps:
         """Start the driver before the first map."""
         if self.host is not None:
             await self.host.address()
+
+    @property
+    def is_keeping(self) -> bool:
+        """Whether a kept map has not ended."""
+        return self._has_unfinished()
+
+    def driver_address(self) -> str | None:
+        """Return where the driver listens; None: there is none."""
+        return None if self.host is None else self.host.running_address
 
     def keep_going(self, has_unfinished: Callable[[], bool]) -> None:
         """See to it that kept maps go on: after a start, and after a driver has gone.

@@ -36,6 +36,7 @@ from jupyter_faas.gateway.http import Door
 from jupyter_faas.gateway.idle import Use
 from jupyter_faas.gateway.kept.calls import KeptCalls
 from jupyter_faas.gateway.logs import Logs
+from jupyter_faas.gateway.map_news import MapNews
 from jupyter_faas.gateway.maps import Maps
 from jupyter_faas.gateway.metering import Metering
 from jupyter_faas.gateway.metrics import Metrics
@@ -219,6 +220,7 @@ class GatewayService:
             metrics=self.metrics.page,
         )
         self.door.maps = self.maps
+        self.map_news = MapNews(self.maps, self.events)
 
     def attach(self, part: Part) -> None:
         """Add a part that starts and ends with this gateway and hears of replicas."""
@@ -286,6 +288,7 @@ class GatewayService:
         self._tasks.append(asyncio.create_task(self.fleet.follow()))
         self.calls.start()
         self.announcer.start()
+        self.map_news.start()
         self.housekeeper.start()
         if self.several is None:
             self._wake_all()
@@ -310,6 +313,7 @@ class GatewayService:
             server.close()
         for part in self._parts:
             await part.close()
+        await self.map_news.close()
         await self.maps.close()
         self.autoscaler.close()
         await self._wait_for_calls()

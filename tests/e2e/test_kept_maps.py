@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,9 +12,11 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import jupyter_faas as faas
 from jupyter_faas import MapRun
 from jupyter_faas.core.errors import BadRequest, InvocationNotFound, NotSerializable
 from tests.e2e import mapped
@@ -129,3 +132,45 @@ def test_a_reader_that_leaves_does_not_end_it(gateway: Gateway) -> None:
     began_s = time.monotonic()
     wait_until(lambda: run.status == "done", 30.0)
     assert time.monotonic() - began_s < 30.0
+
+
+def test_maps_are_told_in_the_state_and_as_events(gateway: Gateway) -> None:
+    seq = gateway.request("GET", "/v1/state").json()["seq"]
+    run = mapped.tenth.spawn_map(range(30))
+    snapshot = gateway.request("GET", "/v1/state").json()["maps"]
+    (mine,) = [one for one in snapshot if one["id"] == run.id]
+    assert (mine["function"], mine["state"], mine["total"]) == ("tenth", "running", 30)
+    assert list(run.results()) == list(range(30))
+
+    def last() -> dict[str, Any]:
+        return next(
+            m for m in gateway.request("GET", "/v1/state").json()["maps"] if m["id"] == run.id
+        )
+
+    wait_until(lambda: last()["state"] == "done", 10.0, seen=last)
+    told = map_events(gateway, seq, run.id)
+    assert told[-1]["state"] == "done"
+    assert told[-1]["done"] == 30
+    assert faas.gateway().maps()
+
+
+def map_events(gateway: Gateway, seq: int, id: str) -> list[dict[str, Any]]:
+    """Return what the stream says of a map, up to its end."""
+    connection = gateway.connect()
+    headers = {"Authorization": f"Bearer {gateway.token}"}
+    connection.request("GET", f"/v1/events?since={seq}&functions=tenth", headers=headers)
+    answer = connection.getresponse()
+    told = []
+    kind = ""
+    for raw in answer:
+        line = raw.decode().strip()
+        if line.startswith("event:"):
+            kind = line.partition(":")[2].strip()
+        elif line.startswith("data:") and kind == "map":
+            event = json.loads(line.partition(":")[2])
+            if event["id"] == id:
+                told.append(event["value"])
+                if told[-1]["state"] != "running":
+                    break
+    connection.close()
+    return told

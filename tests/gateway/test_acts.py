@@ -89,7 +89,7 @@ def test_no_spelling_of_a_path_is_judged_as_another_one(sent, expected):
 
 def test_every_route_of_the_control_api_has_a_rule():
     class Parts:
-        blobs = None
+        blobs = events = None
 
     paths = [
         (method, route.path)

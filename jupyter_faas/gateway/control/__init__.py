@@ -26,7 +26,7 @@ RFC 9457 problem documents. `?namespace=` names another namespace than the gatew
 | `GET /v1/invocations/{id}/logs?follow&tail=` | → JSON lines `LogLine` |
 | `GET /v1/invocations/{id}/result` | 501: answers of ordinary calls are not kept |
 | `DELETE /v1/invocations/{id}` | → `{cancelled}`: false if it had ended before |
-| `GET /v1/state` | → `{epoch, seq, version, provider, …, functions, revisions, replicas}` |
+| `GET /v1/state` | → `{epoch, seq, version, provider, …, functions, revisions, replicas, maps}` |
 | `GET /v1/events?since=&functions=a,b&max_hz=&calls=1` | → SSE; 410: read the state anew |
 | `GET /v1/inventory?python=&interpreter=` | → `Inventory` |
 | `GET /openapi.json` | → OpenAPI 3.1 |
@@ -37,7 +37,7 @@ RFC 9457 problem documents. `?namespace=` names another namespace than the gatew
 revision's `number`, `id`, `state`, `reason`, `createdAt` and `origin` only. `LogLine` is `{seq,
 at, revision, replica, invocation, stream, text}`; `text` is a piece as it was written, which may
 hold several lines or part of one. An event is `{seq, at, namespace, function, id, value}` under
-one of the kinds function, deleted, revision, replica, scaling, counts, call, snapshot; its SSE
+one of the kinds map, function, deleted, revision, replica, scaling, counts, call, snapshot; its SSE
 id is `{epoch}.{seq}`, which `since` and `Last-Event-ID` take.
 """
 

@@ -9,15 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from jupyter_faas.core.errors import BadRequest, NotImplementedYet
+from jupyter_faas.core.errors import BadRequest
 from jupyter_faas.gateway.control.answering import json_answer, safe
 from jupyter_faas.gateway.control.openapi import document
 from jupyter_faas.gateway.control.parts import Parts
 from jupyter_faas.gateway.control.reading import flag, namespace_of, number
 from jupyter_faas.gateway.event_stream import Batches, Wish, parse_since, stream
 from jupyter_faas.gateway.snapshot import Moment, snapshot
-
-_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class About:
@@ -37,8 +35,6 @@ class About:
             Route("/v1/state", safe(self.state), methods=["GET"]),
             Route("/v1/events", safe(self.events), methods=["GET"]),
             Route("/v1/inventory", safe(self.inventory), methods=["GET"]),
-            Route("/v1/maps", safe(self.maps), methods=_METHODS),
-            Route("/v1/maps/{rest:path}", safe(self.maps), methods=_METHODS),
             Route("/openapi.json", safe(self.openapi), methods=["GET"]),
         ]
 
@@ -46,6 +42,7 @@ class About:
         """Everything now, with the number from which `/v1/events` goes on."""
         namespace = namespace_of(request, self._parts)
         await self._parts.registry.written()
+        await self._parts.map_news.look()
         return json_answer(self._snapshot(namespace))
 
     async def events(self, request: Request) -> Response:
@@ -70,10 +67,6 @@ class About:
         python = request.query_params.get("python") or own
         interpreter = request.query_params.get("interpreter") or None
         return json_answer(await self._parts.provider.inventory(python, interpreter))
-
-    async def maps(self, _request: Request) -> Response:
-        """Say that maps are not built yet."""
-        raise NotImplementedYet("Maps over many inputs are not built yet: call the function.")
 
     async def openapi(self, _request: Request) -> Response:
         """The OpenAPI document."""
@@ -103,4 +96,5 @@ class About:
             seq=parts.events.seq,
             public_url=parts.settings.url,
         )
-        return snapshot(moment, list(parts.registry.functions(namespace)), parts.views)
+        told = snapshot(moment, list(parts.registry.functions(namespace)), parts.views)
+        return {**told, "maps": parts.map_news.shown(namespace)}

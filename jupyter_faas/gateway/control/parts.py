@@ -12,6 +12,7 @@ from jupyter_faas.gateway.entries import FunctionEntry
 from jupyter_faas.gateway.events import EventLog
 from jupyter_faas.gateway.kept.calls import KeptCalls
 from jupyter_faas.gateway.logs import Logs
+from jupyter_faas.gateway.map_news import MapNews
 from jupyter_faas.gateway.metering import Metering
 from jupyter_faas.gateway.registry import Registry
 from jupyter_faas.gateway.store.base import Store
@@ -35,6 +36,7 @@ class Parts(Protocol):
     events: EventLog
     logs: Logs
     views: Views
+    map_news: MapNews
     started_at: float
     """Wall clock, seconds since the epoch."""
 
