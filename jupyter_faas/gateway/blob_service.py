@@ -20,6 +20,7 @@ from jupyter_faas.gateway import problems
 from jupyter_faas.gateway.blobs import Blobs
 from jupyter_faas.wire.asgi import App, AsgiBridge
 from jupyter_faas.wire.exchange import Exchange
+from jupyter_faas.wire.heads import Buffer
 from jupyter_faas.wire.problems import read_problem
 from jupyter_faas.wire.server import HttpServerProtocol
 from jupyter_faas.wire.upstream import Answer, AnswerLost, Upstream, request
@@ -130,7 +131,7 @@ class BlobClient:
         self._checked(answer)
         return True
 
-    async def put(self, digest: str, blob: bytes) -> None:
+    async def put(self, digest: str, blob: Buffer) -> None:
         """Keep a blob; durable when it returns."""
         self._checked(await self._ask("PUT", f"/v1/blobs/{digest}", blob))
 
@@ -143,7 +144,7 @@ class BlobClient:
         """Close the connections."""
         self._upstream.close()
 
-    async def _ask(self, method: str, path: str, body: bytes = b"") -> Answer:
+    async def _ask(self, method: str, path: str, body: Buffer = b"") -> Answer:
         """Return an answer. All of it may be asked twice: a service that restarts is waited for."""
         tries_left = TRIES
         while True:

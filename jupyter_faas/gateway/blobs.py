@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+import mmap
 import os
 import re
 import tempfile
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, ParamSpec, TypeVar
 
 from jupyter_faas.core.errors import BadRequest, FaasError, PayloadTooLarge, ProviderError
+from jupyter_faas.wire.heads import Buffer
 
 UNREFERENCED_KEPT_S = 3_600.0
 """A blob that no revision names is removed when it was not touched for so long."""
@@ -96,6 +98,19 @@ class Blobs:
         if size_bytes <= _AT_ONCE_BYTES:
             return path.read_bytes()  # From the page cache: faster than a thread is reached.
         return await _in_thread(path.read_bytes)
+
+    async def view(self, digest: str) -> Buffer | None:
+        """Return a blob to be sent; of a large one only what is on its way is in memory.
+
+        Raises:
+            ProviderError: It cannot be had.
+        """
+        if not await self.has(digest):
+            return None
+        size_bytes = self.size_bytes(digest)
+        if size_bytes is None or size_bytes <= _AT_ONCE_BYTES:
+            return await self.fetch(digest)
+        return await _in_thread(_mapped, self.path(digest))
 
     async def share(self, digest: str) -> None:
         """Make an uploaded blob what all gateways can have: embedded there is one."""
@@ -209,6 +224,11 @@ class _Upload:
         self._path = Path(name)
         self._file = os.fdopen(handle, "wb")
         return self._file
+
+
+def _mapped(path: Path) -> memoryview:
+    with path.open("rb") as file:
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 async def _pieces(path: Path) -> AsyncIterator[bytes]:

@@ -15,6 +15,7 @@ from typing import Protocol
 from jupyter_faas.core.errors import BadRequest, ProviderError
 from jupyter_faas.gateway.blobs import Blobs
 from jupyter_faas.gateway.store.packing import packed
+from jupyter_faas.wire.heads import Buffer
 
 
 class Backing(Protocol):
@@ -26,7 +27,7 @@ class Backing(Protocol):
     async def has(self, digest: str) -> bool:
         """Return whether a blob is there; if so, it stays for an hour though nobody names it."""
 
-    async def put(self, digest: str, blob: bytes) -> None:
+    async def put(self, digest: str, blob: Buffer) -> None:
         """Keep a blob; durable when it returns."""
 
     async def collect(self, referenced: Collection[str]) -> None:
@@ -50,7 +51,7 @@ class ClusterBlobs(Blobs):
 
     async def has(self, digest: str) -> bool:
         """Return whether a blob can be had here, from wherever."""
-        return await self.fetch(digest) is not None
+        return self.size_bytes(digest) is not None or await self.fetch(digest) is not None
 
     async def fetch(self, digest: str) -> bytes | None:
         """Return a blob, from this disk or from where it is kept.
@@ -75,7 +76,7 @@ class ClusterBlobs(Blobs):
         Raises:
             ProviderError: The backing is away, or there is none.
         """
-        blob = await super().fetch(digest)
+        blob = await super().view(digest)
         if blob is None or packed(blob) is not None:
             return
         if self._backing is None:

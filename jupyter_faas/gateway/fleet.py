@@ -64,6 +64,7 @@ from jupyter_faas.providers.base import (
 
 if TYPE_CHECKING:
     from jupyter_faas.gateway.keys import Keys
+    from jupyter_faas.wire.heads import Buffer
 
 TRIES = 3
 """Starts that fail for reasons of the platform before the revision is given up."""
@@ -400,7 +401,7 @@ class Fleet:
         if replica.state is ReplicaState.STARTING:
             self._serve(replica, hello)
 
-    async def _package(self, digest: str) -> bytes:
+    async def _package(self, digest: str) -> Buffer:
         blob = await self._settings.package(digest)
         if blob is None:
             raise ProviderError(

@@ -10,6 +10,7 @@ from jupyter_faas.core.specialisation import CallEnd
 from jupyter_faas.gateway.entries import FunctionEntry, RevisionEntry
 from jupyter_faas.gateway.replica import Replica
 from jupyter_faas.providers.base import ReplicaGone
+from jupyter_faas.wire.heads import Buffer
 
 
 class Observer(Protocol):
@@ -49,7 +50,7 @@ class FleetSettings(NamedTuple):
 
     package_path: Callable[[str], str | None]
     """Where the front finds a blob, by digest; None: it is sent."""
-    package: Callable[[str], Awaitable[bytes | None]]
+    package: Callable[[str], Awaitable[Buffer | None]]
     """Returns a blob, by digest, to be sent."""
     stop_grace_s: float = 2.0
     drain_grace_s: float = 30.0

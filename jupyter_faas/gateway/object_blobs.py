@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_faas.core.errors import InvalidSpec, ProviderError
 from jupyter_faas.gateway.blobs import UNREFERENCED_KEPT_S
+from jupyter_faas.wire.heads import Buffer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,7 @@ class ObjectBlobs:
                 return False
         return found["last_modified"] > self._before(FRESH_S)
 
-    async def put(self, digest: str, blob: bytes) -> None:
+    async def put(self, digest: str, blob: Buffer) -> None:
         """Keep a blob; durable when it returns."""
         import obstore  # noqa: PLC0415 - as above
 

@@ -175,7 +175,7 @@ class GatewayService:
             surroundings=Surroundings("", self.authority.call_token, settings.cancel_grace_s),
             settings=FleetSettings(
                 self._package_path,
-                self.blobs.fetch,
+                self.blobs.view,
                 settings.stop_grace_s,
                 settings.drain_grace_s,
             ),

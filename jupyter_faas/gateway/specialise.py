@@ -16,6 +16,7 @@ from jupyter_faas.core.errors import ColdStartTimeout, EnvironmentMismatch, Prov
 from jupyter_faas.core.model import PROTOCOL_VERSION, Revision, speaks
 from jupyter_faas.core.specialisation import SEALED, Hello, Specialisation
 from jupyter_faas.gateway.replica import Replica
+from jupyter_faas.wire.heads import Buffer
 from jupyter_faas.wire.problems import read_problem
 from jupyter_faas.wire.upstream import AnswerLost, request
 
@@ -43,7 +44,7 @@ class Letter(NamedTuple):
 
     function: str
     headers: list[tuple[bytes, bytes]]
-    body: tuple[bytes, bytes, bytes]
+    body: tuple[Buffer, ...]
     startup_timeout_s: float
 
 
@@ -106,7 +107,7 @@ async def with_secrets(
 
 
 def letter_to(
-    replica: Replica, told: Specialisation, blob: bytes = b"", keys: Keys | None = None
+    replica: Replica, told: Specialisation, blob: Buffer = b"", keys: Keys | None = None
 ) -> Letter:
     """Return what is sent to a replica.
 

@@ -50,6 +50,18 @@ async def uploaded(blobs: ClusterBlobs, blob: bytes) -> str:
     return digest
 
 
+async def test_a_large_package_is_sent_from_its_file_and_not_held_in_memory(
+    tmp_path: Path, client: BlobClient
+) -> None:
+    one, other = cache(tmp_path, "one", client), cache(tmp_path, "other", client)
+    large, small = await uploaded(one, LARGE), await uploaded(one, SMALL)
+    view = await other.view(large)
+    assert isinstance(view, memoryview)
+    assert view == LARGE
+    assert await one.view(small) == SMALL
+    assert await one.view("0" * 64) is None
+
+
 async def test_what_is_uploaded_to_one_gateway_is_had_by_another(
     tmp_path: Path, client: BlobClient
 ) -> None:

@@ -7,13 +7,15 @@ import binascii
 import hashlib
 import zlib
 
+from jupyter_faas.wire.heads import Buffer
+
 MAX_INLINE_BYTES = 64 * 1024
 """Largest compressed package that lies in an object; etcd refuses requests over 1.5 MiB."""
 MAX_UNPACKED_BYTES = 64 << 20
 """Nothing that an object holds may unpack to more: such an object is none of ours."""
 
 
-def packed(blob: bytes) -> str | None:
+def packed(blob: Buffer) -> str | None:
     """Return a package as an object holds it; None: it is too large for that."""
     if len(blob) > MAX_UNPACKED_BYTES:
         return None
