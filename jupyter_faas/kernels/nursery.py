@@ -7,181 +7,27 @@ kernel is started plainly.
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import os
-import socket
-import subprocess
-import tempfile
 import threading
-from contextlib import suppress
-from typing import IO, NamedTuple
 
 from jupyter_faas.kernels.birth import Birth, NotForkable
 from jupyter_faas.kernels.forked import ForkedKernel
-from jupyter_faas.kernels.order import (
-    BOUND,
-    MAX_MESSAGE_BYTES,
-    REFUSED,
-    STALE,
-    STARTED,
-    Order,
-    send_order,
-)
+from jupyter_faas.kernels.order import Order
+from jupyter_faas.kernels.process import Stale, Streams, ZygoteProcess
 
 MAX_ZYGOTES = 4
 """Of different environments; the least recently used one makes room. Each takes about 60 MiB."""
 
-IMPORT_S = 60.0
-"""How long a new zygote may take to fork: it imports first, from a cold disk perhaps."""
-
-FORK_S = 5.0
-"""How long one may take that has forked before."""
-
-BIND_S = 10.0
-"""How long a kernel is waited for to open its ports; then the client waits for it as for any."""
-
 _TRIES = 3
-
-
-class _Stale(Exception):
-    """The zygote is older than what is installed now."""
-
-
-class Streams(NamedTuple):
-    """Descriptors of a kernel's output."""
-
-    stdout: int
-    stderr: int
-
-
-class Zygote:
-    """One zygote process and the way to it.
-
-    Args:
-        birth: What it is started with.
-
-    Raises:
-        NotForkable: Its interpreter cannot be executed.
-    """
-
-    def __init__(self, birth: Birth) -> None:
-        self.birth = birth
-        self._has_forked = False
-        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._control.setblocking(False)
-        server = os.pidfd_open(os.getpid())
-        fds = (theirs.fileno(), server)
-        words = [birth.interpreter, *birth.flags, "-m", "jupyter_faas.kernels"]
-        words += ["--control-fd", str(fds[0]), "--server-fd", str(fds[1])]
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 - the command of the kernelspec
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=self._log,
-                stderr=self._log,
-                cwd="/",
-                env=dict(birth.environ),
-                pass_fds=fds,
-                start_new_session=True,
-            )
-        except OSError as error:
-            self._control.close()
-            self._log.close()
-            raise NotForkable(f"{birth.interpreter} cannot be started: {error}") from error
-        finally:
-            theirs.close()
-            os.close(server)
-
-    @property
-    def pid(self) -> int:
-        """Its process."""
-        return self._process.pid
-
-    def is_usable(self) -> bool:
-        """Return whether it runs and is listened to."""
-        return self._process.poll() is None and self._control.fileno() >= 0
-
-    async def fork(self, order: Order, streams: Streams) -> ForkedKernel:
-        """Return the kernel that was ordered, its ports open.
-
-        Raises:
-            _Stale: Other packages are installed than when this started; nothing was forked.
-            NotForkable: Nothing was forked.
-        """
-        link, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        link.setblocking(False)
-        try:
-            try:
-                send_order(self._control, order, theirs.fileno(), *streams)
-            finally:
-                theirs.close()
-            kernel = await self._started(link)
-        except OSError as error:
-            link.close()
-            raise NotForkable(self._why_dead()) from error
-        except BaseException:
-            link.close()
-            raise
-        with suppress(TimeoutError, OSError):
-            await _next(link, BIND_S, BOUND)
-        return kernel
-
-    def hang_up(self) -> None:
-        """Order nothing more. It ends when its last kernel has."""
-        self._control.close()
-
-    def kill(self) -> None:
-        """End it at once; its kernels go on."""
-        self.hang_up()
-        self._process.kill()
-        self._process.wait()
-        self._log.close()
-
-    def has_ended(self) -> bool:
-        """Return whether its process is gone; what it held here is freed then."""
-        if self._process.poll() is None:
-            return False
-        self._control.close()
-        self._log.close()
-        return True
-
-    async def _started(self, link: socket.socket) -> ForkedKernel:
-        patience_s = FORK_S if self._has_forked else IMPORT_S
-        try:
-            message, fds = await _next(link, patience_s)
-        except TimeoutError:
-            # It may yet fork when it goes on: not if it is dead.
-            self.kill()
-            raise NotForkable(f"its zygote has not answered within {patience_s:.0f} s") from None
-        if message[:1] == STALE:
-            raise _Stale
-        if message[:1] == REFUSED:
-            raise NotForkable(message[1:].decode(errors="replace"))
-        if message[:1] != STARTED or len(fds) != 1:
-            raise NotForkable(self._why_dead())
-        self._has_forked = True
-        return ForkedKernel(_pid_of(fds[0]), fds[0], link)
-
-    def _why_dead(self) -> str:
-        """Return what the zygote wrote last, for the sentence that says why nothing was forked."""
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(0.2)
-        text = ""
-        if not self._log.closed:
-            self._log.seek(0)
-            lines = self._log.read().decode(errors="replace").split("\n")
-            text = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        return f"its zygote has ended ({text or self._process.returncode})"
 
 
 class Nursery:
     """All zygotes of one process."""
 
     def __init__(self) -> None:
-        self._zygotes: dict[Birth, Zygote] = {}
-        self._retired: list[Zygote] = []
+        self._zygotes: dict[Birth, ZygoteProcess] = {}
+        self._retired: list[ZygoteProcess] = []
         self._lock = threading.Lock()
 
     async def fork(self, birth: Birth, order: Order, streams: Streams) -> ForkedKernel:
@@ -194,7 +40,7 @@ class Nursery:
             zygote = self._zygote(birth)
             try:
                 return await zygote.fork(order, streams)
-            except _Stale:
+            except Stale:
                 self._retire(zygote)
         raise NotForkable("packages are being installed at this moment")
 
@@ -210,7 +56,7 @@ class Nursery:
         for zygote in zygotes:
             zygote.kill()
 
-    def _zygote(self, birth: Birth) -> Zygote:
+    def _zygote(self, birth: Birth) -> ZygoteProcess:
         with self._lock:
             self._retired = [zygote for zygote in self._retired if not zygote.has_ended()]
             zygote = self._zygotes.pop(birth, None)
@@ -218,18 +64,18 @@ class Nursery:
                 self._retired.append(zygote)
                 zygote = None
             if zygote is None:
-                zygote = Zygote(birth)
+                zygote = ZygoteProcess(birth)
             self._zygotes[birth] = zygote  # the last one is the one used last
             while len(self._zygotes) > MAX_ZYGOTES:
                 self._hang_up(next(iter(self._zygotes.values())))
             return zygote
 
-    def _retire(self, zygote: Zygote) -> None:
+    def _retire(self, zygote: ZygoteProcess) -> None:
         with self._lock:
             if self._zygotes.get(zygote.birth) is zygote:
                 self._hang_up(zygote)
 
-    def _hang_up(self, zygote: Zygote) -> None:
+    def _hang_up(self, zygote: ZygoteProcess) -> None:
         del self._zygotes[zygote.birth]
         zygote.hang_up()
         self._retired.append(zygote)
@@ -244,46 +90,11 @@ def nursery() -> Nursery:
     if pid not in _nurseries:
         _nurseries.clear()
         _nurseries[pid] = Nursery()
-        atexit.register(_nurseries[pid].close)
     return _nurseries[pid]
 
 
-async def _next(
-    link: socket.socket, timeout_s: float, awaited: bytes = b""
-) -> tuple[bytes, list[int]]:
-    """Return the next message on a link (that begins with `awaited`) with its descriptors.
-
-    Empty when the other side has closed.
-
-    Raises:
-        TimeoutError: None came.
-    """
-    async with asyncio.timeout(timeout_s):
-        while True:
-            await _readable(link)
-            flags = socket.MSG_CMSG_CLOEXEC
-            message, fds, _, _ = socket.recv_fds(link, MAX_MESSAGE_BYTES, 1, flags)
-            if not message or message.startswith(awaited):
-                return message, fds
-
-
-async def _readable(link: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    seen: asyncio.Future[None] = loop.create_future()
-
-    def see() -> None:
-        if not seen.done():
-            seen.set_result(None)
-
-    loop.add_reader(link, see)
-    try:
-        await seen
-    finally:
-        loop.remove_reader(link)
-
-
-def _pid_of(pidfd: int) -> int:
-    """Return the process of a pidfd."""
-    with open(f"/proc/self/fdinfo/{pidfd}") as file:
-        fields = dict(line.split(":", 1) for line in file)
-    return int(fields["Pid"])
+@atexit.register
+def _close() -> None:
+    """End the zygotes with this process; not with one that it has forked."""
+    if os.getpid() in _nurseries:
+        _nurseries[os.getpid()].close()

@@ -19,8 +19,9 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from jupyter_faas.kernels.birth import NotForkable, birth_of, kernel_environ, plain_command
 from jupyter_faas.kernels.forked import ForkedKernel
-from jupyter_faas.kernels.nursery import Streams, nursery
+from jupyter_faas.kernels.nursery import nursery
 from jupyter_faas.kernels.order import make_order
+from jupyter_faas.kernels.process import Streams
 
 
 class ForkingProvisioner(LocalProvisioner):

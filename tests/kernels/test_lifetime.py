@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -14,7 +15,9 @@ from typing import Any
 
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import AsyncKernelManager, KernelManager
 
+from jupyter_faas.kernels.nursery import _close as atexit_of_nursery
 from jupyter_faas.kernels.nursery import nursery
 from tests.kernels.harness import SERVERLESS, Server, evaluate, is_forked, kernel
 from tests.notebook.kernel import Kernel
@@ -53,7 +56,7 @@ def test_an_orphan_of_a_killed_zygote_is_known_to_have_ended() -> None:
 def test_a_zygote_that_hangs_is_replaced_and_the_kernel_started_plainly(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("jupyter_faas.kernels.nursery.FORK_S", 0.2)
+    monkeypatch.setattr("jupyter_faas.kernels.process.FORK_S", 0.2)
     with kernel() as running:
         zygote = zygote_of(running)
         os.kill(zygote, signal.SIGSTOP)
@@ -137,6 +140,46 @@ def test_an_environment_that_starts_threads_is_not_forked(
         with kernel(env=environ) as running:
             assert not is_forked(running)
     assert "starts 1 threads" in caplog.text
+
+
+def test_a_process_that_is_forked_from_the_server_takes_no_zygote_along() -> None:
+    with kernel() as running:
+        zygote = zygote_of(running)
+        pid = os.fork()
+        if pid == 0:
+            atexit_of_nursery()
+            os._exit(0)
+        os.waitpid(pid, 0)
+        assert is_alive(zygote)
+        assert zygote in nursery().pids()
+
+
+async def test_a_start_that_is_given_up_leaves_no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jupyter_faas.kernels.process.BOUND", b"never")
+    running = AsyncKernelManager(kernel_name=SERVERLESS)
+    starting = asyncio.ensure_future(running.start_kernel())
+
+    def forked() -> list[int]:
+        return [pid for zygote in nursery().pids() for pid in children(zygote)]
+
+    await asyncio.to_thread(wait_until, forked, 60)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    wait_until(lambda: not forked())
+    await running.cleanup_resources()
+
+
+def test_an_interpreter_that_is_not_there_fails_as_it_does_plainly(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    running = KernelManager(kernel_name=SERVERLESS)
+    assert running.kernel_spec is not None
+    running.kernel_spec.argv[0] = "/no/such/python"
+    with pytest.raises(FileNotFoundError):
+        running.start_kernel()
+    assert "its zygote cannot be started" in caplog.text
+    running.cleanup_resources()
 
 
 def test_a_directory_that_is_not_there_fails_as_it_does_plainly(tmp_path: Path) -> None:
