@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from jupyter_faas.core.errors import EventsGone, FaasError
 from jupyter_faas.server.event import Event, read_event
-from jupyter_faas.server.link import MAX_HZ, SILENCE_S, open_stream, pieces_of
+from jupyter_faas.server.link import MAX_HZ, SILENCE_S, opened, pieces_of
 from jupyter_faas.server.place import Place
+from jupyter_faas.wire.sse import Event as SseEvent
 from jupyter_faas.wire.sse import EventDecoder
 
 AGAIN_S = 1.0
@@ -67,18 +68,19 @@ class Calls:
         since = f"&since={self._since}" if self._since else ""
         names = ",".join(sorted(self._functions))
         path = f"/v1/events?calls=1&functions={names}&max_hz={MAX_HZ}{since}"
+        decoder = EventDecoder()
         try:
-            response = await open_stream(gateway, gateway.control_path(path))
+            async with opened(gateway, gateway.control_path(path)) as response:
+                async for piece in pieces_of(response, SILENCE_S):
+                    for event in decoder.feed(piece):
+                        self._take(event)
         except EventsGone:
             self._since = ""
-            return
-        decoder = EventDecoder()
-        async with aclosing(pieces_of(response, SILENCE_S)) as pieces:
-            async for piece in pieces:
-                for event in decoder.feed(piece):
-                    self._since = event.id or self._since
-                    if event.event == "call":
-                        self._tell(read_event(event))
+
+    def _take(self, event: SseEvent) -> None:
+        self._since = event.id or self._since
+        if event.event == "call":
+            self._tell(read_event(event))
 
 
 class Log:
@@ -109,9 +111,8 @@ class Log:
         gateway = await self._place.reach(may_start=False)
         path = gateway.control_path(f"/v1/functions/{self._function}/logs?follow=1&tail={TAIL}")
         held = b""
-        # A function may be silent for hours.
-        async with aclosing(pieces_of(await open_stream(gateway, path), None)) as pieces:
-            async for piece in pieces:
+        async with opened(gateway, path) as response:
+            async for piece in pieces_of(response, None):  # a function may be silent for hours
                 *lines, held = (held + piece).split(b"\n")
                 if len(held) > LONGEST_LINE_BYTES:
                     raise ValueError("a record of a log does not end")

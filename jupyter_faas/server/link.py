@@ -8,8 +8,8 @@ was restarted) from a new state. An embedded gateway that has ended is waited fo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from typing import NoReturn, Protocol
 
 import msgspec
@@ -122,13 +122,13 @@ class Link:
 
     async def _events(self, gateway: Gateway, since: str) -> NoReturn:
         path = gateway.control_path(f"/v1/events?since={since}&max_hz={MAX_HZ}")
-        response = self._response = await open_stream(gateway, path)
-        if self._live is not None:
-            self._hearer.on_status(self._live)
-        self._tries = 0
-        decoder = EventDecoder()
-        async with aclosing(pieces_of(response, SILENCE_S)) as pieces:
-            async for piece in pieces:
+        async with opened(gateway, path) as response:
+            self._response = response
+            if self._live is not None:
+                self._hearer.on_status(self._live)
+            self._tries = 0
+            decoder = EventDecoder()
+            async for piece in pieces_of(response, SILENCE_S):
                 for event in decoder.feed(piece):
                     self._take(event)
         raise GatewayLost(status.RESTARTING)
@@ -211,30 +211,9 @@ async def fetch_state(place: Place, gateway: Gateway) -> Snapshot:
     return read_snapshot(content)
 
 
-async def pieces_of(
-    response: AsyncResponse, silence_s: float | None
-) -> AsyncGenerator[bytes, None]:
-    """Yield what comes; leaving ends it.
-
-    Raises:
-        GatewayLost: It was cut, or nothing has come for `silence_s`.
-    """
-    pieces = response.iter_body()
-    try:
-        while True:
-            async with asyncio.timeout(silence_s):
-                piece = await anext(pieces)
-            yield piece
-    except StopAsyncIteration:
-        return
-    except TimeoutError:
-        raise GatewayLost(f"Nothing has come for {silence_s or 0:g} s.") from None
-    finally:
-        response.close()
-
-
-async def open_stream(gateway: Gateway, path: str) -> AsyncResponse:
-    """Ask for what does not end, and return when it has begun.
+@asynccontextmanager
+async def opened(gateway: Gateway, path: str) -> AsyncIterator[AsyncResponse]:
+    """Ask for what does not end; give the answer that has begun, and close its connection.
 
     Raises:
         FaasError: It was refused; the error of its problem document.
@@ -242,10 +221,32 @@ async def open_stream(gateway: Gateway, path: str) -> AsyncResponse:
     try:
         async with asyncio.timeout(ANSWER_S):
             connection, response = await gateway.aio.open("GET", path, ())
-            if response.status != 200:
-                content = await response.read()
-                connection.close()
-                raise problem_of(response.status, response.headers, content)
     except TimeoutError:
         raise GatewayLost(f"It has not answered within {ANSWER_S:g} s.") from None
-    return response
+    try:
+        if response.status != 200:
+            async with asyncio.timeout(ANSWER_S):
+                raise problem_of(response.status, response.headers, await response.read())
+        yield response
+    finally:
+        connection.close()
+
+
+async def pieces_of(
+    response: AsyncResponse, silence_s: float | None
+) -> AsyncGenerator[bytes, None]:
+    """Yield what comes.
+
+    Raises:
+        GatewayLost: It was cut, or nothing has come for `silence_s`.
+    """
+    pieces = response.iter_body()
+    while True:
+        try:
+            async with asyncio.timeout(silence_s):
+                piece = await anext(pieces)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise GatewayLost(f"Nothing has come for {silence_s or 0:g} s.") from None
+        yield piece

@@ -177,7 +177,7 @@ async def test_unused_it_leaves_while_pages_watch_and_what_it_stored_is_shown(
         await page.say(type="watch", calls=["double"], logs=["double"], max_hz=20)
         await page.until_snapshot()
     pid = gateway.pid
-    status = await pages[0].until_gateway("asleep", 30)
+    status = await pages[0].until_gateway("asleep")
     assert status["reason"] == "Nobody used it for a while: it starts with the next call."
     await ended(pid)
     mark = pages[1].count
@@ -205,6 +205,7 @@ async def test_none_until_the_first_one_starts(watch, gateway):
 
 async def test_a_gateway_that_hangs_is_lost_and_found_again(watch, gateway, monkeypatch):
     monkeypatch.setattr("jupyter_faas.server.link.SILENCE_S", 1.0)
+    monkeypatch.setattr("jupyter_faas.server.link.ANSWER_S", 1.0)
     monkeypatch.setenv("FAAS_CONNECT_TIMEOUT_S", "0.5")
     await asyncio.to_thread(deployed, functions.double)
     page = await watch()

@@ -34,7 +34,7 @@ class Watcher:
         await self.socket.write_message(json.dumps(message))
 
     async def until(
-        self, look: Callable[[Message], Any], timeout_s: float = 15.0, *, after: int = 0
+        self, look: Callable[[Message], Any], timeout_s: float = 30.0, *, after: int = 0
     ) -> Any:
         """Return the first true value of `look` over the messages from number `after` on."""
         deadline = time.monotonic() + timeout_s
@@ -52,13 +52,13 @@ class Watcher:
                 shown = [str(message)[:200] for message in self.messages[after:]]
                 raise AssertionError(f"never told; told were {shown}") from None
 
-    async def until_closed(self, timeout_s: float = 15.0) -> tuple[int | None, str | None]:
+    async def until_closed(self, timeout_s: float = 30.0) -> tuple[int | None, str | None]:
         await asyncio.wait_for(asyncio.shield(self._task), timeout_s)
         assert self.closed is not None
         return self.closed
 
     async def until_gateway(
-        self, state: str, timeout_s: float = 15.0, *, after: int = 0
+        self, state: str, timeout_s: float = 30.0, *, after: int = 0
     ) -> Message:
         return await self.until(
             lambda one: (
@@ -70,13 +70,13 @@ class Watcher:
             after=after,
         )
 
-    async def until_snapshot(self, timeout_s: float = 15.0, *, after: int = 0) -> Message:
+    async def until_snapshot(self, timeout_s: float = 30.0, *, after: int = 0) -> Message:
         return await self.until(
             lambda one: one["state"] if one["type"] == "snapshot" else None, timeout_s, after=after
         )
 
     async def until_event(
-        self, look: Callable[[Message], Any], timeout_s: float = 15.0, *, after: int = 0
+        self, look: Callable[[Message], Any], timeout_s: float = 30.0, *, after: int = 0
     ) -> Message:
         return await self.until(
             lambda one: next(filter(look, one.get("events", ())), None), timeout_s, after=after
