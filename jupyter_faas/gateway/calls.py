@@ -363,8 +363,9 @@ class Calls:
         """The front of `replica` says that the code of a call has ended."""
         holder = replica.leases.get(ended.id.encode("ascii", "replace"))
         if isinstance(holder, Invocation):
-            code = str((ended.problem or {}).get("code", ""))[:64]
-            holder.on_ended(ended.run_ms, _OUTCOMES.get(ended.outcome), code)
+            problem = ended.problem or {}
+            code, detail = str(problem.get("code", ""))[:64], str(problem.get("detail", ""))[:500]
+            holder.on_ended(ended.run_ms, _OUTCOMES.get(ended.outcome), code, detail)
 
     # -- seeing out -----------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from jupyter_faas.core.errors import BadRequest
 from jupyter_faas.core.names import is_invocation_id
+from jupyter_faas.wire import detail
 
 _MOST_ANCESTRY_BYTES = 2048
 MAX_DEADLINE_MS = 7 * 24 * 3_600_000
@@ -28,11 +29,12 @@ _FORWARDED = (
     (b"content-encoding", b"Content-Encoding: %b\r\n"),
 )
 
-_RUN_MS, _FAULT, _CODE, _RUNNING, _BUSY, _CONNECTION, _DROP = range(1, 8)
+_RUN_MS, _FAULT, _CODE, _DETAIL, _RUNNING, _BUSY, _CONNECTION, _DROP = range(1, 9)
 _MEANING = {
     b"faas-run-ms": _RUN_MS,
     b"faas-fault": _FAULT,
     b"faas-code": _CODE,
+    b"faas-detail": _DETAIL,
     b"faas-running": _RUNNING,
     b"faas-busy": _BUSY,
     b"connection": _CONNECTION,
@@ -145,6 +147,8 @@ class Answer(NamedTuple):
     is_running: bool = False
     """The code has not ended with this answer; ENDED will say when."""
     is_busy: bool = False
+    detail: str = ""
+    """What a failure was, if said: a sentence, then a traceback."""
 
 
 def read_answer(headers: list[tuple[bytes, bytes]]) -> Answer:
@@ -154,8 +158,8 @@ def read_answer(headers: list[tuple[bytes, bytes]]) -> Answer:
         headers: Names in lower case, values without line breaks (the parser sees to both).
     """
     kept: list[tuple[bytes, bytes]] = []
-    run_ms, fault, code, is_running, is_busy = -1.0, "", "", False, False
-    named = b""
+    run_ms, fault, is_running, is_busy = -1.0, "", False, False
+    said: dict[int, bytes] = {}
     for pair in headers:
         name, value = pair
         meaning = _MEANING.get(name)
@@ -165,17 +169,17 @@ def read_answer(headers: list[tuple[bytes, bytes]]) -> Answer:
             run_ms = _milliseconds(value)
         elif meaning == _FAULT:
             fault = value.decode() if value in _FAULTS else "platform"
-        elif meaning == _CODE:
-            code = value[:64].decode("ascii", "replace")
         elif meaning == _RUNNING:
             is_running = value == b"1"
         elif meaning == _BUSY:
             is_busy = value == b"1"
-        elif meaning == _CONNECTION:
-            named = value
-    if named:
+        else:
+            said[meaning] = value
+    if named := said.get(_CONNECTION):
         kept = _without(kept, named)
-    return Answer(_lines(kept), run_ms, fault, code, is_running, is_busy)
+    code = said.get(_CODE, b"")[:64].decode("ascii", "replace")
+    why = detail.read(said[_DETAIL]) if _DETAIL in said else ""
+    return Answer(_lines(kept), run_ms, fault, code, is_running, is_busy, why)
 
 
 def _without(headers: list[tuple[bytes, bytes]], connection: bytes) -> list[tuple[bytes, bytes]]:

@@ -215,11 +215,11 @@ class Invocation(Passage):
         else:
             asyncio.get_running_loop().call_later(self.calls.reason_s, self._lost_for_good)
 
-    def on_ended(self, run_ms: float, outcome: Outcome | None, code: str) -> None:
+    def on_ended(self, run_ms: float, outcome: Outcome | None, code: str, detail: str) -> None:
         """The front says that the code has ended."""
         self.run_ms = max(self.run_ms, run_ms)
         if outcome is not None and self.outcome is Outcome.DONE:
-            self.outcome, self.code = outcome, code
+            self.outcome, self.code, self.detail = outcome, code, detail
         self.calls.release(self)
 
     def on_refused(self) -> None:

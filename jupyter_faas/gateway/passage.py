@@ -236,6 +236,7 @@ class Passage(Waiter):
 
     def _note_failure(self, status: int, answer: Answer) -> None:
         self.code = answer.code or CODES.get(status, "")
+        self.detail = answer.detail
         self.outcome = OUTCOME_OF_CODE.get(self.code, Outcome.ERROR)
 
     def _give_back(self, connection: RepeatingConnection) -> None:

@@ -18,6 +18,7 @@ from jupyter_faas.core.specialisation import CallEnd
 from jupyter_faas.execution.failure import Fault
 from jupyter_faas.execution.forms import BYTES, TEXT
 from jupyter_faas.runner.channel import BEGINS, CONTINUES, TOTAL
+from jupyter_faas.wire import detail
 from jupyter_faas.wire.frames import CONTENT_TYPE, Frame, FrameKind, encode_header
 from jupyter_faas.wire.problems import problem_answer
 from jupyter_faas.wire.server import Exchange
@@ -109,6 +110,9 @@ class FramedAnswer:
 
     def finish(self, end: CallEnd) -> None:
         """Send END, and all of it in one write if nothing has gone out yet."""
+        self._finish(end, "")
+
+    def _finish(self, end: CallEnd, traceback: str) -> None:
         body = _pack(end)
         self._held.append(encode_header(FrameKind.END, len(body)))
         self._held.append(body)
@@ -119,8 +123,9 @@ class FramedAnswer:
             head = b"%bFaas-Run-Ms: %.3f\r\n" % (_OK_FRAMED, end.run_ms)
             if end.problem is not None:
                 error = from_problem(end.problem)
-                told = (head, error.fault.encode(), error.code.encode())
-                head = b"%bFaas-Fault: %b\r\nFaas-Code: %b\r\n" % told
+                why = detail.line(error.detail, traceback)
+                told = (head, error.fault.encode(), error.code.encode(), why)
+                head = b"%bFaas-Fault: %b\r\nFaas-Code: %b\r\n%b" % told
             if end.is_running:
                 head += _RUNNING_LINE
             self._exchange.respond_raw(head, b"".join(self._held))
@@ -134,7 +139,7 @@ class FramedAnswer:
         body = _pack(fault)
         self._held.append(encode_header(FrameKind.ERROR, len(body)))
         self._held.append(body)
-        self.finish(end)
+        self._finish(end, fault.traceback)
 
 
 class JsonAnswer:
@@ -209,8 +214,9 @@ class JsonAnswer:
             self._exchange.finish()
         elif self._held:
             error = from_problem(problem)
-            told = (end.run_ms, error.fault.encode(), error.code.encode())
-            lines = b"Faas-Run-Ms: %.3f\r\nFaas-Fault: %b\r\nFaas-Code: %b\r\n" % told
+            why = detail.line(error.detail, fault.traceback)
+            told = (end.run_ms, error.fault.encode(), error.code.encode(), why)
+            lines = b"Faas-Run-Ms: %.3f\r\nFaas-Fault: %b\r\nFaas-Code: %b\r\n%b" % told
             self._held.append(self._last_line(problem))
             self._send_items(lines + _RUNNING_LINE if end.is_running else lines)
         else:
@@ -221,6 +227,9 @@ class JsonAnswer:
         status, headers, body = problem_answer(error)
         headers.append((b"Faas-Run-Ms", b"%.3f" % end.run_ms))
         headers.append((b"Faas-Code", error.code.encode()))
+        why = detail.encoded(error.detail, str(problem.get("traceback", "")))
+        if why:
+            headers.append((detail.NAME, why))
         if end.is_running:
             headers.append(_RUNNING)
         self._exchange.respond(status, headers, body)

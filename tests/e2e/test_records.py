@@ -64,6 +64,21 @@ def test_a_call_is_recorded_as_what_its_caller_saw(gateway: Gateway) -> None:
     ]
 
 
+def test_why_a_call_failed_is_recorded_with_where(gateway: Gateway) -> None:
+    with pytest.raises(ValueError, match="raises"):
+        recorded.remote("raises")
+    wait_until(lambda: whys(gateway, "recorded"), 5.0)
+    first, *rest = whys(gateway, "recorded")[0].split("\n")
+    assert first == "ValueError: raises"
+    assert any("in recorded" in line for line in rest), rest
+
+
+def whys(gateway: Gateway, name: str) -> list[str]:
+    """Return what is told of the failed calls of a function, newest first."""
+    found = gateway.request("GET", f"/v1/functions/{name}/invocations").json()["invocations"]
+    return [one["detail"] for one in found if one["outcome"] == "error"]
+
+
 def test_a_stream_is_recorded_as_what_its_reader_saw(gateway: Gateway) -> None:
     assert list(stream.remote("fine")) == [1]
     with pytest.raises(ValueError, match="raises"):

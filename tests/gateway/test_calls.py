@@ -340,13 +340,19 @@ async def test_every_call_is_recorded_once(bench):
     front = await bench.ready()
     await bench.call()
     front.on_call = lambda call: call.answer(
-        b"{}", 500, (b"Faas-Fault", b"user"), (b"Faas-Code", b"remote_error")
+        b"{}",
+        500,
+        (b"Faas-Fault", b"user"),
+        (b"Faas-Code", b"remote_error"),
+        (b"Faas-Detail", b"ValueError: 100%25"),
     )
-    await bench.call(headers={"Faas-Invocation-Id": "bad"})
+    failed = await bench.call(headers={"Faas-Invocation-Id": "bad"})
+    assert "faas-detail" not in {name.lower() for name, _value in failed.headers}
     records = {record.id: record for record in await bench.records(2)}
     assert len(records) == 2
     bad = records.pop("bad")
     assert (bad.outcome, bad.code, bad.run_ms) == (Outcome.ERROR, "remote_error", 1.5)
+    assert bad.detail == "ValueError: 100%"
     (good,) = records.values()
     assert (good.outcome, good.function, good.revision) == (Outcome.DONE, "f", 1)
     assert good.memory_mib == 64
