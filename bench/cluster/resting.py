@@ -27,7 +27,8 @@ from bench.cluster.world import (
 )
 from bench.harness import Row, resident_kib, wait_until
 
-COUNT, REST_S, SETTLE_S, AT_ONCE = 300, 20.0, 8.0, 8
+COUNT, REST_S, SETTLE_S = 300, 20.0, 8.0
+AT_ONCE, TRIES = 4, 5
 _NAME, _SCHEMA = "rest-0", "jupyter-faas-bench"
 _COUNTER = "apiserver_flowcontrol_dispatched_requests_total{"
 
@@ -97,7 +98,7 @@ def _memory_kib() -> list[float]:
 
 async def _fill() -> None:
     """Copy the one function and its revision, with their statuses."""
-    from jupyter_faas.providers.kubernetes.api import KubeApi, path_of
+    from jupyter_faas.providers.kubernetes.api import KubeApi, KubeError, Object, path_of
     from jupyter_faas.providers.kubernetes.names import (
         API_VERSION,
         FUNCTIONS,
@@ -111,11 +112,18 @@ async def _fill() -> None:
     one = await api.get(f"{functions}/{_NAME}")
     its = await api.get(f"{revisions}/{_NAME}-1")
 
-    async def put(collection: str, body: dict[str, Any]) -> dict[str, Any]:
-        made = await api.create(collection, body)
-        path = f"{collection}/{body['metadata']['name']}/status"
-        await api.patch(path, {"status": body["status"]})
-        return made
+    async def put(collection: str, body: Object) -> Object:
+        path = f"{collection}/{body['metadata']['name']}"
+        for tries_left in reversed(range(TRIES)):
+            try:
+                made = await api.find(path) or await api.create(collection, body)
+                await api.patch(f"{path}/status", {"status": body["status"]})
+            except KubeError as error:
+                if not (tries_left and error.is_passing):
+                    raise
+            else:
+                return made
+        raise AssertionError("not reached")
 
     async def copy(number: int) -> None:
         async with turns:
