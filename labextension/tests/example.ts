@@ -99,6 +99,7 @@ export function revision(number: number, more: Partial<RevisionView> = {}): Revi
         entry: 'score',
         kind: 'function',
         python: '3.11',
+        methods: {},
         signature: '(text: str) -> int',
         parameters: [{ name: 'text', kind: 'POSITIONAL_OR_KEYWORD', annotation: 'str' }]
       },

@@ -6,8 +6,6 @@
  * an id tells that a cell has changed since. No kernel is asked and nothing is written down.
  */
 
-import { sha256 } from './sha256';
-
 /** Where a revision came from, and how it is. */
 export interface Source {
   number: number;
@@ -30,9 +28,10 @@ export interface Deployment {
   olderValues: readonly string[];
 }
 
-export interface CellText {
+/** A cell: its id, and the sha256 of its text; empty: it is empty. */
+export interface MarkedCell {
   id: string;
-  source: string;
+  digest: string;
 }
 
 export type Kind = 'failed' | 'changed' | 'older' | 'deployed';
@@ -48,10 +47,12 @@ export interface Mark {
 }
 
 /** Return the mark of a cell; null: nothing is deployed from it. */
-export function markOf(cell: CellText, deployments: readonly Deployment[]): Mark | null {
-  if (cell.source === '') return null;
-  const digest = sha256(cell.source);
-  const marks = deployments.flatMap(one => markFor(cell.id, digest, one) ?? []);
+export function markOf(
+  { id, digest }: MarkedCell,
+  deployments: readonly Deployment[]
+): Mark | null {
+  if (digest === '') return null;
+  const marks = deployments.flatMap(one => markFor(id, digest, one) ?? []);
   marks.sort((one, other) => WORST_FIRST.indexOf(one.kind) - WORST_FIRST.indexOf(other.kind));
   const [worst, ...others] = marks;
   if (worst === undefined) return null;

@@ -116,6 +116,8 @@ export interface RevisionView extends RevisionBrief {
       readonly kind: string;
       readonly python: string;
       readonly signature: string;
+      /** Of a class: what its methods give, by name. */
+      readonly methods: Readonly<Record<string, string>>;
       readonly parameters: readonly Parameter[];
     };
     readonly maxInputs: number;

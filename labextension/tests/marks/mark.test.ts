@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { markOf, type Deployment, type Source } from '../../src/marks/mark';
-import { sha256 } from '../../src/marks/sha256';
 
-const CELL = { id: 'c1', source: '@serverless\ndef score(x): ...' };
-const EDITED = { ...CELL, source: `${CELL.source}\n# more` };
+const CELL = { id: 'c1', digest: 'd1' };
+const EDITED = { ...CELL, digest: 'd2' };
 const COPY = { ...CELL, id: 'elsewhere' };
 
 function source(number: number, changes: Partial<Source> = {}): Source {
-  return { number, state: 'ready', reason: '', cellId: 'c1', sourceDigest: sha256(CELL.source), ...changes };
+  return { number, state: 'ready', reason: '', cellId: 'c1', sourceDigest: 'd1', ...changes };
 }
 
 function deployment(sources: readonly Source[], changes: Partial<Deployment> = {}): Deployment {
@@ -78,7 +77,7 @@ test('of several functions of a cell the one that needs attention is shown, all 
 
 test('other cells, empty ones and those without an id have no mark', () => {
   const script = deployment([source(4, { cellId: '', sourceDigest: '' })]);
-  assert.equal(shown({ id: 'c2', source: 'x = 1' }, deployment([source(4)])), undefined);
-  assert.equal(shown({ id: '', source: 'x = 1' }, script), undefined);
-  assert.equal(shown({ id: '', source: '' }, script), undefined);
+  assert.equal(shown({ id: 'c2', digest: 'd3' }, deployment([source(4)])), undefined);
+  assert.equal(shown({ id: '', digest: 'd3' }, script), undefined);
+  assert.equal(shown({ id: '', digest: '' }, script), undefined);
 });

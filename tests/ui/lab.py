@@ -1,0 +1,165 @@
+"""A JupyterLab of a test's own: free port, own configuration, data and state."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+import nbformat
+
+from tests.support import children, is_alive, wait_until
+
+ROOT = Path(__file__).parents[2]
+EXTENSION = ROOT / "jupyter_faas" / "_labextension" / "package.json"
+"""There once the lab extension is built."""
+
+_QUIET = {"notification": {"fetchNews": "false", "checkForUpdates": False}}
+"""No pop-up that asks whether to fetch news: it would lie over what a test clicks."""
+
+
+class Lab:
+    """A running Jupyter server with JupyterLab and the extension.
+
+    Args:
+        folder: Holds everything it writes.
+        state_dir: Of the embedded gateway (`FAAS_STATE_DIR`).
+        app: `lab`, or `notebook` for Notebook 7.
+    """
+
+    def __init__(self, folder: Path, state_dir: Path, app: str = "lab") -> None:
+        self.notebooks = folder / "notebooks"
+        self.app = app
+        self._folder = folder
+        self._state_dir = state_dir
+        self._token = secrets.token_hex(16)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._url = ""
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self.notebooks.mkdir(parents=True)
+        self._write_settings()
+        port = _free_port()
+        self._url = f"http://127.0.0.1:{port}/"
+        options = {
+            "ServerApp.ip": "127.0.0.1",
+            "ServerApp.port": port,
+            "ServerApp.port_retries": 0,
+            "ServerApp.root_dir": self.notebooks,
+            "ServerApp.open_browser": False,
+            "ServerApp.allow_root": True,
+            "IdentityProvider.token": self._token,
+            "LabApp.expose_app_in_browser": True,
+            "LabApp.extension_manager": "readonly",
+            "JupyterNotebookApp.expose_app_in_browser": True,
+        }
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "jupyter", self.app, "--no-browser"),
+                    *(f"--{name}={value}" for name, value in options.items()),
+                ],
+                env=self._environ(),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                cwd=self.notebooks,
+                # A signal to its process group is not for whoever runs the tests.
+                start_new_session=True,
+            )
+        wait_until(self._answers, 60.0, what=f"jupyter {self.app} answers", seen=self.last_lines)
+
+    @property
+    def log(self) -> Path:
+        """What the server wrote."""
+        return self._folder / "jupyter.log"
+
+    def last_lines(self) -> str:
+        return self.log.read_text(errors="replace")[-4000:]
+
+    def url(self, path: str = "") -> str:
+        """Return the address of a page; with the token, which the browser then has as a cookie."""
+        return f"{self._url}{path}?token={self._token}&reset"
+
+    def write(self, name: str, cells: Sequence[str]) -> str:
+        """Write a notebook; return how its page is reached."""
+        notebook = nbformat.v4.new_notebook()
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+        notebook.cells = [nbformat.v4.new_code_cell(source) for source in cells]
+        nbformat.write(notebook, self.notebooks / name)
+        return self.page(name)
+
+    def page(self, name: str) -> str:
+        """Return how the page of a notebook is reached."""
+        return f"lab/tree/{name}" if self.app == "lab" else f"notebooks/{name}"
+
+    def stop(self) -> None:
+        """End it and its kernels; fails if something of it stays."""
+        process = self._process
+        if process is None:
+            return
+        pids = [process.pid, *children(process.pid)]  # a gateway that a kernel started goes on
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(5)
+        wait_until(lambda: not any(map(is_alive, pids)), 10.0, what="the server's kernels are gone")
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise AssertionError(f"jupyter {self.app} has ended:\n{self.last_lines()}")
+        try:
+            with urllib.request.urlopen(f"{self._url}api", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return False
+
+    def _environ(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")}
+        folders = {
+            f"JUPYTER_{name}_DIR": str(self._folder / name.lower())
+            for name in ("CONFIG", "DATA", "RUNTIME")
+        }
+        return {
+            **kept,
+            **folders,
+            "JUPYTERLAB_SETTINGS_DIR": str(self._folder / "settings"),
+            "JUPYTERLAB_WORKSPACES_DIR": str(self._folder / "workspaces"),
+            "JUPYTER_PREFER_ENV_PATH": "0",
+            "IPYTHONDIR": str(self._folder / "ipython"),
+            "FAAS_STATE_DIR": str(self._state_dir),
+        }
+
+    def _write_settings(self) -> None:
+        config = {"ServerApp": {"jpserver_extensions": {"jupyter_faas.server": True}}}
+        _write_json(self._folder / "config" / "jupyter_server_config.json", config)
+        apputils = self._folder / "settings" / "@jupyterlab" / "apputils-extension"
+        _write_json(apputils / "notification.jupyterlab-settings", _QUIET["notification"])
+
+    def choose_theme(self, name: str) -> None:
+        """Have pages that are loaded from now on in a theme: `JupyterLab Dark`."""
+        apputils = self._folder / "settings" / "@jupyterlab" / "apputils-extension"
+        _write_json(apputils / "themes.jupyterlab-settings", {"theme": name})
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value))

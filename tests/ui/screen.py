@@ -1,0 +1,102 @@
+"""What a person does in a page of JupyterLab: opens a notebook, runs cells, looks at the panel."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.ui.lab import Lab
+
+NUMBERED = re.compile(r"^\[\d+\]:$")
+_IS_IDLE = """() => {
+  const notebook = window.jupyterapp?.shell.currentWidget;
+  return notebook?.context?.isReady && notebook.sessionContext.session?.kernel?.status === 'idle';
+}"""
+SLOW_MS = 60_000
+"""Kernels and replicas start: on a busy machine that takes a while."""
+
+
+class Screen:
+    """A page with a notebook of its own.
+
+    Args:
+        page: An empty page.
+        lab: The server it is opened from.
+    """
+
+    def __init__(self, page: Page, lab: Lab, name: str) -> None:
+        self.page = page
+        self.lab = lab
+        self.name = name
+
+    def open(self, *cells: str) -> None:
+        """Open a new notebook with these cells and wait until its kernel is idle."""
+        self.page.goto(self.lab.url(self.lab.write(self.name, cells)))
+        self.wait_ready()
+
+    def reload(self) -> None:
+        """Load the page anew, as it was saved."""
+        self.page.goto(self.lab.url(self.lab.page(self.name)))
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        """Wait until the notebook is shown and the extension is there."""
+        expect(self.cell(0)).to_be_visible(timeout=SLOW_MS)
+        self.page.wait_for_function(_IS_IDLE, timeout=SLOW_MS)
+
+    def cell(self, index: int) -> Locator:
+        """Return a code cell."""
+        return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-CodeCell").nth(index)
+
+    def start(self, index: int) -> None:
+        """Run a cell; do not wait for it."""
+        self.cell(index).locator(".cm-content").click()
+        self.page.keyboard.press("Control+Enter")
+
+    def run(self, index: int) -> Locator:
+        """Run a cell to its end; return its output."""
+        prompt = self.cell(index).locator(".jp-InputPrompt")
+        before = prompt.inner_text()
+        self.start(index)
+        expect(prompt).not_to_have_text(before or "[ ]:", timeout=SLOW_MS)
+        expect(prompt).to_have_text(NUMBERED, timeout=SLOW_MS)
+        return self.cell(index).locator(".jp-OutputArea")
+
+    def rewrite(self, index: int, source: str) -> None:
+        """Replace the text of a cell, as by typing."""
+        self.cell(index).locator(".cm-content").click()
+        self.page.keyboard.press("Control+A")
+        self.page.keyboard.insert_text(source)
+
+    def save(self) -> None:
+        """Save the notebook and wait until it is."""
+        with self.page.expect_response(
+            lambda answer: answer.request.method == "PUT" and "/api/contents/" in answer.url
+        ):
+            self.page.keyboard.press("Control+S")
+
+    def mark(self, index: int) -> Locator:
+        """Return the mark at a cell's prompt."""
+        return self.cell(index).locator(".faas-mark")
+
+    def show_panel(self) -> Locator:
+        """Show the side panel; return it."""
+        panel = self.page.locator("#jupyter-faas-functions")
+        if not panel.is_visible():
+            self.page.locator('[data-id="jupyter-faas-functions"]').first.click()
+        expect(panel).to_be_visible()
+        return panel
+
+    def row(self, function: str) -> Locator:
+        """Return the line of a function in the side panel."""
+        return self.page.locator(f'.faas-side-row[data-key$="/{function}"]')
+
+    def focused(self) -> str:
+        """Return what has the focus, for people: its label or text."""
+        return str(
+            self.page.evaluate(
+                "() => { const one = document.activeElement;"
+                " return one?.getAttribute('aria-label') || one?.textContent || one?.tagName }"
+            )
+        ).strip()
