@@ -30,6 +30,7 @@ from jupyter_faas.gateway.held import Held
 from jupyter_faas.gateway.invocation import Invocation
 from jupyter_faas.gateway.passage import BUFFER_BYTES, FOREVER
 from jupyter_faas.gateway.replica import Replica
+from jupyter_faas.wire.detail import joined
 from jupyter_faas.wire.exchange import Exchange
 
 if TYPE_CHECKING:
@@ -364,8 +365,9 @@ class Calls:
         holder = replica.leases.get(ended.id.encode("ascii", "replace"))
         if isinstance(holder, Invocation):
             problem = ended.problem or {}
-            code, detail = str(problem.get("code", ""))[:64], str(problem.get("detail", ""))[:500]
-            holder.on_ended(ended.run_ms, _OUTCOMES.get(ended.outcome), code, detail)
+            code = str(problem.get("code", ""))[:64]
+            why = joined(str(problem.get("detail", "")), str(problem.get("traceback", "")))
+            holder.on_ended(ended.run_ms, _OUTCOMES.get(ended.outcome), code, why)
 
     # -- seeing out -----------------------------------------------------------------------------
 

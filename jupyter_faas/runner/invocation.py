@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from jupyter_faas.core import batch
 from jupyter_faas.core.errors import (
     FaasError,
@@ -31,6 +33,7 @@ from jupyter_faas.runner.channel import (
 )
 from jupyter_faas.runner.deadlines import NEVER
 from jupyter_faas.runner.worker_link import WorkerLink
+from jupyter_faas.wire.detail import MAX_TRACEBACK
 from jupyter_faas.wire.frames import Frame, FrameKind
 from jupyter_faas.wire.server import Exchange
 
@@ -282,7 +285,7 @@ class FrontCall:
         self._replica.release(self)
         told = self._end_of(end)
         if self._is_answered or self._answer.is_streaming:
-            self._replica.watchers.ended(told)
+            self._replica.watchers.ended(self._with_traceback(told))
         if self._is_answered:
             return
         if self._verdict is not None:
@@ -307,6 +310,13 @@ class FrontCall:
             problem=problem,
             memory_mib=end.memory_mib or None,
         )
+
+    def _with_traceback(self, end: CallEnd) -> CallEnd:
+        """The gateway keeps where it was raised; the caller has it in the answer."""
+        if end.problem is None or self._fault is None:
+            return end
+        where = self._fault.traceback[-MAX_TRACEBACK:]
+        return msgspec.structs.replace(end, problem={**end.problem, "traceback": where})
 
     def _refuse(self, error: FaasError) -> None:
         """Nothing has run: a plain problem document, whatever form was asked for."""

@@ -23,9 +23,14 @@ def line(detail: str, traceback: str = "") -> bytes:
     return b"%b: %b\r\n" % (NAME, value) if value else b""
 
 
+def joined(detail: str, traceback: str = "") -> str:
+    """Return sentence and traceback as they are kept, bounded."""
+    return "\n".join(filter(None, (detail[:MAX_DETAIL], traceback[-MAX_TRACEBACK:])))
+
+
 def encoded(detail: str, traceback: str = "") -> bytes:
     """Return sentence and traceback as a header's value: printable ASCII, the rest escaped."""
-    text = "\n".join(filter(None, (detail[:MAX_DETAIL], traceback[-MAX_TRACEBACK:])))
+    text = joined(detail, traceback)
     value = quote(text, safe=_SAFE, errors="replace").encode("ascii")
     return value if len(value) <= _MAX_BYTES else encoded(detail)[:_MAX_BYTES]
 

@@ -97,22 +97,24 @@ const Row = memo(function Row({ call, onLog }: RowProps) {
         <td class="faas-number">{milliseconds(call.queuedMilliseconds)}</td>
         <td class="faas-number">{call.revision}</td>
         <td class="faas-call-more">
-          {call.cold && <span class="faas-tag" title="a replica was started for it">cold</span>}
-          {fault !== '' && <span class="faas-tag">{fault}</span>}
-          {summary !== '' && <span class="faas-summary" title={summary}>{summary}</span>}
-          {rest.length > 0 && (
-            <button type="button" class="faas-link" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
-              traceback
+          <div>
+            {call.cold && <span class="faas-tag" title="a replica was started for it">cold</span>}
+            {fault !== '' && <span class="faas-tag">{fault}</span>}
+            {summary !== '' && <span class="faas-summary" title={summary}>{summary}</span>}
+            {rest.length > 0 && (
+              <button type="button" class="faas-link" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+                traceback
+              </button>
+            )}
+            <button type="button" class="faas-link" aria-label={`log of call ${call.id}`} onClick={() => onLog(call.id)}>
+              log
             </button>
-          )}
-          <button type="button" class="faas-link" aria-label={`log of call ${call.id}`} onClick={() => onLog(call.id)}>
-            log
-          </button>
+          </div>
         </td>
       </tr>
       {isOpen && (
         <tr>
-          <td colSpan={6}>
+          <td colSpan={6} class="faas-call-more">
             <pre class="faas-traceback">{call.detail}</pre>
           </td>
         </tr>
