@@ -80,7 +80,7 @@ class LivePanel(Panel):
             "text/html": panel_forms.html(self._seen, _note()),
             PANEL_MIME: self._panel(),
         }
-        if not _note():
+        if not _note() and self._is_interactive():
             bundle[WIDGET_MIME] = {
                 "version_major": 2,
                 "version_minor": 0,
@@ -108,6 +108,16 @@ class LivePanel(Panel):
 
         show(is_update=False)
         bound.cell.endings.append(refresh)
+
+    def _is_interactive(self) -> bool:
+        """Return whether a person's front end runs the cell.
+
+        One that executes notebooks by itself (nbclient, papermill) answers no `input()`. It would
+        store the widget's state, and nbconvert then prefers the widget to the HTML, though an
+        exported page shows it only where it can load its program from elsewhere.
+        """
+        content = self._place().cell.parent.get("content") or {}
+        return bool(content.get("allow_stdin"))
 
     def _panel(self) -> dict[str, Any]:
         namespace = session.gateway.namespace if session.gateway is not None else ""

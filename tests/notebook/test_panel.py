@@ -297,6 +297,7 @@ def test_what_comes_from_a_function_is_text_in_every_html(executed: tuple[Any, s
 
 def test_an_export_shows_the_still_form_and_nothing_evil(executed: tuple[Any, str]) -> None:
     notebook, _ = executed
+    assert all(WIDGET not in data for data in outputs(notebook, len(NOTEBOOK) - 1))
     body, _ = HTMLExporter(template_name="classic").from_notebook_node(notebook)
     body += HTMLExporter(template_name="lab").from_notebook_node(notebook)[0]
     assert "as of 20" in body
