@@ -9,7 +9,7 @@ display, and all that is printed later is shown there.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ KEPT_CHARACTERS = 64 * 1024
 
 KEPT_PARTS = 100
 """Displays and the text between them; the oldest go."""
+
+OURS = "jupyter-faas"
 
 PAUSE_S = 0.08
 """Between two updates: a line is there within 0.1 s."""
@@ -62,6 +64,15 @@ class Screen:
         elif piece.endswith("\n"):
             self._done += self._line + "\n"
             self._line, self._is_returned = "", False
+
+
+def named(transient: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metadata that keep a display id of ours where notebooks are saved.
+
+    A front end forgets display ids when its page is loaded anew; our extension reads them here.
+    """
+    display_id = str(transient.get("display_id", ""))
+    return {OURS: {"display_id": display_id}} if display_id.startswith("faas-") else {}
 
 
 @dataclass
@@ -136,7 +147,8 @@ class LateOutput:
 
     def _content(self) -> dict[str, Any]:
         data = {"text/plain": "".join(part.text for part in self._parts)}
-        return {"data": data, "metadata": {}, "transient": {"display_id": self._id}}
+        transient = {"display_id": self._id}
+        return {"data": data, "metadata": named(transient), "transient": transient}
 
 
 class CellEnds:

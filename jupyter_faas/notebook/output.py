@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 from jupyter_faas.notebook.cells import CellMemory, RunCell
-from jupyter_faas.notebook.late import LateOutput
+from jupyter_faas.notebook.late import LateOutput, named
 from jupyter_faas.wire.frames import STDERR
 
 FLUSH_INTERVAL_S = 0.04
@@ -42,7 +42,9 @@ class CellOutput:
         return BoundCell(self._kernel, self._memory.cell())
 
     def late(self, cell: RunCell) -> LateOutput:
-        """Leave a place for what is printed under a cell after its end."""
+        """Leave a place for what is printed under a cell after its end, below what it printed."""
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
         return LateOutput(cell, BoundCell(self._kernel, cell).send)
 
 
@@ -83,6 +85,7 @@ class BoundCell:
             stream.flush()
         content = {name: bundle.get(name) or {} for name in ("data", "metadata", "transient")}
         is_update = bool(bundle.get("update"))
+        content["metadata"] = {**content["metadata"], **named(content["transient"])}
         late = self.cell.late if self.cell.has_ended else None
         display_id = str(content["transient"].get("display_id", ""))
         if late is not None and (not is_update or late.knows(display_id)):

@@ -96,6 +96,7 @@ def widget_class() -> Any:
         _esm = (STATIC / "panel.js").read_text(encoding="utf-8")
         _css = (STATIC / "panel.css").read_text(encoding="utf-8")
         panel = traitlets.Dict().tag(sync=True)
+        function = traitlets.Unicode().tag(sync=True)
         snapshot = traitlets.Dict().tag(sync=True)
         status = traitlets.Dict().tag(sync=True)
 
@@ -107,8 +108,11 @@ def make(
 ) -> Any:
     """Return the widget of a panel, with its conversation under way."""
     status = panel_messages.status("connecting" if snapshot else "none", snapshot)["gateway"]
-    widget = widget_class()(panel=panel, snapshot=snapshot, status=status, _view_count=0)
-    model = PanelModel(panel["function"], feed, widget.send, is_deaf)
+    function = panel["function"] or ""
+    widget = widget_class()(
+        panel=panel, function=function, snapshot=snapshot, status=status, _view_count=0
+    )
+    model = PanelModel(function or None, feed, widget.send, is_deaf)
     widget.on_msg(lambda _widget, content, _buffers: model.hear(content))
     widget.observe(lambda change: model.close() if not change.new else None, "_view_count")
     widget.observe(lambda change: model.close() if change.new is None else None, "comm")

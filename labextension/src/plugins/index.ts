@@ -5,8 +5,9 @@ import { acting } from './acting';
 import { connection } from './connection';
 import { details } from './details';
 import { marks } from './marks';
+import { outputs } from './outputs';
 import { panel } from './panel';
 import { settings } from './settings';
 import { status } from './status';
 
-export default [settings, connection, mime, panel, details, acting, marks, status];
+export default [settings, connection, mime, panel, details, acting, marks, outputs, status];
