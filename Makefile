@@ -72,7 +72,7 @@ test: $(VENV)/.ready lab-test lab-build ## all tests with branch coverage (under
 	$(CLEAN_ENV) $(BIN)/pytest --ignore tests/cluster --ignore tests/ray --cov --cov-report=term:skip-covered $(PYTEST_FLAGS)
 
 test-fast: $(VENV)/.ready lab-test ## tests without processes, network and notebooks
-	$(CLEAN_ENV) $(BIN)/pytest -q --ignore tests/e2e --ignore tests/examples --ignore tests/cluster --ignore tests/ray $(PYTEST_FLAGS)
+	$(CLEAN_ENV) $(BIN)/pytest -q --ignore tests/e2e --ignore tests/examples --ignore tests/cluster --ignore tests/ray -m 'not e2e and not ui' $(PYTEST_FLAGS)
 
 images: ## build the images of runner and gateway (cluster tool, docker or podman)
 	@tools/images
