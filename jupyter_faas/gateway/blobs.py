@@ -81,8 +81,13 @@ class Blobs:
             raise
         return True
 
-    async def has(self, digest: str) -> bool:
-        """Return whether a blob can be had here; marks it as wanted."""
+    async def has(self, digest: str, size_bytes: int | None = None) -> bool:
+        """Return whether a blob can be had here; marks it as wanted.
+
+        Args:
+            digest: Its name.
+            size_bytes: As far as it is known: small ones are in fewer places.
+        """
         return self.size_bytes(digest) is not None
 
     async def fetch(self, digest: str) -> bytes | None:

@@ -14,8 +14,11 @@ from typing import Protocol
 
 from jupyter_faas.core.errors import BadRequest, ProviderError
 from jupyter_faas.gateway.blobs import Blobs
-from jupyter_faas.gateway.store.packing import packed
+from jupyter_faas.gateway.store.packing import MAX_INLINE_BYTES, packed
 from jupyter_faas.wire.heads import Buffer
+
+_ZLIB_BYTES = 1024
+"""More than what compressing adds at worst to so small a package."""
 
 
 class Backing(Protocol):
@@ -49,9 +52,16 @@ class ClusterBlobs(Blobs):
         self.inside: Callable[[str], Awaitable[bytes | None]] | None = None
         """Returns the package that lies in a revision object; the store's."""
 
-    async def has(self, digest: str) -> bool:
-        """Return whether a blob can be had here, from wherever."""
-        return self.size_bytes(digest) is not None or await self.fetch(digest) is not None
+    async def has(self, digest: str, size_bytes: int | None = None) -> bool:
+        """Return whether a blob can be had here, from wherever it can be.
+
+        A small one lies in a revision or nowhere: the backing is not asked for it.
+        """
+        if self.size_bytes(digest) is not None:
+            return True
+        if size_bytes is not None and size_bytes <= MAX_INLINE_BYTES - _ZLIB_BYTES:
+            return self.inside is not None and await self.inside(digest) is not None
+        return await self.fetch(digest) is not None
 
     async def fetch(self, digest: str) -> bytes | None:
         """Return a blob, from this disk or from where it is kept.

@@ -65,7 +65,8 @@ def place() -> Iterator[System]:
         gone = json.loads(jupyter_faas("uninstall", where, "--keep-crds", "--yes", "--json"))
         assert set(told["wouldDelete"]) <= set(gone["deleted"])
         assert system.list("fn") == []
-        assert system.list("pods", "app.kubernetes.io/managed-by=jupyter-faas") == []
+        ours = "app.kubernetes.io/managed-by=jupyter-faas"
+        wait_until(lambda: not system.list("pods", ours), 60.0, what="the last pods have ended")
 
 
 # -- an Ingress

@@ -78,7 +78,7 @@ class Cluster:
         """Start one more gateway and return its name once it is ready."""
         name = f"gateway-{secrets.token_hex(2)}"
         self.gateway(name)
-        wait_until(lambda: self.is_ready(name), 30, what=f"{name} is ready")
+        wait_until(lambda: self.is_ready(name), 90, what=f"{name} is ready")
         return name
 
     def kill(self, name: str) -> None:

@@ -38,7 +38,7 @@ def test_thirty_functions_from_zero_at_once_all_answer(system: System, cpu: str)
         with ThreadPoolExecutor(MANY) as callers:
 
             def call(name: str) -> int:
-                wait_until(lambda: system.call(name, 7, timeout_s=100.0).status == 200, 120.0)
+                wait_until(lambda: system.call(name, 7, timeout_s=100.0).status == 200, 240.0)
                 return int(system.call(name, 7, timeout_s=100.0).body)
 
             assert list(callers.map(call, names)) == [7] * MANY
@@ -130,8 +130,8 @@ def test_warm_calls_go_on_while_the_api_server_is_away(system: System) -> None:
             asyncio.run(load.at_rate(100, AWAY_S))
         assert load.statuses() == {200: 100 * AWAY_S}
         assert all(one.value == one.sent for one in load.seen)
-        wait_until(lambda: system.exists("fn", "calm"), 30.0)
+        wait_until(lambda: system.exists("fn", "calm"), 60.0)
         system.apply(inline("calm", "def calm(x):\n    return x + 1\n"))
-        wait_until(lambda: system.call("calm", 3).body == b"4", 30.0)
+        wait_until(lambda: system.call("calm", 3).body == b"4", 60.0)
     finally:
         system.delete("calm")

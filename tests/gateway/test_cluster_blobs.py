@@ -50,6 +50,13 @@ async def uploaded(blobs: ClusterBlobs, blob: bytes) -> str:
     return digest
 
 
+async def test_a_small_package_is_looked_for_without_the_service(tmp_path: Path) -> None:
+    nobody = BlobClient("127.0.0.1:1", KEY, timeout_s=0.1)
+    blobs = cache(tmp_path, "one", nobody)
+    assert not await blobs.has(digest_of(SMALL), len(SMALL))
+    nobody.close()
+
+
 async def test_a_large_package_is_sent_from_its_file_and_not_held_in_memory(
     tmp_path: Path, client: BlobClient
 ) -> None:

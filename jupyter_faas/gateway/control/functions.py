@@ -152,10 +152,10 @@ class Functions:
         return self._parts.registry.get_revision(self._entry(request), int(text))
 
     async def _check_package(self, wish: DeployRequest) -> None:
-        digest = wish.revision.code.digest
-        if not await self._parts.blobs.has(digest):
+        digest, size_bytes = wish.revision.code.digest, wish.revision.code.size_bytes
+        if not await self._parts.blobs.has(digest, size_bytes):
             await self._parts.fetch_package(digest)
-        if not await self._parts.blobs.has(digest):
+        if not await self._parts.blobs.has(digest, size_bytes):
             raise BadRequest(
                 f"The package {digest[:12]}… is not here: PUT it to /v1/blobs/{{sha256}} first.",
                 missing_blob=digest,
