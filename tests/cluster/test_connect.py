@@ -27,9 +27,10 @@ from jupyter_faas.client.cluster import ClusterAddress
 from jupyter_faas.client.gateway import Gateway
 from jupyter_faas.client.kube.forward import Forward
 from jupyter_faas.client.session import session
+from jupyter_faas.core.version import VERSION
 from tests.support import wait_until
 
-IMAGE = "python:3.11-slim-bookworm"
+IMAGE = f"jupyter-faas/runner:{VERSION}-py3.11"  # any with a Python
 STAND_IN = Path(__file__).with_name("stand_in.py").read_text()
 KUBECONFIG = os.environ.get("KUBECONFIG", "")
 

@@ -27,13 +27,13 @@ def test_thirty_functions_from_zero_at_once_all_answer(system: System, cpu: str)
     """With 100m each they do not fit on a node of two cores: idle ones yield."""
     names = [f"one-of-{n}" for n in range(MANY)]
     source = "def f(x):\n    return x\n"
-    scaling = {"scaledownWindowSeconds": 2}
-    system.apply(
-        *(
-            inline(name, source, code={"entry": "f"}, resources={"cpu": cpu}, scaling=scaling)
-            for name in names
-        )
-    )
+    spec = {
+        "code": {"entry": "f"},
+        "resources": {"cpu": cpu},
+        "scaling": {"scaledownWindowSeconds": 2},
+        "startupTimeoutSeconds": 240,  # 26 pods are created: a busy machine takes minutes
+    }
+    system.apply(*(inline(name, source, **spec) for name in names))
     try:
         with ThreadPoolExecutor(MANY) as callers:
 

@@ -11,6 +11,7 @@ import pytest
 
 from jupyter_faas.core.leadership import Step
 from jupyter_faas.core.ownership import Member
+from jupyter_faas.core.version import VERSION
 from jupyter_faas.providers.kubernetes.api import KubeApi, KubeError, path_of
 from jupyter_faas.providers.kubernetes.lease import Leader
 from jupyter_faas.providers.kubernetes.members import KubernetesMembers
@@ -162,7 +163,7 @@ async def test_gateways_are_found_by_their_headless_service(api, namespace):
             await api.delete(f"{pods}/{name}", {"gracePeriodSeconds": 0})
 
 
-IMAGE = os.environ.get("FAAS_TEST_IMAGE", "python:3.11-slim-bookworm")
+IMAGE = f"jupyter-faas/runner:{VERSION}-py3.11"  # any with a Python
 
 
 async def wait(predicate, what, timeout_s=30.0):
