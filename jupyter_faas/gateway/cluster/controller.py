@@ -52,7 +52,7 @@ AGAIN_S = 2.0
 MOST_S = 60.0
 SETTLING_S = 5.0
 """After a function has become this gateway's: its owner before may still be writing."""
-READS_AT_ONCE = 8
+READS_AT_ONCE = 4
 """Of functions that were gained: three hundred at once opened a hundred connections."""
 _ROUNDS = 4
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from jupyter_faas.core.model import Function, Revision
+from jupyter_faas.gateway.interning import Interner
 from jupyter_faas.gateway.store import objects
 from jupyter_faas.gateway.store.base import StoreEvent
 from jupyter_faas.providers.kubernetes.names import FUNCTION_LABEL, REVISION_LABEL
@@ -69,6 +70,7 @@ class Sight:
     def __init__(self) -> None:
         self.functions: dict[Key, SeenFunction] = {}
         self._revisions: dict[Key, dict[int, SeenRevision]] = {}
+        self._interner = Interner()
         self._gone: dict[str, None] = {}
         """Uids of deleted objects: what is still told of them is old."""
 
@@ -115,14 +117,28 @@ class Sight:
         new = _function(found)
         if new.uid in self._gone or (known is not None and new.version <= known.version):
             return False
-        self.functions[key] = new
+        self.functions[key] = self._shared(new)
         return known is None or known._replace(version=0) != new._replace(version=0)
+
+    def _shared(self, seen: SeenFunction) -> SeenFunction:
+        """Return a function whose parts that tend to repeat are kept once for all."""
+        share, spec, status = self._interner.share, seen.spec, seen.status
+        if spec is not None:
+            repeated = ("scaling", "resources", "retries", "env", "volumes", "node_selector")
+            parts = {name: share(getattr(spec, name)) for name in repeated}
+            spec = msgspec.structs.replace(spec, **parts)
+        if status is not None and status.state is not None:
+            declared = share(status.state.declared)
+            state = msgspec.structs.replace(status.state, declared=declared)
+            status = msgspec.structs.replace(status, state=state)
+        return seen._replace(spec=spec, status=status)
 
     def see_revision(self, found: Object) -> Key | None:
         """Take a FunctionRevision object; return whose it is if that is news."""
         new = _revision(found)
         if new is None or new.uid in self._gone:
             return None
+        new = new._replace(revision=self._interner.revision(new.revision))
         key = (new.revision.namespace, new.revision.function)
         family = self._revisions.setdefault(key, {})
         known = family.get(new.revision.number)
