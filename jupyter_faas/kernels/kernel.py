@@ -27,8 +27,7 @@ NO_POLLER = 1
 """For `parent_handle`: ipykernel then watches no parent (its own is the zygote), and does not tell
 the terminal how to connect."""
 
-# Imported while a kernel gets ready, or with its first call. None may start a thread or bring
-# numpy.
+# Imported while a kernel gets ready. None may start a thread or bring numpy, here and below.
 _ALSO = (
     "IPython.core.completerlib",
     "IPython.core.debugger",
@@ -38,14 +37,16 @@ _ALSO = (
     "ipykernel.debugger",
     "jupyter_faas.client.connect",
     "jupyter_faas.client.decorator",
-    "jupyter_faas.client.deployment",
-    "jupyter_faas.client.embedded",
     "jupyter_faas.notebook.kernel",
     "jupyter_faas.notebook.magics",
     "psutil",
     "sqlite3",
     "tornado.platform.asyncio",
 )
+
+
+WHEN_IDLE = ("jupyter_faas.client.deployment", "jupyter_faas.client.embedded")
+"""Imported with a kernel's first call: by the zygote when nobody waits for a kernel."""
 
 
 def preload() -> None:

@@ -29,7 +29,8 @@ def main(argv: Sequence[str]) -> int:
     kernel.preload()
     name = Path("/proc/self/comm").read_text().strip()
     name_process("faas-kernels")
-    zygote = Zygote(socket.socket(fileno=options.control_fd), options.server_fd, stamp)
+    control = socket.socket(fileno=options.control_fd)
+    zygote = Zygote(control, options.server_fd, stamp, kernel.WHEN_IDLE)
     try:
         zygote.run()
     except BecomeKernel as become:

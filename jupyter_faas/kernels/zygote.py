@@ -9,16 +9,21 @@ has ended it kills what has not ended with it.
 
 from __future__ import annotations
 
+import importlib
 import os
 import select
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
 from jupyter_faas.kernels.order import ENDED, REFUSED, STALE, Handed, receive_order
 from jupyter_faas.providers.local.site_stamp import SiteStamp
+
+_IDLE_MS = 1000.0
+"""How long nothing has been ordered when there is time for an import."""
 
 _GRACE_S = 2.0
 """How long kernels may take to end by themselves when the server has."""
@@ -45,12 +50,16 @@ class Zygote:
         control: Orders come from here; its end means that no more will.
         server: pidfd of the Jupyter server.
         stamp: What was installed before anything was imported.
+        when_idle: Modules to import while nothing is ordered.
     """
 
-    def __init__(self, control: socket.socket, server: int, stamp: SiteStamp) -> None:
+    def __init__(
+        self, control: socket.socket, server: int, stamp: SiteStamp, when_idle: Sequence[str] = ()
+    ) -> None:
         self._control = control
         self._server = server
         self._stamp = stamp
+        self._when_idle = list(when_idle)
         self._children: dict[int, _Child] = {}
         self._poll = select.poll()
         self._poll.register(control, select.POLLIN)
@@ -64,7 +73,11 @@ class Zygote:
             BecomeKernel: In a forked child.
         """
         while self._is_taking or self._children:
-            for fd, _ in self._poll.poll():
+            events = self._poll.poll(_IDLE_MS if self._when_idle else None)
+            if not events:
+                with suppress(Exception):  # a kernel that needs it will say what is wrong
+                    importlib.import_module(self._when_idle.pop(0))
+            for fd, _ in events:
                 if fd == self._server:
                     self._end_all()
                     return

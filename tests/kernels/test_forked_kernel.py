@@ -105,6 +105,17 @@ def test_the_magics_are_there_and_no_gateway_is_started() -> None:
         assert evaluate(running, "jupyter_faas.client.session.session.gateway is None")
 
 
+def test_a_kernel_is_born_with_what_its_first_call_needs() -> None:
+    """Once its zygote has had nothing to do for a moment."""
+    with kernel() as running:
+
+        def is_born_with_it() -> bool:
+            running.restart()
+            return bool(evaluate(running, "'cloudpickle' in __import__('sys').modules"))
+
+        wait_until(is_born_with_it, 30)
+
+
 def test_kernels_draw_different_numbers_and_name_cells_by_their_own_pid() -> None:
     asked = "[random.random(), str(uuid.uuid4()), tempfile.mktemp(), str(np.random.random())]"
     with kernel() as one, kernel() as other:
