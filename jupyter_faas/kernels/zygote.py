@@ -111,7 +111,7 @@ class Zygote:
             return STALE
         threads = len(os.listdir("/proc/self/task"))
         if threads > 1:
-            return REFUSED + f"something in its environment starts {threads - 1} threads".encode()
+            return REFUSED + b"something in its environment starts threads with the interpreter"
         return b""
 
     def _fork(self, handed: Handed) -> None:

@@ -139,7 +139,7 @@ def test_an_environment_that_starts_threads_is_not_forked(
         environ.pop("COVERAGE_PROCESS_CONFIG", None)
         with kernel(env=environ) as running:
             assert not is_forked(running)
-    assert "starts 1 threads" in caplog.text
+    assert "starts threads" in caplog.text
 
 
 def test_a_process_that_is_forked_from_the_server_takes_no_zygote_along() -> None:
