@@ -30,7 +30,13 @@ class LabExtension(BuildHookInterface):  # type: ignore[type-arg]  # hatchling i
         if version == "editable":
             return
         sources = root / "labextension"
-        if sources.is_dir() and _is_stale(sources, root / BUILT / "package.json"):
+        # In a source archive it is built already, and the times of files say nothing.
+        is_archive = (root / "PKG-INFO").exists() and (root / BUILT).is_dir()
+        if (
+            sources.is_dir()
+            and not is_archive
+            and _is_stale(sources, root / BUILT / "package.json")
+        ):
             _build(sources)
         if self.target_name == "wheel" and (root / BUILT).is_dir():
             build_data["shared_data"][BUILT] = f"share/jupyter/labextensions/{NAME}"
