@@ -40,7 +40,7 @@ function write(panel: NotebookPanel, content: KernelMessage.IUpdateDisplayDataMs
       if (displayIdOf(output.metadata) !== id || isSame(output.data, content.data)) continue;
       const { data, metadata } = content;
       const written = { output_type: 'display_data', data, metadata };
-      cell.outputs.set(index, written as Parameters<typeof cell.outputs.set>[1]);
+      cell.outputs.set(index, written);
     }
   }
 }
