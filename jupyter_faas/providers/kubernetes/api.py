@@ -32,7 +32,7 @@ JSON_PATCH = "application/json-patch+json"
 TIMEOUT_S = 10.0
 _WATCH_S = 300
 """How long the server keeps one watch; then it is asked for anew."""
-_PAGE = 25
+_PAGE = 12
 """Objects of one part of a list."""
 _RETRY_S = 0.5
 _SILENCE_S = 150.0
