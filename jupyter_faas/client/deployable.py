@@ -231,11 +231,12 @@ class Deployable:
 
     def _repr_html_(self) -> str:
         from jupyter_faas.client import markup  # noqa: PLC0415 - displays only
+        from jupyter_faas.client.card import call_text  # noqa: PLC0415 - displays only
 
         known = f"  ·  revision {self._deployed.number}" if self._deployed else ""
         here = "its code is here" if self._target is not None else "looked up by name"
-        shown = self._target.code.__name__ if self._target is not None else self._name
-        fields = [("call it", f"{shown}.remote(…)"), ("look", f"{shown}.panel()")]
+        how = f"{self._name}.remote(…)" if self._target is None else call_text(self._target)
+        fields = [("call it", how), ("look", f"{how.partition('.')[0]}.panel()")]
         return markup.html_fields(f"{self._name}{known}", here, fields)
 
     @property

@@ -73,8 +73,8 @@ class Feed:
             if watcher not in self._watchers:
                 self._watchers.append(watcher)
             if self._reader is None:
-                self._reader = _thread("events", self._read)
-                _thread("watch", self._look)
+                reader = self._reader = _thread("events", self._read)
+                _thread("watch", lambda: self._look(reader))
             self._begin_anew()
 
     def leave(self, watcher: Watcher) -> None:
@@ -90,16 +90,24 @@ class Feed:
         if self._connection is not None:
             self._connection.close()
 
-    def _look(self) -> None:
-        """Once a second: let those go whom nobody looks at any more."""
+    def _look(self, reader: threading.Thread) -> None:
+        """Once a second, as long as a reader is at work: let go whom nobody looks at any more."""
         pause = threading.Event()
-        while self._reader is not None:
+        while self._reader is reader:
             pause.wait(_LOOK_S)
             for watcher in list(self._watchers):
                 if not watcher.is_watched():
                     self.leave(watcher)
 
     def _read(self) -> None:
+        try:
+            self._read_on()
+        finally:
+            with self._lock:  # what it could not expect ends it: the next watcher has a new one
+                if self._reader is threading.current_thread():
+                    self._reader = None
+
+    def _read_on(self) -> None:
         tries = 0
         while self._goes_on():
             try:

@@ -11,6 +11,7 @@ from jupyter_faas.client.embedded import running_gateway
 from jupyter_faas.client.session import session
 from jupyter_faas.client.state_file import load_settings
 from jupyter_faas.core.errors import FaasError
+from jupyter_faas.core.names import DEFAULT_NAMESPACE
 from jupyter_faas.core.settings import StatePaths
 from jupyter_faas.wire.blocking import BlockingConnection
 
@@ -50,12 +51,13 @@ def found() -> Way | None:
         token = gateway.authorization[1].decode().removeprefix("Bearer ")
         return Way(gateway.location.address, token, gateway.namespace)
     settings = load_settings()
+    space = settings.namespace if settings.namespace != DEFAULT_NAMESPACE else ""
     if settings.gateway_url.startswith(("http", "unix:")):
-        return Way(settings.gateway_url.rstrip("/"), settings.gateway_token, "")
+        return Way(settings.gateway_url.rstrip("/"), settings.gateway_token, space)
     if settings.gateway_url not in ("", "embedded"):
         return None  # reaching a cluster takes longer than a moment
     state = running_gateway(StatePaths(settings.state_dir), MOMENT_S)
-    return None if state is None else Way(f"unix:{state.socket}", state.token, "")
+    return None if state is None else Way(f"unix:{state.socket}", state.token, space)
 
 
 def _ask(way: Way) -> list[str]:

@@ -152,3 +152,20 @@ def test_the_card_moves_while_a_step_takes_time(live: Kernel) -> None:
     seconds = [line for line in seen if re.search(r"start \d\.\d s", line)]
     assert len(set(seconds)) >= 2, seen
     assert "ready in" in seen[-1]
+
+
+def test_a_map_shows_its_bar_and_its_prints_under_its_cell(live: Kernel) -> None:
+    live.run(
+        "@serverless\ndef half(x):\n    print('half of', x)\n"
+        "    if x == 3: raise ValueError('<i>three</i>')\n    return x / 2"
+    )
+    cell = live.run("got = list(half.map(range(6), return_exceptions=True))")
+    assert live.value("got[4], type(got[3]).__name__") == "(2.0, 'ValueError')"
+    bars = [shown["content"]["data"] for shown in live.displays(cell)]
+    ended = [bar["text/plain"] for bar in bars if "half.map: " in bar["text/plain"]]
+    assert re.fullmatch(r"half\.map: 6 in .*s, 1 failed", ended[-1])
+    assert "<i>three</i>" not in "".join(bar["text/html"] for bar in bars)
+    printed = live.text(cell) + live.late(cell)
+    assert sorted(printed.splitlines()) == [f"half of {x}" for x in range(6)]
+    assert "half" in live.value("%faas maps")
+    assert "faas.gateway().maps()" in live.text(live.run("%faas maps"))
