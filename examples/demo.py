@@ -98,6 +98,8 @@ def end_gateway(state_dir: Path) -> None:
     """End the gateway that the notebook has started, and wait until it is gone."""
     try:
         pid = json.loads((state_dir / "gateway.json").read_text())["pid"]
+        if not pid:
+            return  # it has ended by itself; and 0 would be our own process group
         os.kill(pid, signal.SIGTERM)
     except (FileNotFoundError, ProcessLookupError):
         return

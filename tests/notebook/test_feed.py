@@ -15,7 +15,9 @@ import pytest
 import jupyter_faas as faas
 from examples import demo
 from jupyter_faas.client import connect
+from jupyter_faas.client.embedded import ensure_gateway
 from jupyter_faas.client.session import session
+from jupyter_faas.client.state_file import load_settings
 from jupyter_faas.notebook.feed import Feed
 from jupyter_faas.notebook.panel_messages import Message, Wish
 from jupyter_faas.notebook.panel_widget import PanelModel
@@ -183,7 +185,7 @@ def test_a_gateway_that_comes_back_is_read_again(feed: Feed, ping: Any, state: P
         "looking has started a gateway"
     )
     before = len(panel.snapshots())
-    assert ping.remote(1) == 1
+    ensure_gateway(load_settings())  # as the next call would
     wait_until(lambda: len(panel.snapshots()) > before, 20, seen=panel.states)
     assert panel.states()[-1] == "live"
     demo.end_gateway(state)
