@@ -28,6 +28,7 @@ ALL = (
     "burst",
     "large",
     "many",
+    "maps",
     "forwarded",
     "watchers",
 )

@@ -109,23 +109,31 @@ class AsyncMapIterator(Generic[T], AsyncIterator[T]):
         plan.show()
 
     async def _send(self, plan: MapPlan, duplex: AsyncDuplex) -> None:
+        """Send the inputs; what an asynchronous iterable gives goes out at once."""
+        calls: Any = plan.calls
         try:
-            calls: Any = plan.calls
-            items: list[Any] = []
-            size = 0
-            for args, kwargs in calls:
-                items.append(codec.dumps_call(args, kwargs))
-                size += total_bytes(items[-1])
-                if len(items) >= _MOST_ITEMS or size >= MOST_BYTES:
-                    await duplex.send(frame_of(items))
-                    items, size = [], 0
-                    await asyncio.sleep(0)
-            if items:
-                await duplex.send(frame_of(items))
+            if hasattr(calls, "__aiter__"):
+                async for args, kwargs in calls:
+                    await duplex.send(frame_of([codec.dumps_call(args, kwargs)]))
+            else:
+                await self._send_many(calls, duplex)
         except Exception as error:
             self._error = error
         await duplex.send([END])
         await duplex.end()
+
+    async def _send_many(self, calls: Any, duplex: AsyncDuplex) -> None:
+        items: list[Any] = []
+        size = 0
+        for args, kwargs in calls:
+            items.append(codec.dumps_call(args, kwargs))
+            size += total_bytes(items[-1])
+            if len(items) >= _MOST_ITEMS or size >= MOST_BYTES:
+                await duplex.send(frame_of(items))
+                items, size = [], 0
+                await asyncio.sleep(0)
+        if items:
+            await duplex.send(frame_of(items))
 
     async def _read(self) -> None:
         __tracebackhide__ = True

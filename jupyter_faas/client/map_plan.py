@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sized
 from typing import TYPE_CHECKING, Any
 
 from jupyter_faas.client.map_progress import MapProgress
@@ -36,7 +36,7 @@ class MapPlan:
         self,
         handle: Deployable,
         method: str | None,
-        calls: Callable[[], Iterator[Arguments]],
+        calls: Callable[[], Any],
         total: int | None,
         options: Mapping[str, Any],
         *,
@@ -82,13 +82,22 @@ def are_here(iterables: tuple[Iterable[Any], ...]) -> bool:
     return all(type(one) in (list, tuple, range) for one in iterables)
 
 
-def zipped(
-    iterables: tuple[Iterable[Any], ...], kwargs: Mapping[str, Any]
-) -> Callable[[], Iterator[Arguments]]:
-    """Return what makes the calls of `map`: one argument from each iterable."""
+def zipped(iterables: tuple[Iterable[Any], ...], kwargs: Mapping[str, Any]) -> Callable[[], Any]:
+    """Return what makes the calls of `map`: one argument from each iterable.
+
+    Of one asynchronous iterable (for `.aio`) they come asynchronously too.
+    """
     named = dict(kwargs)
+    only: Any = iterables[0]
+    if len(iterables) == 1 and hasattr(only, "__aiter__"):
+        return lambda: _awaited(only, named)
     inputs = tuple(map(iter, iterables))  # here: what is no iterable is the caller's mistake now
     return lambda: ((args, named) for args in zip(*inputs, strict=False))
+
+
+async def _awaited(inputs: Any, named: dict[str, Any]) -> AsyncIterator[Arguments]:
+    async for one in inputs:
+        yield (one,), named
 
 
 def starred(

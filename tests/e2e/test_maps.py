@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import os
@@ -9,7 +10,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -265,6 +266,15 @@ async def test_the_asynchronous_twin(gateway: Gateway) -> None:
     await mapped.square.for_each.aio([1, 2])
     with pytest.raises(ValueError, match="item 2"):
         _ = [y async for y in mapped.fails_at.map.aio(range(5), [2] * 5)]
+
+    async def inputs() -> AsyncIterator[int]:
+        for x in range(5):
+            await asyncio.sleep(0)
+            yield x
+
+    assert [y async for y in mapped.square.map.aio(inputs())] == [0, 1, 4, 9, 16]
+    async with mapped.square.map.aio(itertools.count()) as endless:
+        assert [await anext(endless) for _ in range(3)] == [0, 1, 4]
 
 
 # -- several
