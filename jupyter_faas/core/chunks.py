@@ -130,6 +130,8 @@ class Chunks:
         cap = self._caps.get(first)
         is_last = self.total is not None
         size = cap or self.size.next(len(self._queue), slots, is_last=is_last)
+        if self._rules.idempotent is False and not self._rules.chunk_size:
+            size = 1  # a report may be lost with who carries it: then this item alone may have run
         indices: list[int] = []
         payloads: list[Payload] = []
         left = MOST_BYTES
@@ -235,7 +237,9 @@ class Chunks:
         self._requeue(chunk.items)
         chunk.items = {}
 
-    def die(self, chunk: Chunk, payload: Payload, *, is_own: bool = True) -> None:
+    def die(
+        self, chunk: Chunk, payload: Payload, *, is_own: bool = True, is_told: bool = True
+    ) -> None:
         """The worker of a chunk has died.
 
         Args:
@@ -243,6 +247,7 @@ class Chunks:
             payload: The error of an item that may not run again.
             is_own: It may have died of what it ran; a node or a gateway that goes away is
                 nobody's fault.
+            is_told: All that it had reported has come; else any item of the chunk may have begun.
         """
         self._chunks.pop(chunk.id, None)
         left, chunk.items = list(chunk.items), {}
@@ -252,7 +257,11 @@ class Chunks:
         begun = left
         if chunk.is_exact and chunk.running in left:
             begun = [chunk.running]
-        has_begun = bool(begun) and (chunk.running is not None or not chunk.is_exact)
+        if not is_told and self._rules.idempotent is False:
+            begun = left
+        is_sure = chunk.running is not None or not chunk.is_exact
+        is_sure = is_sure or (not is_told and self._rules.idempotent is False)
+        has_begun = bool(begun) and is_sure
         counts = self._runs if is_own and has_begun else self._moves
         for index in begun:
             counts[index] = counts.get(index, 0) + 1
@@ -264,7 +273,8 @@ class Chunks:
             i for i in begun if not self._may_run_again(i, has_begun=has_begun, is_known=is_known)
         ]
         for index in lost:
-            self._settle(index, True, payload)
+            if index in self._inputs:  # the first of them may have ended the map
+                self._settle(index, True, payload)
         self._requeue(index for index in left if index not in lost)
 
     def _may_run_again(self, index: int, *, has_begun: bool, is_known: bool) -> bool:

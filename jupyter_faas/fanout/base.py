@@ -36,8 +36,12 @@ class Report(Protocol):
     def on_refused(self, error: FaasError) -> None:
         """Nothing of it has run."""
 
-    def on_died(self, error: FaasError, *, is_own: bool) -> None:
-        """The worker is gone; `is_own`: it may have died of what it ran."""
+    def on_died(self, error: FaasError, *, is_own: bool, is_told: bool = False) -> None:
+        """The worker is gone.
+
+        `is_own`: it may have died of what it ran. `is_told`: somebody who outlived it says so, and
+        has passed on all that it had reported.
+        """
 
 
 class Errand(Protocol):

@@ -114,11 +114,11 @@ class Flight:
         else:
             run.fail(error)
 
-    def on_died(self, error: FaasError, *, is_own: bool) -> None:
+    def on_died(self, error: FaasError, *, is_own: bool, is_told: bool = False) -> None:
         """The worker is gone."""
         run = self._run
         run.landed(self)
-        run.chunks.die(self.chunk, error_body(error), is_own=is_own)
+        run.chunks.die(self.chunk, error_body(error), is_own=is_own, is_told=is_told)
         run.pump()
 
 

@@ -212,7 +212,7 @@ class ReplicaErrand:
                 ReplicaLost("The answer of a replica was cut.", reason="cut"), is_own=True
             )
         elif isinstance(self._error, ReplicaLost):
-            report.on_died(self._error, is_own=True)
+            report.on_died(self._error, is_own=True, is_told=True)
         else:
             report.on_end(self._error, self._traceback)
 

@@ -288,14 +288,14 @@ class SeatErrand:
             error = _no_seat()
         self.refuse(error)
 
-    def on_died(self, error: FaasError, *, is_own: bool) -> None:
+    def on_died(self, error: FaasError, *, is_own: bool, is_told: bool = False) -> None:
         """The worker is gone, which its front has told; or the whole replica, and told nobody."""
         is_cut = isinstance(error, ReplicaLost) and error.extra.get("reason") == "cut"
         if is_cut and self._seat is not None:
             self._seats.forget(self._seat)
         report = self._finish()
         if report is not None:
-            report.on_died(error, is_own=is_own and not is_cut)
+            report.on_died(error, is_own=is_own and not is_cut, is_told=is_told)
 
     def _finish(self) -> Report | None:
         report, self._report = self._report, None
