@@ -63,6 +63,7 @@ def test_a_wanted_size_is_kept():
     assert ChunkSize(7).next(3, 2, is_last=True) == 7
 
 
+@settings(deadline=None)
 @given(st.integers(0, 300), st.lists(st.integers(0, 100), max_size=8))
 def test_shares_are_fair_and_complete(capacity, wants):
     shares = fair_shares(capacity, wants)

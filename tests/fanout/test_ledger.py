@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_faas.core.batch import DONE, RAISED
@@ -40,6 +40,7 @@ def test_a_record_is_taken_back_by_a_later_one(tmp_path):
     again.close()
 
 
+@settings(max_examples=50, deadline=None)  # a disk's time says nothing
 @given(st.lists(st.binary(max_size=40), min_size=1, max_size=8), st.data())
 def test_a_crash_in_the_middle_of_a_record_costs_that_record_alone(bodies, data):
     with state_dir() as root:
