@@ -30,7 +30,4 @@ class StartRoute(Route):
 
     async def post(self) -> None:
         """Answer a GatewayStatus, or why there is none."""
-        hub = hub_of(self)
-        await hub.place.reach(may_start=True)
-        status, _ = await hub.look()
-        self.answer(status)
+        self.answer(await hub_of(self).start())

@@ -111,6 +111,19 @@ class Hub:
             state = "reconnecting" if self.status.state == "live" else "connecting"
             return msgspec.structs.replace(self.status, state=state, reason=str(error)), None
 
+    async def start(self) -> GatewayStatus:
+        """Have a gateway; return how it is.
+
+        Raises:
+            FaasError: The embedded one cannot be started.
+        """
+        gateway = await self.place.start()
+        try:
+            snapshot = await fetch_state(self.place, gateway)
+        except FaasError as error:
+            return GatewayStatus(state="connecting", url=gateway.location.url, reason=error.detail)
+        return status.live(snapshot, gateway.location.url)
+
     async def close(self) -> None:
         """End everything: the server ends."""
         for page in tuple(self._pages):

@@ -8,6 +8,7 @@ was restarted) from a new state. An embedded gateway that has ended is waited fo
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NoReturn, Protocol
@@ -34,7 +35,11 @@ RESTART_S = 10.0
 """An embedded gateway that was killed is expected back for so long."""
 PAUSES_S = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0)
 """Before the next try, and the next."""
+STEADY_S = 1.0
+"""A stream that was cut before is no success: the next try waits longer."""
 FOREVER_S = 3600.0
+
+_log = logging.getLogger(__name__)
 
 
 class Hearer(Protocol):
@@ -65,7 +70,7 @@ class Link:
         self._epoch = ""
         self._tries = 0
         self._live: GatewayStatus | None = None
-        self._lost_s = 0.0
+        self._lost_s = self._opened_s = 0.0
         self._response: AsyncResponse | None = None
 
     @property
@@ -76,6 +81,7 @@ class Link:
     def begin_anew(self) -> None:
         """Read the state and follow events from there, as if the stream had been cut."""
         self._since = ""
+        self._tries = 0
         if self._response is not None:
             self._response.close()
 
@@ -89,6 +95,9 @@ class Link:
                 if gateway is not None:
                     await self._follow(gateway)
             except (FaasError, OSError, msgspec.MsgspecError, ValueError) as error:
+                pause_s = self._failed(error)
+            except Exception as error:
+                _log.exception("the link to the gateway failed")
                 pause_s = self._failed(error)
             await self._place.changed(mark, pause_s)
 
@@ -126,7 +135,7 @@ class Link:
             self._response = response
             if self._live is not None:
                 self._hearer.on_status(self._live)
-            self._tries = 0
+            self._opened_s = asyncio.get_running_loop().time()
             decoder = EventDecoder()
             async for piece in pieces_of(response, SILENCE_S):
                 for event in decoder.feed(piece):
@@ -144,11 +153,15 @@ class Link:
 
     def _failed(self, error: Exception) -> float:
         """Tell why it is not reached; return how long to wait before the next try."""
+        now_s = asyncio.get_running_loop().time()
+        if self._opened_s and now_s - self._opened_s > STEADY_S:
+            self._tries = 0
+        self._opened_s = 0.0
         pause_s = PAUSES_S[min(self._tries, len(PAUSES_S) - 1)]
         self._tries += 1
         if self._tries == 1:
             # Nothing is told before another look: it may have ended as it should.
-            self._lost_s = asyncio.get_running_loop().time()
+            self._lost_s = now_s
             return pause_s
         detail = error.detail if isinstance(error, FaasError) else f"It cannot be read: {error}."
         self._lost(status.RESTARTING if isinstance(error, GatewayLost) else detail)

@@ -124,7 +124,7 @@ class Page:
     async def _catch_up(self) -> None:
         try:
             snapshot = await self._hub.snapshot()
-        except (FaasError, OSError):
+        except (FaasError, OSError, msgspec.MsgspecError):
             return  # asked again a moment later, while it is live
         if self.outbox.is_behind:  # else the link has brought a newer one meanwhile
             self.outbox.put_snapshot(snapshot)

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from subprocess import DEVNULL, PIPE
 
 from jupyter_faas.client.connect import find
 from jupyter_faas.client.embedded import ensure_gateway, gateway_environ, own_command
-from jupyter_faas.client.gateway import Gateway
+from jupyter_faas.client.gateway import Gateway, Headers, Parts
 from jupyter_faas.client.state_file import GatewayState, load_settings, read_state
 from jupyter_faas.core.errors import GatewayUnavailable, InternalError
 from jupyter_faas.core.settings import StatePaths
-from jupyter_faas.wire.aio import AsyncConnection
+from jupyter_faas.wire.aio import AsyncConnection, AsyncResponse
+from jupyter_faas.wire.aio_stream import Streamed
 
 LOOK_S = 0.1
 """Between two looks at whether the state file is another one: microseconds each."""
@@ -58,11 +60,51 @@ class Place:
             return self._gateway
         found = await self.find()
         if found is None and may_start:
-            await asyncio.to_thread(_start)
-            found = await self.find()
+            return await self.start()
         if found is None:
             raise GatewayUnavailable("The gateway does not run: an action or a call starts it.")
         return found
+
+    async def start(self) -> Gateway:
+        """Return the gateway, started if it is the embedded one and does not run.
+
+        Raises:
+            FaasError: It cannot be started, or it is there and cannot be reached.
+        """
+        found = await self.find()
+        if found is None:
+            await asyncio.to_thread(_start)
+            found = await self.find()
+        if found is None:
+            raise GatewayUnavailable("The gateway has started and has ended at once.")
+        return found
+
+    async def ask(
+        self,
+        method: str,
+        path: Callable[[Gateway], str],
+        headers: Headers = (),
+        body: Parts | Streamed = (),
+        *,
+        may_start: bool,
+    ) -> tuple[Gateway, AsyncConnection, AsyncResponse]:
+        """Send a request; return who got it, and the head of the answer with its connection.
+
+        Raises:
+            GatewayUnavailable: Nobody listens, nor at a second look; nothing was sent.
+            FaasError: See `reach`; it was sent, and the gateway has gone.
+        """
+        for is_last in (False, True):
+            gateway = await self.reach(may_start=may_start)
+            try:
+                connection, response = await gateway.aio.open(method, path(gateway), headers, body)
+            except GatewayUnavailable:
+                if is_last:
+                    raise
+                self.forget()  # it was killed: it may have to be started
+            else:
+                return gateway, connection, response
+        raise AssertionError("the last try raises")
 
     def release(self, gateway: Gateway, connection: AsyncConnection) -> None:
         """Keep a connection whose answer has been read to its end."""

@@ -117,9 +117,6 @@ class ProxyRoute(Route):
         self._asking.cancel()
 
     async def _ask(self, length: int) -> _Answer:
-        gateway = await hub_of(self).place.reach(
-            may_start=self.request.method not in ("GET", "HEAD")
-        )
         headers = [
             (name.lower().encode("latin-1"), value.encode("latin-1"))
             for name, value in self.request.headers.get_all()
@@ -127,12 +124,11 @@ class ProxyRoute(Route):
         ]
         body = Streamed(self._body(), length) if length else ()
         try:
-            connection, response = await gateway.aio.open(
-                self.request.method or "GET", self._path(gateway), headers, body
+            return await hub_of(self).place.ask(
+                self.request.method or "GET", self._path, headers, body, may_start=self._is_write
             )
         except IllegalHeader as error:
             raise BadRequest(f"This cannot be passed on: {error}.") from None
-        return gateway, connection, response
 
     def _path(self, gateway: Gateway) -> str:
         path = f"/{self._target}"

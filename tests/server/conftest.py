@@ -147,10 +147,12 @@ def ask(server: ServerApp, jp_fetch: Any) -> Callable[..., Awaitable[Any]]:  # n
 
 
 async def ended(pid: int) -> None:
-    """Wait until a process is gone, without holding up the loop."""
-    from tests.support import is_alive
+    """Wait until a gateway is gone with its last thread, which has held its connections till then.
 
-    await asyncio.to_thread(wait_until, lambda: not is_alive(pid), 20.0)
+    It is a child of this process, which waits for it.
+    """
+    gone = Path(f"/proc/{pid}")
+    await asyncio.to_thread(wait_until, lambda: not gone.exists(), 20.0)
 
 
 def kill(pid: int) -> None:

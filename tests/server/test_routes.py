@@ -12,7 +12,7 @@ from tornado.httpclient import HTTPClientError
 
 from tests.e2e.gateway import Gateway
 from tests.server import functions
-from tests.server.conftest import kill
+from tests.server.conftest import ended, kill
 from tests.support import is_alive
 
 ROUTES = [
@@ -60,6 +60,20 @@ async def test_start_starts_one_and_tells_where_it_is(ask, gateway):
     pid = gateway.pid
     assert json.loads((await ask("POST", "start", b"")).body)["state"] == "live"
     assert gateway.pid == pid
+
+
+async def test_a_gateway_that_was_killed_is_started_again_by_the_next_action(ask, gateway):
+    await asyncio.to_thread(functions.double.deploy)
+    for path, body in (("function/double", {"x": 4}), ("start", b"")):
+        assert (await ask("POST", "function/double", {"x": 4})).code == 200
+        pid = gateway.pid
+        gateway.processes()
+        kill(pid)
+        await ended(pid)
+        answer = await ask("POST", path, body)
+        assert answer.code == 200, answer.body
+        assert gateway.pid != pid
+    assert json.loads(answer.body)["state"] == "live"
 
 
 async def test_a_start_that_fails_says_why(ask, gateway, monkeypatch):
