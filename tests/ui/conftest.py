@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.e2e.gateway import Gateway
 from tests.support import state_dir
@@ -23,6 +23,8 @@ from tests.ui.screen import Screen
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _WINDOW = {"width": 1280, "height": 800}
+
+expect.set_options(timeout=20_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -29,6 +29,9 @@ class Screen:
         self.page = page
         self.lab = lab
         self.name = name
+        # On a machine that is busy with other things a listing may take too long.
+        lost = page.locator(".jp-Dialog", has_text="Server Connection Error")
+        page.add_locator_handler(lost, _close)
 
     def open(self, *cells: str) -> None:
         """Open a new notebook with these cells and wait until its kernel is idle."""
@@ -100,3 +103,7 @@ class Screen:
                 " return one?.getAttribute('aria-label') || one?.textContent || one?.tagName }"
             )
         ).strip()
+
+
+def _close(dialog: Locator) -> None:
+    dialog.get_by_role("button", name="Close").click()

@@ -19,11 +19,15 @@ class Settings implements IFaasSettings {
   private read: ((name: string) => unknown) | undefined;
 
   constructor(registry: ISettingRegistry | null) {
-    void registry?.load(settings.id).then(loaded => {
-      this.read = name => loaded.composite[name];
-      loaded.changed.connect(() => this.signal.emit());
-      this.signal.emit();
-    });
+    void registry?.load(settings.id).then(
+      loaded => {
+        this.read = name => loaded.composite[name];
+        loaded.changed.connect(() => this.signal.emit());
+        this.signal.emit();
+      },
+      // They could not be read: everything stays on.
+      () => undefined
+    );
   }
 
   get changed(): ISignal<this, void> {
