@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo lab lab-build lab-check lab-test test test-fast test-cluster test-ray images check format bench bench-ray bench-cluster clean
+.PHONY: help demo lab lab-build lab-check lab-test test test-fast test-cluster test-ray test-ui images check format bench bench-ray bench-cluster clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -68,8 +68,11 @@ format: $(VENV)/.ready $(LAB)/node_modules/.ready ## rewrite files the way `make
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: $(VENV)/.ready lab-test lab-build ## all tests with branch coverage (under 8 minutes)
-	$(CLEAN_ENV) $(BIN)/pytest --ignore tests/cluster --ignore tests/ray --cov --cov-report=term:skip-covered $(PYTEST_FLAGS)
+test: $(VENV)/.ready lab-test lab-build ## everything without browser, Ray and cluster, with branch coverage (10 minutes)
+	$(CLEAN_ENV) $(BIN)/pytest --ignore tests/cluster --ignore tests/ray --ignore tests/ui --cov --cov-report=term:skip-covered $(PYTEST_FLAGS)
+
+test-ui: $(VENV)/.lab lab-build ## JupyterLab in a real Chromium (apt-get install chromium)
+	$(CLEAN_ENV) $(BIN)/pytest tests/ui -m ui --timeout=180 $(PYTEST_FLAGS)
 
 test-fast: $(VENV)/.ready lab-test ## tests without processes, network and notebooks
 	$(CLEAN_ENV) $(BIN)/pytest -q --ignore tests/e2e --ignore tests/examples --ignore tests/cluster --ignore tests/ray -m 'not e2e and not ui' $(PYTEST_FLAGS)
