@@ -119,13 +119,6 @@ def test_wrong_arguments_are_a_type_error_as_in_a_plain_call() -> None:
     assert "double" in said
 
 
-@pytest.mark.parametrize("surface", ["map", "starmap", "for_each", "spawn", "spawn_map"])
-def test_what_is_not_built_yet_says_so_in_a_sentence(surface: str) -> None:
-    said = error_of(lambda: getattr(functions.double, surface)([1]), NotImplementedError)
-    assert surface in said
-    assert "panel" in error_of(functions.double.panel, NotImplementedError)
-
-
 def test_an_unknown_function_is_named() -> None:
     said = error_of(lambda: faas.function("nowhere").remote(1), faas.FunctionNotFound)
     assert "nowhere" in said
