@@ -88,6 +88,8 @@ class Bench:
         entry = await self.deploy(name, **arguments)
         await until(lambda: entry.is_live, "live")
         await until(lambda: self.fronts(entry), "a replica")
+        # Calls are answered before the store has it: a gateway that comes later reads the store.
+        await self.service.registry._exclusively("default", name, _nothing)
         return self.fronts(entry)[0]
 
     def entry(self, name: str = "f", number: int = 1) -> RevisionEntry:
@@ -151,6 +153,10 @@ class Bench:
 
     def ledger(self) -> dict[str, int]:
         return self.service.metrics.ledger()
+
+
+async def _nothing() -> None:
+    """Change nothing: who waits for this waits for the changes before."""
 
 
 def problem(answer: Answer) -> dict[str, Any]:
