@@ -41,10 +41,6 @@ from jupyter_faas.gateway.waits import RevisionWaits
 __all__ = ["FunctionEntry", "Registry", "RegistryChange", "RevisionEntry"]
 
 T = TypeVar("T")
-AFTER_READY_S = 0.02
-"""Until a ready revision is written: calls that waited for it have been sent on by then, and an API
-server on the same machine does not take the processors from them."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -447,7 +443,6 @@ class Registry:
         self._waits.wake(entry)
         self._tell("live", owner, entry)
         is_so()
-        await asyncio.sleep(AFTER_READY_S)
         await self._store.save(change)
         self._drop(owner, change.removed)
 

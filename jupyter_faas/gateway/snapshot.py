@@ -47,4 +47,5 @@ def snapshot(moment: Moment, entries: Sequence[FunctionEntry], views: Views) -> 
         # Of thousands, one at a time is made of Python objects.
         "revisions": [msgspec.Raw(msgspec.json.encode(views.brief(one))) for one in revisions],
         "replicas": [one for entry in entries for one in views.replicas(entry)],
+        "maps": [],  # of the driver: a gateway that lives adds them
     }
