@@ -439,11 +439,11 @@ class Registry:
             return
         owner = entry.function
         change = self._with_dropped(owner, self._settled(entry, RevisionState.READY, None)[0])
-        await self._store.save(change)
         self._make_true(owner, change)
         self._waits.wake(entry)
         self._tell("live", owner, entry)
         is_so()
+        await self._store.save(change)
         self._drop(owner, change.removed)
 
     def _settled(
