@@ -45,6 +45,8 @@ _UNLIMITED = CREDIT.pack(1 << 60)
 _HANG_UP_GRACE_S = 0.5
 _CLOSE_GRACE_S = 5.0
 _INTERRUPT_AGAIN_S = 0.02
+_LINGER_S = 0.25
+"""How long a replica that has nothing to do still answers after it has said that it drains."""
 
 
 class FrontReplica:
@@ -80,6 +82,7 @@ class FrontReplica:
         self._on_idle = on_idle
         self._on_taken = on_taken
         self._is_closing = False
+        self._is_lingering = False
         self._overdue: set[FrontCall] = set()
         self._waiting: list[FrontCall] = []
         self._touched: list[FrontCall] = []
@@ -196,11 +199,14 @@ class FrontReplica:
         return True
 
     def drain(self) -> None:
-        """Take nothing new; leave when idle."""
-        if self.state in (DRAINING, FAILED):
-            self._leave_if_idle()
-            return
-        self._set_state(DRAINING)
+        """Take nothing new; leave when idle, and when whoever sends calls has heard of it."""
+        was_ready = self.state == READY
+        if self.state not in (DRAINING, FAILED):
+            self._set_state(DRAINING)
+        if was_ready:
+            # What is on its way already is refused, as not run, instead of cut.
+            self._is_lingering = True
+            self.loop.call_later(_LINGER_S, self._linger_no_more)
         self._leave_if_idle()
 
     # -- what calls ask
@@ -379,8 +385,12 @@ class FrontReplica:
         self.state = state
         self.watchers.state(self.hello())
 
+    def _linger_no_more(self) -> None:
+        self._is_lingering = False
+        self._leave_if_idle()
+
     def _leave_if_idle(self) -> None:
-        if self.state != DRAINING or self.calls or self._is_closing:
+        if self.state != DRAINING or self.calls or self._is_closing or self._is_lingering:
             return
         self._is_closing = True
         if self._worker.say_close():

@@ -321,6 +321,20 @@ def test_a_drain_waits_for_the_call_and_takes_nothing_new(replica: Replica) -> N
     assert replica.zygote.wait_event("gone", id=replica.name)["reason"] == "stopped"
 
 
+def test_what_is_on_its_way_to_an_idle_replica_that_drains_is_refused_and_not_cut(
+    replica: Replica,
+) -> None:
+    replica.specialise(lambda x: x)
+    assert replica.call(1).value == 1
+    replica.zygote.send(op="stop", id=replica.name, grace_s=30)
+    answer = replica.call(2)
+    while answer.status == 200:
+        answer = replica.call(2)
+    assert answer.status == 503
+    assert answer.headers["faas-busy"] == "1"
+    assert replica.zygote.wait_event("gone", id=replica.name)["reason"] == "stopped"
+
+
 def test_a_drain_longer_than_its_grace_is_cut(replica: Replica) -> None:
     def wait():
         import time
