@@ -184,6 +184,16 @@ def test_migrations_are_applied_once_and_whole(path: Path) -> None:
         assert db.execute("PRAGMA user_version").fetchone() == (len(good),)
 
 
+async def test_two_that_make_the_database_at_once_both_have_it(tmp_path: Path) -> None:
+    for n in range(10):
+        with contextlib.closing(sqlite3.connect(tmp_path / f"{n}.db")) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+        stores = [SqliteStore(tmp_path / f"{n}.db", time.time) for _ in range(3)]
+        await asyncio.gather(*(one.open() for one in stores))
+        for one in stores:
+            await one.close()
+
+
 KILLED = """
     import asyncio, sys, time
     from pathlib import Path

@@ -52,7 +52,7 @@ def check_version(db: sqlite3.Connection, path: Path, known: int = len(MIGRATION
 def migrate(
     db: sqlite3.Connection, path: Path, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS
 ) -> None:
-    """Apply the migrations that `db` lacks, each as a whole or not at all.
+    """Apply the migrations that `db` lacks, each as a whole or not at all, whoever else does.
 
     Raises:
         InternalError: A newer version of this program has written the file.
@@ -61,9 +61,10 @@ def migrate(
     for number, statements in enumerate(migrations[version:], start=version + 1):
         db.execute("BEGIN EXCLUSIVE")
         try:
-            for statement in statements:
-                db.execute(statement)
-            db.execute(f"PRAGMA user_version = {number}")
+            if check_version(db, path, len(migrations)) < number:
+                for statement in statements:
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {number}")
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:
