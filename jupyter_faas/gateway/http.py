@@ -34,6 +34,7 @@ from jupyter_faas.wire.exchange import Exchange
 if TYPE_CHECKING:
     from jupyter_faas.gateway.forward import Forwarder
     from jupyter_faas.gateway.peers import Owners, Peer
+    from jupyter_faas.gateway.registry import Registry
 
 CALL_PREFIX = b"/function/"
 ASYNC_PREFIX = b"/async-function/"
@@ -53,7 +54,7 @@ class Door:
     Args:
         calls: Serves invocation paths.
         authority: Judges tokens for all others.
-        exists: Whether a namespace has a function of a name.
+        registry: Knows which functions there are.
         namespace: What `/function/{name}` looks in.
         domain: `{function}.{domain}` as Host is a call of that function; empty: off.
         namespaces: Where functions have Services whose name as Host does the same.
@@ -65,7 +66,7 @@ class Door:
         calls: Calls,
         authority: Judge,
         *,
-        exists: Callable[[str, str], bool],
+        registry: Registry,
         namespace: str,
         domain: str,
         namespaces: Collection[str] = (),
@@ -73,7 +74,7 @@ class Door:
     ) -> None:
         self._calls = calls
         self._authority = authority
-        self._exists = exists
+        self._registry = registry
         self._namespace = namespace
         self._hosts = Hosts(namespace, domain, namespaces)
         self._metrics = metrics
@@ -164,6 +165,8 @@ class Door:
         plan: Plan | None = None,
     ) -> bool:
         """Forward a request to its owner; False: it is to be served here."""
+        if peer is None and target is not None and not self._registry.knows(*target):
+            peer = self._may_know(exchange, target)
         if peer is None or self.forwarder is None:
             return False
         if is_forwarded(exchange):
@@ -176,6 +179,17 @@ class Door:
             head = plan.forwarded = plan.forwarded or forwarded_head(exchange)
         self.forwarder.take(exchange, peer, target, head=head, body=body)
         return True
+
+    def _may_know(self, exchange: Exchange, target: Target) -> Peer | None:
+        """Return who is asked about a function that this gateway owns and has not heard of.
+
+        One that does not see yet that this gateway is there has taken the function for its own,
+        and may have deployed it a moment ago. A deploy itself stays here.
+        """
+        is_asked = exchange.method == b"GET" or not exchange.path.startswith(b"/v1/")
+        if self.forwarder is None or not is_asked:
+            return None
+        return self.forwarder.peers.next_owner(target)
 
     def _other(self, exchange: Exchange, path: bytes) -> None:
         if path.startswith(CALL_PREFIX):
@@ -200,7 +214,7 @@ class Door:
     def _control(self, exchange: Exchange, path: bytes) -> None:
         """Serve what is neither a call nor health, if the bearer may do it."""
         target = (path, exchange.query)
-        act = act_of(exchange.method, target, self._namespace, self._exists)
+        act = act_of(exchange.method, target, self._namespace, self._registry.has)
         if act is None and self._authority.is_namespaced:
             # What the table does not know nobody has permitted, whatever might answer to it.
             self._permitted(exchange, NOTHING, _no_path)

@@ -1,8 +1,9 @@
 """What other gateways ask of this one: the link on which they hear what happens here.
 
-`GET /v1/peers/link` is a stream of server-sent events: `hello` with this gateway's id and the
-prefix of its invocation ids, `snapshot` of the functions it owns, then its own events as they
-come, a comment each second, `leaving` once when it takes nothing new. With `?calls=1` the single
+`GET /v1/peers/link` is a stream of server-sent events: `starting` as long as this gateway is not
+ready, then `hello` with its id and the prefix of its invocation ids, `snapshot` of the functions it
+owns, its own events as they come, a comment each second, `leaving` once when it takes nothing new.
+With `?calls=1` the single
 calls alone. `GET /v1/peers/blobs/{sha256}` gives a package that was uploaded here. Only who has
 the gateways' own token is answered.
 """
@@ -63,8 +64,8 @@ class PeerDoor:
         prefix: str,
         token: str,
     ) -> None:
-        self.is_open = False
-        """Whether links may be opened: this gateway is ready."""
+        self._is_open = False
+        self._opened = asyncio.Event()
         self._peers = peers
         self._events = events
         self._snapshot = snapshot
@@ -81,8 +82,14 @@ class PeerDoor:
         except FaasError as error:
             exchange.respond(*problems.answer(error))
 
+    def open(self) -> None:
+        """This gateway is ready: tell those that wait for it."""
+        self._is_open = True
+        self._opened.set()
+
     def say_leaving(self) -> None:
-        """Tell all peers at once that this gateway takes nothing new."""
+        """Tell all peers at once that this gateway takes nothing new, new links neither."""
+        self._is_open = False
         for outlet in self._speaking:
             outlet.write(encode_event(b"{}", event="leaving"))
 
@@ -130,14 +137,18 @@ class PeerDoor:
                 exchange.respond(*problems.answer(error))
 
     def _link(self, exchange: Exchange) -> None:
-        if not self.is_open:
-            raise GatewayUnavailable("The gateway is not ready.", retry_after_s=1.0)
+        if self._opened.is_set() and not self._is_open:
+            raise GatewayUnavailable("The gateway is leaving.", retry_after_s=1.0)
         self._run(exchange, self._calls if exchange.query == b"calls=1" else self._speak)
         address = exchange.header(b"faas-peer-address", b"").decode("ascii", "replace")
         id = exchange.header(b"faas-peer", b"").decode("ascii", "replace")
         self._peers.heard_of(Member(id, address))
 
     async def _speak(self, outlet: _Outlet) -> None:
+        outlet.exchange.start(200, _HEAD)
+        if not self._opened.is_set():
+            outlet.write(encode_event(b"{}", event="starting"))
+            await self._until_open(outlet)
         events = self._events
         leave = events.add_reader(with_calls=False, is_peer=True)
         hello = {
@@ -145,7 +156,6 @@ class PeerDoor:
             "prefix": self._prefix,
             "isLeaving": self._peers.is_leaving,
         }
-        outlet.exchange.start(200, _HEAD)
         outlet.write(encode_event(msgspec.json.encode(hello), event="hello"))
         self._speaking.add(outlet)
         seq = -1
@@ -162,6 +172,14 @@ class PeerDoor:
             leave()
             self._speaking.discard(outlet)
             outlet.exchange.abort()
+
+    async def _until_open(self, outlet: _Outlet) -> None:
+        while not self._opened.is_set() and not outlet.is_gone:
+            try:
+                async with asyncio.timeout(HEARTBEAT_S):
+                    await self._opened.wait()
+            except TimeoutError:
+                outlet.write(KEEP_ALIVE)
 
     def _batch(self, seq: int) -> bytes:
         try:

@@ -116,6 +116,8 @@ class PeerLinks:
             self._peers.on_open(peer, said["prefix"], is_leaving=said["isLeaving"])
             if self._wants_calls and peer not in self._calls:
                 self._hear_calls(peer)
+        elif event.event == "starting":
+            self._peers.on_starting(peer)
         elif event.event == "leaving":
             self._peers.on_leaving(peer)
         else:

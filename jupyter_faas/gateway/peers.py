@@ -179,6 +179,11 @@ class Peers:
         """Return the peer that a function belongs to; None: it is this gateway's."""
         return None if self.owners is None else self.owners[target]
 
+    def next_owner(self, target: Target) -> Peer | None:
+        """Return whose a function would be without this gateway, and was before it came."""
+        ranked = (id for id in self._members.ranked(target) if id != self.own.id)
+        return self._peers.get(next(ranked, ""))
+
     def maker_of(self, prefix: str) -> Peer | None:
         """Return the peer whose invocation ids begin with `prefix`."""
         return next((peer for peer in self.all() if peer.prefix == prefix), None)
@@ -203,6 +208,10 @@ class Peers:
             peer = self._add(member)
         peer.is_expected = True
         peer.nudge.set()
+
+    def on_starting(self, peer: Peer) -> None:
+        """A peer will say on its link when it is ready: nobody need wait for that."""
+        self._note_tried(peer)
 
     def on_open(self, peer: Peer, prefix: str, *, is_leaving: bool) -> None:
         """The link to a peer is open."""

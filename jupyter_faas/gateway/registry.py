@@ -41,6 +41,7 @@ from jupyter_faas.gateway.waits import RevisionWaits
 __all__ = ["FunctionEntry", "Registry", "RegistryChange", "RevisionEntry"]
 
 T = TypeVar("T")
+_MOST_REMOVED = 1000
 _log = logging.getLogger(__name__)
 
 
@@ -77,6 +78,7 @@ class Registry:
         self._wall_clock = wall_clock
         self._newest_kept = newest_kept
         self._functions: dict[tuple[str, str], FunctionEntry] = {}
+        self._removed: dict[tuple[str, str], None] = {}
         self._subscribers: list[Subscriber] = []
         self._locks = KeyedLocks()
         self._interner = Interner()
@@ -97,6 +99,15 @@ class Registry:
     def find(self, namespace: str, name: str) -> FunctionEntry | None:
         """Return a function, or None. On the hot path: one dictionary look-up."""
         return self._functions.get((namespace, name))
+
+    def has(self, namespace: str, name: str) -> bool:
+        """Return whether there is a function of this name."""
+        return (namespace, name) in self._functions
+
+    def knows(self, namespace: str, name: str) -> bool:
+        """Return whether a function is here, or was here and has been deleted since."""
+        key = (namespace, name)
+        return key in self._functions or key in self._removed
 
     def get(self, namespace: str, name: str) -> FunctionEntry:
         """Return a function.
@@ -477,14 +488,23 @@ class Registry:
         entry.traffic = table_of(entry.function)
         for revision in change.revisions:
             self._put_revision(entry, revision)
-        self._functions[entry.namespace, entry.name] = entry
+        self._enter(entry)
+
+    def _enter(self, entry: FunctionEntry) -> None:
+        key = (entry.namespace, entry.name)
+        self._functions[key] = entry
+        self._removed.pop(key, None)
 
     def _drop(self, entry: FunctionEntry, numbers: Sequence[int]) -> None:
         for number in numbers:
             self._tell("removed", entry, entry.revisions.pop(number))
 
     def _remove(self, entry: FunctionEntry) -> None:
-        del self._functions[entry.namespace, entry.name]
+        key = (entry.namespace, entry.name)
+        del self._functions[key]
+        self._removed[key] = None
+        if len(self._removed) > _MOST_REMOVED:
+            del self._removed[next(iter(self._removed))]
         entry.is_deleted = True
         self._tell("deleted", entry)
         for revision in entry.revisions.values():
@@ -502,7 +522,7 @@ class Registry:
             self._put_revision(entry, revision)
             if revision.state is not RevisionState.PENDING:
                 self._waits.wake(entry.revisions[revision.number])
-        self._functions[entry.namespace, entry.name] = entry
+        self._enter(entry)
         for dropped in gone:
             self._tell("removed", entry, dropped)
             self._waits.wake(dropped)

@@ -213,7 +213,7 @@ class GatewayService:
         self.door = Door(
             self.calls,
             self.authority,
-            exists=lambda namespace, name: self.registry.find(namespace, name) is not None,
+            registry=self.registry,
             namespace=settings.namespace,
             domain=settings.domain,
             namespaces=settings.namespaces if self.provider.name == "kubernetes" else (),

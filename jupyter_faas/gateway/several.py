@@ -76,7 +76,7 @@ class Several:
 
     def open(self) -> None:
         """Let others know that this gateway is ready."""
-        self.door.is_open = True
+        self.door.open()
 
     async def leave(self, quiet_s: float, grace_s: float) -> None:
         """Give everything to the others and see out what is still here.
@@ -85,7 +85,6 @@ class Several:
             quiet_s: For so long what still comes is passed on: until nobody sends anything here.
             grace_s: After that, calls in flight may take so long.
         """
-        self.door.is_open = False
         self.peers.leave()
         self.door.say_leaving()
         if self.peers.owners is None:

@@ -8,6 +8,7 @@ Started as `python -m tests.e2e.one_of_several ID WHERE PORT=ID…`; says `ready
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sqlite3
@@ -87,6 +88,7 @@ async def take(service: GatewayService) -> None:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
     own, place, *pairs = sys.argv[1:]
     named = {name: int(port) for port, name in (pair.split("=") for pair in pairs)}
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

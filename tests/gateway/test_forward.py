@@ -239,7 +239,7 @@ async def test_a_gateway_that_hangs_is_given_up(monkeypatch):
         b.fronts(b.entry(name))[0].on_call = lambda call: None
         asked = a.calling(name)
         await b.calls(1)
-        b.service.several.door.is_open = False
+        b.service.several.door._is_open = False
         b.service.several.door._events.wait = never
         answer = await asked
         assert problem(answer)["code"] == "gateway_lost"

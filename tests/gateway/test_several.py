@@ -41,6 +41,50 @@ async def test_a_call_is_answered_by_the_owner_whoever_is_asked():
         assert not a.service.several.forwarder.active
 
 
+async def test_an_owner_that_has_not_heard_of_a_function_asks_whose_it_was():
+    async with group("a", "b") as gateways:
+        a, b = gateways.benches["a"], gateways.benches["b"]
+        name = await deployed(gateways, "b")
+        registry = b.service.registry
+        registry._functions.pop(("default", name))
+        assert (await b.call(name, b"[1]")).body == b"[1]"
+        shown = await b.call(method="GET", body=b"", path=f"/v1/functions/{name}")
+        assert shown.status == 200
+        assert a.ledger()["done"] == 1
+        # Nobody has heard of this one; and what is deployed is not passed on.
+        assert problem(await b.call(gateways.name_of("b", 500)))["code"] == "function_not_found"
+        await b.ready(name)
+        assert registry.find("default", name)
+
+
+async def test_a_deleted_function_is_gone_at_once_whoever_has_not_heard_of_it():
+    async with group("a", "b") as gateways:
+        a, b = gateways.benches["a"], gateways.benches["b"]
+        name = await deployed(gateways, "b")
+        gateways.shelf.stores[0].service = None  # a hears of nothing any more
+        await b.service.registry.delete("default", name)
+        assert a.service.registry.find("default", name)
+        for one in (a, b):
+            assert problem(await one.call(name))["code"] == "function_not_found"
+        gateways.shelf.stores[0].service = a.service
+
+
+async def test_who_asks_a_gateway_that_starts_hears_at_once_when_it_is_ready():
+    async with group("a", "b") as gateways:
+        door, peers = gateways.benches["b"].service.several.door, gateways.peers("a")
+        (peer,) = peers.all()
+        door._opened.clear()
+        peers._tried.clear()
+        peers.suspect(peer)
+        assert peers.all() == []
+        await until(lambda: peer.id in peers._tried, "it says that it starts")
+        link = peer.task
+        door.open()
+        await until(peers.all, "it is there")
+        assert peer.task is link
+        assert peer.serves
+
+
 async def test_the_owners_refusal_comes_through():
     async with group("a", "b") as gateways:
         name = await deployed(gateways, "b")
