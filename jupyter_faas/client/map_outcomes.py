@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from jupyter_faas.client import answers
-from jupyter_faas.client.output import BoundOutput, LogWriter
+from jupyter_faas.client.map_prints import ItemPrints
+from jupyter_faas.client.output import BoundOutput
 from jupyter_faas.core import batch, codec
 from jupyter_faas.core.batch import RAISED
 from jupyter_faas.core.mapping import MapState
-from jupyter_faas.wire.frames import STDERR, Frame, FrameKind, FrameReader
+from jupyter_faas.wire.frames import STDERR, FrameKind, FrameReader
 
 if TYPE_CHECKING:
     from jupyter_faas.client.map_progress import MapProgress
@@ -27,7 +28,6 @@ _LOG, _ITEM, _ERROR, _END, _PROGRESS = (
         FrameKind.PROGRESS,
     )
 )
-_MOST_WRITERS = 256
 _state = msgspec.msgpack.Decoder(MapState).decode
 
 
@@ -55,7 +55,7 @@ class Outcomes:
         self._told = ""
         self._reader = FrameReader()
         self._ready: deque[tuple[int, answers.Body]] = deque()
-        self._writers: dict[int, LogWriter] = {}
+        self._prints = ItemPrints(lambda: output)
         self._error: answers.Body | None = None
         self._loads = codec.loads
 
@@ -71,7 +71,7 @@ class Outcomes:
                 self._ready.extend(zip(head.kinds, payloads, strict=True))
                 self.has_begun = True
             elif kind == _LOG:
-                self._log(frame)
+                self._prints.log(frame)
             elif kind == _PROGRESS:
                 self._note(_state(frame.body))
             elif kind == _ERROR:
@@ -103,15 +103,6 @@ class Outcomes:
             return answers.remote_exception(self._error, self._name)
         return None if self.is_ended else answers.cut(self._name)
 
-    def _log(self, frame: Frame) -> None:
-        writer = self._writers.pop(frame.tag, None)
-        if writer is None:
-            writer = LogWriter(self._output, _read_bundle)
-            if len(self._writers) >= _MOST_WRITERS:
-                self._writers.pop(next(iter(self._writers)))
-        self._writers[frame.tag] = writer
-        writer.log(frame.stream, frame.body)
-
     def _note(self, state: MapState) -> None:
         if state.note and state.note != self._told:
             self._told = state.note
@@ -125,7 +116,3 @@ class Outcomes:
             slowest=state.slowest,
             run_id=state.id,
         )
-
-
-def _read_bundle(body: answers.Body) -> dict[str, Any]:
-    return msgspec.msgpack.decode(body, type=dict[str, Any])

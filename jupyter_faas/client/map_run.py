@@ -6,6 +6,7 @@ restarts, a browser that reloads, a gateway that is killed cost nothing that is 
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Iterator
 from types import TracebackType
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import msgspec
 
-from jupyter_faas.client import answers, connect
+from jupyter_faas.client import answers, connect, views
 from jupyter_faas.client.map_inputs import Inputs, few
 from jupyter_faas.client.map_iterator import begin
+from jupyter_faas.client.map_prints import ItemLines, ItemPrints
 from jupyter_faas.client.map_progress import MapProgress
 from jupyter_faas.client.session import session
 from jupyter_faas.core import batch
@@ -58,6 +60,8 @@ class MapRun(Generic[T]):
     def results(self, start: int = 0, *, return_exceptions: bool = False) -> Iterator[T]:
         """Return an iterator over the results in input order, as they come; the map goes on.
 
+        What the items from `start` on have printed, and print, appears where this is called.
+
         Args:
             start: Index to begin with.
             return_exceptions: Errors are results; else the first one is raised.
@@ -66,8 +70,13 @@ class MapRun(Generic[T]):
 
     def failed(self) -> list[tuple[int, Exception]]:
         """Return index and error of each item that has failed; waits until the map has ended."""
-        outcomes = _Outcomes(self, 0, returns_exceptions=True, query="&failed=1")
+        outcomes = _Outcomes(self, 0, returns_exceptions=True, only_failed=True)
         return [(outcomes.index, error) for error in outcomes]
+
+    def logs(self, follow: bool = False) -> views.LogLines | Iterator[str]:
+        """Return what its items have printed, the first 4 MiB; with `follow` as it comes."""
+        lines = _lines(self, follow=follow)
+        return lines if follow else views.LogLines(lines)
 
     def retry_failed(self) -> None:
         """Run again what has failed, or was never run because the map was cancelled.
@@ -140,14 +149,22 @@ class _Outcomes(Iterator[Any]):
     """Outcomes of a kept map; a gateway that goes away meanwhile is found again."""
 
     def __init__(
-        self, run: MapRun[Any], start: int, *, returns_exceptions: bool, query: str = ""
+        self,
+        run: MapRun[Any],
+        start: int,
+        *,
+        returns_exceptions: bool,
+        only_failed: bool = False,
     ) -> None:
         self.index = -1
         """Of the outcome given last."""
         self._run = run
-        self._next = start
+        self._first = self._next = start
         self._returns = returns_exceptions
-        self._query = query
+        self._only_failed = only_failed
+        self._output = session.output.bind()
+        self._prints = ItemPrints(lambda: self._output)
+        self._said = 0
         self._ready: deque[tuple[int, int, answers.Body]] = deque()
         self._connection: BlockingConnection | None = None
         self._pieces: Iterator[bytes] = iter(())
@@ -204,6 +221,9 @@ class _Outcomes(Iterator[Any]):
             if frame.kind == FrameKind.ITEM:
                 head, payloads = batch.unpack(frame.body)
                 self._ready.extend(zip(head.indices, head.kinds, payloads, strict=True))
+            elif frame.kind == FrameKind.LOG:
+                self._said += 1
+                self._prints.log(frame)
             elif frame.kind == FrameKind.END:
                 self._is_ended = True
 
@@ -224,17 +244,46 @@ class _Outcomes(Iterator[Any]):
         return None
 
     def _open(self) -> None:
-        gateway = self._run._gateway
-        path = f"{PATH}/{self._run.id}/results?from={self._next}{self._query}"
+        asked = f"from={self._next}&prints={self._first}&said={self._said}"
+        failed = "&failed=1" if self._only_failed else ""
         self._reader = FrameReader()
-        connection, response = gateway.open("GET", gateway.control_path(path), ())
-        if response.status != 200:
-            try:
-                body = response.read()
-            finally:
-                connection.close()
-            raise answers.problem_of(response.status, response.headers, body)
-        self._connection, self._pieces = connection, response.iter_body()
+        self._connection, self._pieces = _opened(self._run, f"results?{asked}{failed}")
+
+
+def _opened(run: MapRun[Any], part: str) -> tuple[BlockingConnection, Iterator[bytes]]:
+    gateway = run._gateway
+    path = f"{PATH}/{run.id}/{part}"
+    connection, response = gateway.open("GET", gateway.control_path(path), ())
+    if response.status != 200:
+        try:
+            body = response.read()
+        finally:
+            connection.close()
+        raise answers.problem_of(response.status, response.headers, body)
+    return connection, response.iter_body()
+
+
+def _lines(run: MapRun[Any], *, follow: bool) -> Iterator[str]:
+    """Yield the lines that the items of a map print, each item's own whole."""
+    lines: deque[str] = deque()
+    items: list[ItemLines] = []
+
+    def output() -> ItemLines:
+        items.append(ItemLines(lines))
+        return items[-1]
+
+    prints, reader = ItemPrints(output), FrameReader()
+    connection, pieces = _opened(run, "logs?follow=1" if follow else "logs")
+    with contextlib.closing(connection):
+        for piece in pieces:
+            for frame in reader.feed(piece):
+                if frame.kind == FrameKind.LOG:
+                    prints.log(frame)
+            while lines:
+                yield lines.popleft()
+    for item in items:
+        item.end()
+    yield from lines
 
 
 _TRIES = 3

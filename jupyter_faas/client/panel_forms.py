@@ -143,6 +143,8 @@ def _calls_line(counts: View) -> str:
         f"p95 {_ms(counts.get('p95Milliseconds'))}",
         f"cold {counts.get('coldStarts', 0)}",
     ]
+    if counts.get("items"):
+        parts.append(f"map items {markup.count(int(counts['items']))}")
     if counts.get("memoryMebibyteSeconds"):
         parts.append(f"{counts['memoryMebibyteSeconds'] / 1024:.2f} GB·s")
     return "   ".join(parts)

@@ -92,3 +92,35 @@ class MapState(Value, kw_only=True, omit_defaults=False):
     """The item that has run longest: index and seconds."""
     started_at: float = 0.0
     is_kept: bool = False
+
+
+class MapUse(Value, kw_only=True, omit_defaults=False):
+    """What maps of one function have used: sums of one driver, or what was added to them."""
+
+    function: str
+    namespace: str = DEFAULT_NAMESPACE
+    items: int = 0
+    """That have ended, failed ones too."""
+    failed: int = 0
+    memory_mib_s: float = 0.0
+    """Memory limit times run time, of what ran where the gateway does not meter: on Ray."""
+    cpu_s: float = 0.0
+    """CPU time of the same."""
+
+    def since(self, before: MapUse) -> MapUse:
+        """Return what came after an earlier sum of the same driver."""
+        return msgspec.structs.replace(
+            self,
+            items=self.items - before.items,
+            failed=self.failed - before.failed,
+            memory_mib_s=self.memory_mib_s - before.memory_mib_s,
+            cpu_s=self.cpu_s - before.cpu_s,
+        )
+
+
+class MapUses(Value, kw_only=True, omit_defaults=False):
+    """What all maps of one driver have used."""
+
+    driver: str = ""
+    """Names its process: the sums of another one begin anew."""
+    functions: tuple[MapUse, ...] = ()

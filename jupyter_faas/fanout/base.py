@@ -57,6 +57,7 @@ class Backend(Protocol):
     Attributes:
         name: For people: `replicas`, `ray`.
         note: A sentence worth knowing; empty: none.
+        is_metered: The gateway meters what runs here.
     """
 
     @property
@@ -65,6 +66,10 @@ class Backend(Protocol):
 
     @property
     def note(self) -> str:
+        """See above."""
+
+    @property
+    def is_metered(self) -> bool:
         """See above."""
 
     def most_slots(self, order: MapOrder) -> int:

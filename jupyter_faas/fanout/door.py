@@ -2,10 +2,11 @@
 
     POST /v1/maps             Faas-Map: order; body: frames ITEM (batch of inputs) … END
                               → frames ITEM (batch of outcomes), LOG, PROGRESS … END | ERROR END
-    GET /v1/maps              → {maps: [MapState]}
                               a kept one: → 202 MapState, when all inputs are on disk
+    GET /v1/maps              → {maps: [MapState]}; ?used=1: and {used: MapUses}
     GET|DELETE /v1/maps/{id}  → MapState; ends it
-    GET  …/results?from=&failed=1   of a kept one: frames ITEM … PROGRESS END, as they come
+    GET  …/results?from=&failed=1   of a kept one: frames LOG, ITEM … PROGRESS END, as they come
+    GET  …/logs?follow=1            of a kept one: frames LOG … PROGRESS END
     POST …/retry                    of a kept one: what failed runs again → MapState
 
 Inputs and outcomes flow at the same time over one connection; closing it ends the map. It listens
@@ -14,7 +15,7 @@ where only the gateway can connect: who may map what has been judged there.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import msgspec
@@ -24,7 +25,7 @@ from jupyter_faas.core.errors import BadRequest, FaasError, InvalidSpec, Invocat
 from jupyter_faas.core.mapping import HEADER, PATH, MapOrder
 from jupyter_faas.core.sections import Buffer
 from jupyter_faas.fanout.base import Caller
-from jupyter_faas.fanout.kept_streams import Intake, Outlet
+from jupyter_faas.fanout.kept_streams import Intake, Outlet, Wanted
 from jupyter_faas.wire.frames import CONTENT_TYPE, FrameKind, FrameReader
 from jupyter_faas.wire.problems import problem_answer
 from jupyter_faas.wire.server import Exchange
@@ -74,7 +75,10 @@ class Door:
             others = [run for run in self._driver.runs.values() if run.id not in kept]
             maps = [one.status() for one in kept.values()]
             maps += [one.status() for one in others]
-            exchange.respond(200, _JSON, _json({"maps": maps}))
+            told: dict[str, Any] = {"maps": maps}
+            if exchange.query == b"used=1":
+                told["used"] = self._driver.usages.told()
+            exchange.respond(200, _JSON, _json(told))
         elif path.startswith(_ONE) and self._is_kept(exchange, method, path[len(_ONE) :]):
             pass
         elif path.startswith(_ONE) and method in (b"GET", b"DELETE"):
@@ -103,12 +107,8 @@ class Door:
         kept = self._shelf.maps.get(id)
         if kept is None:
             return False
-        if (method, part) == (b"GET", "results"):
-            asked = parse_qs(exchange.query.decode("latin-1"))
-            first = asked.get("from", ["0"])[0]
-            if not first.isdigit():
-                raise BadRequest(f"from={first!r} in the query is no index.")
-            Outlet(exchange, kept, int(first), only_failed="failed" in asked)
+        if method == b"GET" and part in ("results", "logs"):
+            Outlet(exchange, kept, _wanted(part, exchange.query.decode("latin-1")))
             return True
         if (method, part) == (b"POST", "retry"):
             kept.retry_failed()
@@ -125,6 +125,31 @@ class Door:
         left = told.get(b"faas-deadline-ms", b"")
         until_s = self._driver.now_s() + int(left) / 1000 if left.isdigit() else None
         return Caller(nested, until_s)
+
+
+def _wanted(part: str, query: str) -> Wanted:
+    """Read what is asked for of a kept map.
+
+    Raises:
+        BadRequest: A number in the query is none.
+    """
+    asked = parse_qs(query)
+
+    def number(name: str, default: int = 0) -> int:
+        text = asked.get(name, [str(default)])[0]
+        if not (text.isascii() and text.isdigit()):
+            raise BadRequest(f"{name}={text!r} in the query is no number from 0 on.")
+        return int(text)
+
+    first = number("from")
+    return Wanted(
+        first=first,
+        only_failed="failed" in asked,
+        only_prints=part == "logs",
+        prints_first=number("prints", first),
+        said=number("said"),
+        follows=part == "results" or "follow" in asked,
+    )
 
 
 class MapStream:

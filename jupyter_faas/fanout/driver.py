@@ -15,6 +15,7 @@ from jupyter_faas.fanout.base import Backend, Caller
 from jupyter_faas.fanout.moving import Moving
 from jupyter_faas.fanout.ray.backend import RaySeats
 from jupyter_faas.fanout.run import Run
+from jupyter_faas.fanout.usage import Usages
 
 KEPT_ENDED = 32
 """So many ended maps are still listed."""
@@ -39,6 +40,7 @@ class Driver:
         """Makes where functions of one Python run on Ray; None: nowhere."""
         self._seats: dict[tuple[str, str], RaySeats] = {}
         self.runs: dict[str, Run] = {}
+        self.usages = Usages()
         self.used_s = 0.0
         self._replicas = replicas
         self._cpus = cpus
@@ -82,6 +84,7 @@ class Driver:
             allowed=self._allowed,
             on_over=self._on_over,
             cpus=self._cpus,
+            usage=self.usages.of(order),
             wall_s=self._wall_clock(),
         )
         if isinstance(backend, Moving):

@@ -41,6 +41,7 @@ class Flight:
         self._run = run
         self.chunk = given.chunk
         self.backend = backend
+        self._is_metered = backend.is_metered
         self.sent_s = run.now_s()
         self.busy_s = 0.0
         self._worked_s = 0.0
@@ -49,6 +50,7 @@ class Flight:
 
     def cancel(self) -> None:
         """End its code."""
+        self._spend_running()
         if self.errand is not None:
             self.errand.cancel()
 
@@ -70,6 +72,7 @@ class Flight:
             chunks.give_back(chunk, back)
         self._worked_s += head.busy_s
         self.busy_s += head.busy_s
+        self._spend(head.busy_s, head.cpu_s)
         run.crowd.saw(head.busy_s, head.cpu_s)
         run.pump()
 
@@ -85,6 +88,7 @@ class Flight:
         run, chunk = self._run, self.chunk
         run.landed(self)
         if error is not None:
+            self._spend_running()
             index = chunk.running
             if index is None and isinstance(error, InvocationTimeout | InvocationCancelled):
                 index = next(iter(chunk.items), None)
@@ -117,9 +121,19 @@ class Flight:
     def on_died(self, error: FaasError, *, is_own: bool, is_told: bool = False) -> None:
         """The worker is gone."""
         run = self._run
+        self._spend_running()
         run.landed(self)
         run.chunks.die(self.chunk, error_body(error), is_own=is_own, is_told=is_told)
         run.pump()
+
+    def _spend(self, busy_s: float, cpu_s: float = 0.0) -> None:
+        if not self._is_metered:
+            self._run.spend(busy_s, cpu_s)
+
+    def _spend_running(self) -> None:
+        """The item that runs is ended: nobody else says how long it ran."""
+        if self.chunk.running is not None:
+            self._spend(max(0.0, self._run.now_s() - self.chunk.since_s))
 
 
 def error_body(error: FaasError, traceback: str = "") -> bytes:

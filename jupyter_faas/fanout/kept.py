@@ -3,6 +3,7 @@
     {maps}/{id}/order      what is mapped (JSON)
     {maps}/{id}/inputs     ledger; complete once `whole` is there
     {maps}/{id}/outcomes   ledger
+    {maps}/{id}/prints     what its items have printed, up to a bound
     {maps}/{id}/whole      number of inputs: from here on the map is the driver's to finish
     {maps}/{id}/ended      how it ended (JSON); gone again while failed items are retried
 
@@ -26,6 +27,7 @@ from jupyter_faas.core.mapping import MapOrder, MapState
 from jupyter_faas.core.sections import Buffer
 from jupyter_faas.execution.failure import Fault
 from jupyter_faas.fanout.ledger import GONE, Ledger
+from jupyter_faas.fanout.prints import Prints
 from jupyter_faas.fanout.run import Run
 from jupyter_faas.wire.frames import HEADER, FrameKind
 
@@ -73,11 +75,12 @@ class KeptMap:
         self._wall_clock = wall_clock
         self._inputs = Ledger(root / "inputs")
         self.outcomes = Ledger(root / "outcomes")
+        self.prints = Prints(root / "prints")
         self.total = _number(root / "whole")
         self.ended = _ended(root / "ended")
         self.started_at = (root / "order").stat().st_mtime
         self.on_news: set[Callable[[], None]] = set()
-        """Called when there are more outcomes, or it has ended."""
+        """Called when there are more outcomes or prints, or it has ended."""
         self.run: Run | None = None
         self._reason = ""
         self._fed = 0
@@ -172,6 +175,7 @@ class KeptMap:
         """Close its files."""
         self._inputs.close()
         self.outcomes.close()
+        self.prints.close()
 
     def status(self) -> MapState:
         """Return how it goes."""
@@ -204,11 +208,14 @@ class KeptMap:
         return True
 
     def write(self, parts: list[Buffer]) -> None:
-        """Write outcomes down; other frames are for callers that listen."""
+        """Write outcomes and prints down; other frames are for callers that listen."""
         kind = HEADER.unpack_from(parts[0])[0]
         if kind == FrameKind.ERROR:
             fault = msgspec.msgpack.decode(b"".join(parts[1:]), type=Fault)
             self._reason = str(fault.problem.get("detail", ""))
+        if kind == FrameKind.LOG and not self.prints.is_full:
+            self.prints.add(parts)
+            self._tell()
         if kind != FrameKind.ITEM:
             return
         head, payloads = batch.unpack(b"".join(parts[1:]))
@@ -241,7 +248,7 @@ class KeptMap:
             if self._fed in self.outcomes:
                 if payloads:
                     break
-                run.chunks.skip()
+                run.skip()
             else:
                 payloads.append(self._inputs.read(self._fed).body)
                 size += len(payloads[-1])

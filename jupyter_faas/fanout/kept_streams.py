@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -79,21 +79,42 @@ class Intake:
         self._exchange.respond(*problem_answer(error))
 
 
+class Wanted(NamedTuple):
+    """What somebody wants to read of a kept map.
+
+    Attributes:
+        first: Index of the first outcome.
+        only_failed: Errors alone, and no prints; what runs then is waited for.
+        only_prints: No outcomes.
+        prints_first: Prints of items from this index on.
+        said: So many of these prints are known already.
+        follows: Wait for more while it runs.
+    """
+
+    first: int = 0
+    only_failed: bool = False
+    only_prints: bool = False
+    prints_first: int = 0
+    said: int = 0
+    follows: bool = True
+
+
 class Outlet:
-    """Gives the outcomes of a kept map, in input order, as they come.
+    """Gives the outcomes of a kept map in input order, and what it printed, as they come.
 
     Args:
         exchange: The request.
         kept: The map.
-        first: Index to begin with.
-        only_failed: Errors alone; what runs then is waited for.
+        wanted: What of it.
     """
 
-    def __init__(self, exchange: Exchange, kept: KeptMap, first: int, *, only_failed: bool) -> None:
+    def __init__(self, exchange: Exchange, kept: KeptMap, wanted: Wanted) -> None:
         self._exchange = exchange
         self._kept = kept
-        self._next = first
-        self._only_failed = only_failed
+        self._wanted = wanted
+        self._next = wanted.first
+        self._printed_to = 0
+        self._to_pass_over = wanted.said
         kept.on_news.add(self.go_on)
         exchange.receiver = self
         exchange.start(200, [*_FRAMED, (b"Faas-Map-Id", kept.id.encode())])
@@ -101,21 +122,44 @@ class Outlet:
 
     def go_on(self) -> None:
         """Send all that can be sent now."""
+        exchange, wanted = self._exchange, self._wanted
+        has_printed = wanted.only_failed or self._print()
+        has_said = has_printed and (wanted.only_prints or self._say())
+        is_last = self._kept.is_over or not wanted.follows
+        if has_said and is_last and not exchange.is_over:
+            self._finish()
+
+    def _print(self) -> bool:
+        """Send what was printed since; False: the caller does not keep up."""
+        exchange = self._exchange
+        for one in self._kept.prints.since(self._printed_to):
+            if exchange.is_over or not exchange.is_writable:
+                return False
+            self._printed_to = one.end
+            if one.item < self._wanted.prints_first:
+                continue
+            if self._to_pass_over:
+                self._to_pass_over -= 1
+            else:
+                exchange.write(one.frame)
+        return True
+
+    def _say(self) -> bool:
+        """Send outcomes; False: the caller does not keep up."""
         exchange, outcomes = self._exchange, self._kept.outcomes
-        while exchange.is_writable and not exchange.is_over:
+        while self._next in outcomes:
+            if exchange.is_over or not exchange.is_writable:
+                return False
             records: list[Record] = []
             size = 0
             while self._next in outcomes and len(records) < _BATCH and size < _BATCH_BYTES:
-                if not self._only_failed or outcomes.kind(self._next) == RAISED:
+                if not self._wanted.only_failed or outcomes.kind(self._next) == RAISED:
                     records.append(outcomes.read(self._next))
                     size += len(records[-1].body)
                 self._next += 1
             if records:
                 self._write(records)
-            else:
-                break
-        if self._next not in outcomes and self._kept.is_over and not exchange.is_over:
-            self._finish()
+        return True
 
     def on_writable(self) -> None:
         """The caller takes more."""

@@ -68,6 +68,11 @@ class Moving:
             return ""
         return f"The replicas run the map: {ray.house.trouble}"
 
+    @property
+    def is_metered(self) -> bool:
+        """Whether the gateway meters what runs where new chunks go now."""
+        return self._now.is_metered
+
     def most_slots(self, order: MapOrder) -> int:
         """Those of where chunks go now."""
         ray = self._ray

@@ -50,6 +50,7 @@ class Replicas:
 
     name = "replicas"
     note = ""
+    is_metered = True
 
     def __init__(self, address: str, token: str) -> None:
         self._upstream = Upstream(address)
@@ -141,7 +142,8 @@ class ReplicaErrand:
         try:
             connection = await self._upstream.connect()
         except OSError as error:
-            self._finish().on_refused(GatewayUnavailable(f"The gateway is gone: {error}."))
+            if self._report is not None:
+                self._finish().on_refused(GatewayUnavailable(f"The gateway is gone: {error}."))
             return
         if self._report is None:
             connection.close()

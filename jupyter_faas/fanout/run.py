@@ -17,12 +17,13 @@ from jupyter_faas.core import batch
 from jupyter_faas.core.batch import DONE, RAISED, Head
 from jupyter_faas.core.chunk_size import BUDGET_S, Crowd
 from jupyter_faas.core.chunks import Chunks, Outcome, Rules
-from jupyter_faas.core.errors import FaasError, to_problem
+from jupyter_faas.core.errors import FaasError, InvocationCancelled, to_problem
 from jupyter_faas.core.mapping import MapOrder, MapState
 from jupyter_faas.core.sections import Buffer, total_bytes
 from jupyter_faas.execution.failure import Fault
 from jupyter_faas.fanout.base import Backend, Caller
 from jupyter_faas.fanout.flight import Flight
+from jupyter_faas.fanout.usage import Usage
 from jupyter_faas.wire.frames import FrameKind, encode_header
 
 PROGRESS_S = 0.25
@@ -58,6 +59,7 @@ class Run:
         allowed: Returns how many of the slots of its function are this map's now.
         on_over: Called when it has ended, however.
         cpus: Of the machine its workers share; 0: they do not.
+        usage: Sums of its function, to which its items are added.
     """
 
     def __init__(  # noqa: PLR0913 — what a driver gives a map
@@ -70,6 +72,7 @@ class Run:
         allowed: Callable[[Run, int], int],
         on_over: Callable[[Run], None],
         cpus: int,
+        usage: Usage,
         wall_s: float,
     ) -> None:
         assert order.of is not None
@@ -100,6 +103,8 @@ class Run:
         self._pause_until_s = 0.0
         self._is_pumping = False
         self._told_s = 0.0
+        self._usage = usage
+        self._counted = self._counted_failed = 0
         self._marks: deque[tuple[float, int]] = deque([(self.now_s(), 0)])
         self._wall_s = wall_s
 
@@ -131,6 +136,16 @@ class Run:
             self.chunks.close()
             self.pump()
 
+    def skip(self) -> None:
+        """The next input has its outcome from an earlier time: it is not run, and not counted."""
+        self.chunks.skip()
+        self._counted += 1
+
+    def spend(self, busy_s: float, cpu_s: float) -> None:
+        """Code has run where the gateway does not meter."""
+        assert self.order.of is not None
+        self._usage.spend(self.order.of.memory_mib, busy_s, cpu_s)
+
     def log(self, index: int, stream: int, text: Buffer) -> None:
         """An item has printed."""
         if self.sink is not None and not self.is_over:
@@ -153,11 +168,12 @@ class Run:
         body = _encode(Fault(to_problem(error)))
         if self.sink is not None:
             self.sink.write([encode_header(FrameKind.ERROR, len(body)), body])
-        self._end("failed")
+        self._end("cancelled" if isinstance(error, InvocationCancelled) else "failed")
 
     def cancel(self) -> None:
         """Nobody wants it any more: end all that runs."""
         if not self.is_over:
+            self.sink = None
             self._end("cancelled")
 
     def pump(self) -> None:
@@ -171,6 +187,7 @@ class Run:
             self._begin()
         finally:
             self._is_pumping = False
+        self._count()
         if self.chunks.is_over:
             self._end("failed" if self._is_stopped() else "done")
             return
@@ -179,6 +196,13 @@ class Run:
         self._set_timer()
 
     # -- inside
+
+    def _count(self) -> None:
+        """Add to the sums of the function what has ended since."""
+        chunks, usage = self.chunks, self._usage
+        usage.items += chunks.done - self._counted
+        usage.failed += chunks.failed - self._counted_failed
+        self._counted, self._counted_failed = chunks.done, chunks.failed
 
     def _is_stopped(self) -> bool:
         return self.order.stops_at_error and self.chunks.failed > 0
@@ -299,13 +323,14 @@ class Run:
 
     def _end(self, state: str) -> None:
         self.state = state
+        self._count()
         if self._timer is not None:
             self._timer.cancel()
         flights, self._flights = self._flights, {}
         for flight in flights.values():
             flight.cancel()
         sink, self.sink = self.sink, None
-        if sink is not None and state != "cancelled":
+        if sink is not None:
             self.tell(sink, self.now_s())
             sink.write([encode_header(FrameKind.END, 0)])
             sink.finish()

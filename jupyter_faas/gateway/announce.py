@@ -82,6 +82,11 @@ class Announcer:
         self._in_flight[status.id] = status.in_flight
         self._publish("replica", entry.function, status.id, status)
 
+    def on_used(self, entry: FunctionEntry) -> None:
+        """Publish the counts of a function that has used something apart from calls."""
+        if self._events.has_readers and self.owns(entry):
+            self._publish("counts", entry, value=self._views.counts(entry).plain())
+
     def on_records(self, rows: Sequence[InvocationRow]) -> None:
         """Publish single calls if anybody wants them; a sink of metering."""
         if not self._events.wants_calls:

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_faas.core.model import Outcome
+from jupyter_faas.gateway.metering import Used
 
 if TYPE_CHECKING:
     from jupyter_faas.gateway.activator import Pool
     from jupyter_faas.gateway.entries import FunctionEntry
 
+NOTHING = Used()
 _OF_CODE = (Outcome.ERROR, Outcome.TIMEOUT)
 _BAD = (*_OF_CODE, Outcome.LOST)
 
@@ -39,6 +41,8 @@ class Counts(NamedTuple):
     p95_ms: float | None = None
     memory_mib_s: float = 0.0
     """Memory limit times run time, what a bill would be made from."""
+    items: int = 0
+    """Items of maps that have ended; on replicas a call has many of them."""
 
     def plain(self) -> dict[str, float | int | None]:
         """Return them by wire names."""
@@ -59,14 +63,15 @@ _NAMES = (
     "p50Milliseconds",
     "p95Milliseconds",
     "memoryMebibyteSeconds",
+    "items",
 )
 
 
-def counts_of(entry: FunctionEntry, memory_mib_s: float = 0.0) -> Counts:
+def counts_of(entry: FunctionEntry, used: Used = NOTHING) -> Counts:
     """Return the counts of a function; what it has used is metered elsewhere and given."""
     pools = list(_pools(entry))
     if not pools:
-        return Counts(memory_mib_s=memory_mib_s)
+        return Counts(memory_mib_s=used.memory_mib_s, items=used.items)
     latency = [sum(bins) for bins in zip(*(pool.latency for pool in pools), strict=True)]
     return Counts(
         in_flight=sum(pool.running for pool in pools),
@@ -81,7 +86,8 @@ def counts_of(entry: FunctionEntry, memory_mib_s: float = 0.0) -> Counts:
         cold_starts=sum(pool.cold_starts for pool in pools),
         p50_ms=quantile_ms(latency, 0.50),
         p95_ms=quantile_ms(latency, 0.95),
-        memory_mib_s=memory_mib_s,
+        memory_mib_s=used.memory_mib_s,
+        items=used.items,
     )
 
 

@@ -1,40 +1,58 @@
 """How maps go, as events: asked of the driver while there is one at work, told when it has changed.
 
 The gateway reads nothing of a map that passes through it; this is the driver's word, a few times a
-second, and only what has changed.
+second, and only what has changed. With it comes what the maps have used, for metering.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
 
+from jupyter_faas.core.mapping import MapUse, MapUses
 from jupyter_faas.gateway.events import EventLog
 from jupyter_faas.gateway.maps import Maps
 from jupyter_faas.wire.upstream import AnswerLost, request
 
 EVERY_S = 0.5
 _TIMEOUT_S = 5.0
+LOST = "The process that runs maps went away."
 State = dict[str, Any]
-_states = msgspec.json.Decoder(dict[str, list[State]]).decode
 _MOVING = ("workers", "slowest", "rate")
-"""What changes all the time is told along, and is no news by itself."""
+"""What changes all the time is told along, and by itself only now and then."""
+_MOVING_EVERY = 4
+"""So many looks."""
+
+
+class _Told(msgspec.Struct):
+    maps: list[State] = []
+    used: MapUses = MapUses()
+
+
+_told = msgspec.json.Decoder(_Told).decode
 
 
 class MapNews:
-    """Publishes `map` events of one gateway.
+    """Publishes `map` events of one gateway, and meters what maps use.
 
     Args:
         maps: Says whether there is something to ask, and where.
         events: Where to.
+        meter: Given what the maps of a function have used since it was told last.
     """
 
-    def __init__(self, maps: Maps, events: EventLog) -> None:
+    def __init__(self, maps: Maps, events: EventLog, meter: Callable[[MapUse], None]) -> None:
         self._maps = maps
         self._events = events
+        self._meter = meter
         self._known: dict[str, State] = {}
+        self._driver = ""
+        self._used: dict[tuple[str, str], MapUse] = {}
+        self._looks = 0
+        self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -52,26 +70,61 @@ class MapNews:
         return [one for one in self._known.values() if one["namespace"] == namespace]
 
     async def look(self) -> None:
-        """Ask, and tell what has changed."""
+        """Ask, and tell what has changed; one at a time, an older answer never comes later."""
+        async with self._lock:
+            await self._look()
+
+    async def _look(self) -> None:
         address = self._maps.driver_address()
         if address is None:
+            self._lose()
             return
         try:
-            answer = await request(address, "GET", "/v1/maps", timeout_s=_TIMEOUT_S)
-            states = _states(answer.body)["maps"]
-        except (OSError, AnswerLost, TimeoutError, msgspec.MsgspecError, KeyError):
-            return  # it ends just now; what it leaves running the next one tells
+            answer = await request(address, "GET", "/v1/maps?used=1", timeout_s=_TIMEOUT_S)
+            told = _told(answer.body)
+        except (TimeoutError, msgspec.MsgspecError):
+            return
+        except (OSError, AnswerLost):
+            self._lose()
+            return
+        self._take(told.maps)
+        self._count(told.used)
+
+    def _take(self, states: list[State]) -> None:
+        self._looks += 1
+        is_time = self._looks % _MOVING_EVERY == 0
         for state in states:
-            before = self._known.get(state["id"])
-            if before is None or _essence(before) != _essence(state):
+            before = self._known.get(state["id"], {})
+            if _essence(before) != _essence(state) or (is_time and before != state):
                 self._publish(state)
-        self._known = {state["id"]: state for state in states}
+        listed = {state["id"]: state for state in states}
+        self._lose(listed)
+        self._known = listed
+
+    def _lose(self, listed: Collection[str] = ()) -> None:
+        """What ran, is not kept, and is not told of any more has gone with its driver."""
+        for id, state in list(self._known.items()):
+            if state["state"] != "running" or state["isKept"] or id in listed:
+                continue
+            del self._known[id]
+            self._publish({**state, "state": "failed", "note": LOST, "running": 0, "workers": []})
+
+    def _count(self, uses: MapUses) -> None:
+        if uses.driver != self._driver:
+            self._driver, self._used = uses.driver, {}
+        for use in uses.functions:
+            key = (use.namespace, use.function)
+            before = self._used.get(key)
+            if use != before:
+                self._used[key] = use
+                self._meter(use if before is None else use.since(before))
 
     async def _watch(self) -> None:
-        has_looked = True
+        has_looked, begun = True, 0
         while True:
             await asyncio.sleep(EVERY_S)
-            is_at_work = self._maps.is_busy or self._maps.is_keeping
+            is_new, begun = self._maps.begun != begun, self._maps.begun
+            is_at_work = is_new or self._maps.is_busy or self._maps.is_keeping
             if is_at_work or not has_looked:
                 await self.look()
             has_looked = not is_at_work  # once more after the last one has ended

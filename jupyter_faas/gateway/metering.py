@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
+from jupyter_faas.core.mapping import MapUse
 from jupyter_faas.core.model import Outcome
 from jupyter_faas.gateway.store.rows import InvocationRow
 
@@ -28,12 +30,17 @@ class Totals:
         run_ms: Time their code ran.
         memory_mib_ms: Memory times run time, what a bill would be made from.
         outcomes: Number by outcome.
+        items: Items of maps that have ended; on replicas many of them are one call.
+        failed_items: Those of them that failed.
     """
 
-    __slots__ = ("calls", "memory_mib_ms", "outcomes", "queued_ms", "run_ms")
+    __slots__ = (
+        *("calls", "failed_items", "items", "memory_mib_ms"),
+        *("outcomes", "queued_ms", "run_ms"),
+    )
 
     def __init__(self) -> None:
-        self.calls = 0
+        self.calls = self.items = self.failed_items = 0
         self.queued_ms = self.run_ms = self.memory_mib_ms = 0.0
         self.outcomes: dict[Outcome, int] = {}
 
@@ -44,6 +51,13 @@ class Totals:
         self.run_ms += run_ms
         self.memory_mib_ms += run_ms * memory_mib
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+
+
+class Used(NamedTuple):
+    """What a function has used so far, beside what its pools count."""
+
+    memory_mib_s: float = 0.0
+    items: int = 0
 
 
 class Metering:
@@ -74,10 +88,19 @@ class Metering:
         self.flush()
         return self._totals
 
-    def memory_mib_s(self, namespace: str, function: str) -> float:
-        """Return memory times run time of the ended invocations of one function so far."""
+    def add_items(self, use: MapUse) -> None:
+        """Add what maps of a function have used since, as their driver tells."""
+        totals = self._totals.setdefault((use.namespace, use.function), Totals())
+        totals.items += use.items
+        totals.failed_items += use.failed
+        totals.memory_mib_ms += use.memory_mib_s * 1000
+
+    def used(self, namespace: str, function: str) -> Used:
+        """Return what one function has used so far: by ended calls, and by items on Ray."""
         totals = self.totals().get((namespace, function))
-        return 0.0 if totals is None else round(totals.memory_mib_ms / 1000, 3)
+        if totals is None:
+            return Used()
+        return Used(round(totals.memory_mib_ms / 1000, 3), totals.items)
 
     def forget(self, namespace: str, function: str) -> None:
         """Drop the sums of a deleted function."""

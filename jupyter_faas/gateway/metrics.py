@@ -148,11 +148,13 @@ class Metrics:
         memory = CounterMetricFamily(
             "faas_memory_mib_seconds", "Memory limit times run time.", labels=labels
         )
+        items = CounterMetricFamily("faas_map_items", "Items of maps that ended.", labels=labels)
         for key, totals in self._metering.totals().items():
+            items.add_metric(key, totals.items)
             run.add_metric(key, totals.run_ms / 1000)
             wait.add_metric(key, totals.queued_ms / 1000)
             memory.add_metric(key, totals.memory_mib_ms / 1000)
-        yield from (run, wait, memory)
+        yield from (run, wait, memory, items)
 
 
 def _labels(pool: Pool) -> tuple[str, str, str]:

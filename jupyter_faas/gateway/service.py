@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_faas.core.errors import FunctionNotFound, RevisionNotFound
 from jupyter_faas.core.ids import InvocationIds, random_prefix
+from jupyter_faas.core.mapping import MapUse
 from jupyter_faas.core.model import ReplicaState
 from jupyter_faas.core.settings import Settings, StatePaths
 from jupyter_faas.core.slots import WaitingRoom
@@ -197,7 +198,7 @@ class GatewayService:
             self.fleet.replicas,
             self.autoscaler.last,
             lambda: settings.url or self.url,
-            lambda entry: counts_of(entry, self.metering.memory_mib_s(entry.namespace, entry.name)),
+            lambda entry: counts_of(entry, self.metering.used(entry.namespace, entry.name)),
         )
         self.announcer = Announcer(self.events, self.activator.pools, self.views)
         self.housekeeper = Housekeeper(self.blobs, self.registry, self.wall_clock)
@@ -220,7 +221,14 @@ class GatewayService:
             metrics=self.metrics.page,
         )
         self.door.maps = self.maps
-        self.map_news = MapNews(self.maps, self.events)
+        self.map_news = MapNews(self.maps, self.events, self._meter)
+
+    def _meter(self, use: MapUse) -> None:
+        """Maps of a function have used something."""
+        self.metering.add_items(use)
+        entry = self.registry.find(use.namespace, use.function)
+        if entry is not None:
+            self.announcer.on_used(entry)
 
     def attach(self, part: Part) -> None:
         """Add a part that starts and ends with this gateway and hears of replicas."""

@@ -6,6 +6,7 @@ import type {
   FunctionView,
   GatewayEvent,
   LogPiece,
+  MapView,
   Replica,
   RevisionBrief,
   RevisionView,
@@ -162,6 +163,29 @@ export function piece(seq: number, text: string, more: Partial<LogPiece> = {}): 
     invocation: '7f3a',
     stream: 'stdout',
     text,
+    ...more
+  };
+}
+
+export function map(id: string, more: Partial<MapView> = {}): MapView {
+  return {
+    id,
+    function: 'score',
+    namespace: 'default',
+    revision: 1,
+    engine: 'replicas',
+    state: 'running',
+    note: '',
+    total: 100,
+    given: 100,
+    done: 71,
+    failed: 0,
+    running: 2,
+    rate: 10,
+    workers: [1, 0.5],
+    slowest: null,
+    startedAt: NOW_S - 20,
+    isKept: false,
     ...more
   };
 }

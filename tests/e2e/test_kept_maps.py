@@ -61,6 +61,23 @@ def test_another_process_finds_it_after_its_caller_has_gone(gateway: Gateway) ->
     assert list(run.results()) == list(range(20))
 
 
+def test_what_its_items_print_is_kept_and_shown_to_whoever_reads(
+    gateway: Gateway, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = mapped.prints.spawn_map(range(3))
+    lines = [f"{word} {n}" for word in ("item", "oops") for n in range(3)]
+    assert sorted(run.logs(follow=True)) == lines
+    assert capfd.readouterr().out == ""
+    again = MapRun.from_id(run.id)
+    assert list(again.results()) == [0, 1, 2]
+    assert sorted(capfd.readouterr().out.splitlines()) == ["item 0", "item 1", "item 2"]
+    assert list(again.results(2)) == [2]
+    assert capfd.readouterr().out == "item 2\n"
+    assert sorted(again.logs()) == lines
+    assert again.failed() == []
+    assert capfd.readouterr().out == ""
+
+
 @pytest.mark.parametrize("who", ["driver", "gateway"])
 def test_killed_in_the_middle_it_goes_on_from_what_is_done(gateway: Gateway, who: str) -> None:
     run = mapped.tenth.spawn_map(range(60))
@@ -113,8 +130,12 @@ def test_inputs_that_cannot_travel_keep_nothing(gateway: Gateway) -> None:
 
     with pytest.raises(RuntimeError, match="no more"):
         mapped.square.spawn_map(inputs())
-    listed = gateway.request("GET", "/v1/maps").json()["maps"]
-    assert all(row.get("state") != "running" for row in listed if row.get("isKept"))
+
+    def running() -> list[Any]:
+        listed = gateway.request("GET", "/v1/maps").json()["maps"]
+        return [row for row in listed if row["isKept"] and row["state"] == "running"]
+
+    wait_until(lambda: not running(), 5.0, seen=running)
     with pytest.raises(InvocationNotFound):
         MapRun.from_id("map-none")
 

@@ -311,10 +311,22 @@ def test_maps_are_listed_and_cancelled_by_id(gateway: Gateway, tmp_path: Path) -
     ]
     assert [m["function"] for m in running] == ["marks"]
     answer = gateway.request("DELETE", f"/v1/maps/{running[0]['id']}")
-    assert answer.json()["state"] == "failed"
+    assert answer.json()["state"] == "cancelled"
     with pytest.raises(Exception, match="cancelled"):
         list(results)
     assert gateway.request("GET", "/v1/maps/map-none").status == 404
+
+
+def test_items_are_counted_beside_the_calls_that_carry_them(gateway: Gateway) -> None:
+    def counts() -> dict[str, float]:
+        return dict(gateway.request("GET", "/v1/functions/add").json()["counts"])
+
+    mapped.add.deploy()
+    before = counts()
+    assert list(mapped.add.map(range(500), range(500))) == [2 * n for n in range(500)]
+    wait_until(lambda: counts()["items"] == before["items"] + 500, 5.0, seen=counts)
+    assert 0 < counts()["accepted"] - before["accepted"] <= 500
+    assert counts()["memoryMebibyteSeconds"] > before["memoryMebibyteSeconds"]
 
 
 def test_without_ray_the_replicas_run_a_map_that_asked_for_it_and_a_sentence_says_why(

@@ -136,6 +136,15 @@ async def test_news_is_told_to_whoever_listens(house):
     assert heard[-1] == 2
 
 
+async def test_what_items_print_is_kept_with_the_map(house):
+    kept = house.begin(2)
+    house.backend.open[0].report.on_log(1, b"said\n")
+    house.shelf.close()
+    house.open()
+    again = house.shelf.maps[kept.id]
+    assert [(one.item, one.frame[16:]) for one in again.prints.since(0)] == [(0, b"said\n")]
+
+
 async def test_a_driver_without_a_place_keeps_nothing(house):
     with pytest.raises(InvocationNotFound):
         Shelf(None, 1.0, lambda *_: None, lambda: 0.0).begin(order())

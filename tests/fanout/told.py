@@ -29,6 +29,7 @@ class Sent:
 
 class Backend:
     name = "told"
+    is_metered = True
 
     def __init__(self, slots=2):
         self.slots, self.sent = slots, []

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
+from jupyter_faas.core.mapping import MapUse
 from jupyter_faas.core.model import Outcome
 from jupyter_faas.gateway.metering import Metering
 from jupyter_faas.gateway.metrics import buckets
@@ -38,6 +39,17 @@ async def test_totals_are_what_the_records_add_up_to():
     assert totals.outcomes == {Outcome.DONE: 1, Outcome.ERROR: 1}
     metering.forget("default", "f")
     assert set(metering.totals()) == {("default", "g")}
+
+
+async def test_items_of_maps_are_counted_beside_calls_with_what_they_used_elsewhere():
+    metering = Metering()
+    metering.add(record())
+    metering.add_items(MapUse(function="f", items=7, failed=2, memory_mib_s=1.5))
+    metering.add_items(MapUse(function="f", items=1))
+    totals = metering.totals()["default", "f"]
+    assert (totals.calls, totals.items, totals.failed_items) == (1, 8, 2)
+    assert metering.used("default", "f") == (1.7, 8)
+    assert metering.used("default", "unknown") == (0.0, 0)
 
 
 async def test_flushing_nothing_tells_nobody():

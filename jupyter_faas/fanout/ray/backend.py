@@ -71,6 +71,7 @@ class RaySeats:
 
     name = "ray"
     note = ""
+    is_metered = False
 
     def __init__(self, house: RayHouse, run_dir: Path) -> None:
         self.house = house

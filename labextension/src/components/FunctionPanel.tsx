@@ -1,14 +1,16 @@
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import type { Feed } from '../connection/feed';
+import { mapsOf } from '../model/maps';
 import type { FunctionState } from '../model/state';
 import type { RevisionView } from '../model/types';
 import { Calls } from './Calls';
 import { curlLine } from './curl';
 import { GatewayLine } from './GatewayLine';
 import { Decision, Head, Load, Reasons, Totals } from './Headline';
-import { pathOf, useAct, useFunction, useInterest, type Acting } from './hooks';
+import { pathOf, useAct, useFunction, useInterest, useMaps, type Acting } from './hooks';
 import { Log } from './Log';
+import { Maps } from './Maps';
 import { Menu, type MenuItem } from './Menu';
 import { Revisions, useRevisionViews } from './Revisions';
 import { Outcome, ScalingForm } from './Scaling';
@@ -53,6 +55,7 @@ function Known({ feed, one, views, back, items }: KnownProps) {
   const [isAsking, setAsking] = useState(false);
   const [copied, setCopied] = useState('');
   const [invocation, setInvocation] = useState('');
+  const maps = mapsOf(useMaps(feed), one.view.name, one.view.namespace);
   const copy = (text: string) => void copyText(text).then(setCopied);
   const entries: MenuItem[] = [
     ...items,
@@ -69,6 +72,11 @@ function Known({ feed, one, views, back, items }: KnownProps) {
       <Reasons feed={feed} one={one} />
       <Decision feed={feed} scaled={one.view.scaled} />
       <Totals counts={one.view.counts} />
+      {maps.length > 0 && (
+        <Part title="Maps">
+          <Maps feed={feed} maps={maps} />
+        </Part>
+      )}
       <Part title="Scaling">
         <ScalingForm feed={feed} one={one} />
       </Part>

@@ -7,6 +7,7 @@ import { GatewayLine } from './GatewayLine';
 import { sharesWords } from './Headline';
 import { useFeedState, useInterest } from './hooks';
 import { steppedPath } from './Lines';
+import { Maps } from './Maps';
 import { memo } from './memo';
 
 interface TableProps {
@@ -51,6 +52,12 @@ export function FunctionTable({ feed, onOpen }: TableProps) {
             </tbody>
           </table>
         </div>
+      )}
+      {state.maps.size > 0 && (
+        <section class="faas-table-maps" aria-label="Maps">
+          <h3>Maps</h3>
+          <Maps feed={feed} maps={[...state.maps.values()]} />
+        </section>
       )}
     </article>
   );

@@ -85,7 +85,7 @@ export function Decision({ feed, scaled }: { feed: Feed; scaled: Scaled | null }
 export function Totals({ counts }: { counts: Counts }) {
   const { accepted, errors, userErrors, coldStarts, cancelled, dead, rejected } = counts;
   const isShown = ([, value]: [string, string] | [string, number]) => value !== 0;
-  const rest = [['cancelled', cancelled], ['given up', dead], ['turned away', rejected]] as [string, number][];
+  const rest = [['cancelled', cancelled], ['given up', dead], ['turned away', rejected], ['map items', counts.items ?? 0]] as [string, number][];
   const pairs: [string, string][] = [
     ['calls', count(accepted)],
     ['errors', errors === 0 ? '0' : `${count(errors)} (user ${userErrors}, platform ${errors - userErrors})`],
@@ -101,7 +101,7 @@ export function Totals({ counts }: { counts: Counts }) {
         <span
           key={word}
           class={word === 'errors' && errors > 0 ? 'faas-bad' : undefined}
-          title={word === 'cost' ? 'memory limit × run time of ended calls' : undefined}
+          title={word === 'cost' ? 'memory limit × run time of ended calls and items of maps' : undefined}
         >
           <span class="faas-quiet">{word}</span> {value}
         </span>

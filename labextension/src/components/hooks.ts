@@ -4,6 +4,7 @@ import { createContext } from 'preact';
 import { useCallback, useContext, useEffect, useRef, useState } from 'preact/hooks';
 import type { Feed, Interest, Watching } from '../connection/feed';
 import { problemOf, type Answer } from '../connection/transport';
+import type { Maps } from '../model/maps';
 import { find, gatewayTime, type FunctionState, type State } from '../model/state';
 
 /** Whether what is drawn can be seen: not in a hidden tab, not scrolled away. */
@@ -32,6 +33,18 @@ export function useFunction(feed: Feed, name: string, namespace?: string): Funct
     return feed.store.subscribe(() => setOne(read()));
   }, [feed, name, namespace, isDisplayed]);
   return one;
+}
+
+/** Return the maps; drawn anew only when one of them has changed. */
+export function useMaps(feed: Feed): Maps {
+  const isDisplayed = useContext(Displayed);
+  const [maps, setMaps] = useState(feed.store.state.maps);
+  useEffect(() => {
+    if (!isDisplayed) return;
+    setMaps(feed.store.state.maps);
+    return feed.store.subscribe(() => setMaps(feed.store.state.maps));
+  }, [feed, isDisplayed]);
+  return maps;
 }
 
 /** Want to see something while this is displayed. */

@@ -16,6 +16,18 @@ export function milliseconds(value: number | null): string {
   return value < 10 ? `${value.toFixed(1)} ms` : `${value.toFixed(0)} ms`;
 }
 
+/** Return a rate: `171/s`, `0.25/s`. */
+export function perSecond(rate: number): string {
+  return `${rate >= 10 ? count(rate) : rate.toFixed(rate >= 1 ? 1 : 2)}/s`;
+}
+
+/** Return one block per share of 0 to 1: `▇▇▅▇`. */
+export function blocks(shares: readonly number[]): string {
+  const heights = '▁▂▃▄▅▆▇█';
+  const top = heights.length - 1;
+  return shares.map(share => heights[Math.round(Math.min(Math.max(share, 0), 1) * top)]).join('');
+}
+
 /** Return how long ago something was: `now`, `12 s ago`, `3 min ago`, `yesterday`. */
 export function ago(thenS: number, nowS: number): string {
   const seconds = nowS - thenS;

@@ -5,8 +5,10 @@
  * what is drawn from it is drawn anew only then.
  */
 
+import { begun } from './begun';
 import { record, type History } from './history';
 import { added } from './loglines';
+import { hasEnded, keptMaps, listedMaps, withMap, type Maps } from './maps';
 import type {
   Call,
   Counts,
@@ -53,6 +55,8 @@ export interface State {
   readonly isKnown: boolean;
   /** By `keyOf`, in alphabetical order. */
   readonly functions: ReadonlyMap<string, FunctionState>;
+  /** Those that run, and those that ended a moment ago. */
+  readonly maps: Maps;
   /** How far this page's clock is ahead of the gateway's, seconds; null: nothing has told. */
   readonly skewS: number | null;
 }
@@ -64,23 +68,8 @@ export const EMPTY: State = {
   namespace: '',
   isKnown: false,
   functions: new Map(),
+  maps: new Map(),
   skewS: null
-};
-
-const NO_COUNTS: Counts = {
-  inFlight: 0,
-  queued: 0,
-  accepted: 0,
-  ended: 0,
-  errors: 0,
-  userErrors: 0,
-  cancelled: 0,
-  dead: 0,
-  rejected: 0,
-  coldStarts: 0,
-  p50Milliseconds: null,
-  p95Milliseconds: null,
-  memoryMebibyteSeconds: 0
 };
 
 /** Return the key of a function in `State.functions`. */
@@ -111,22 +100,24 @@ export function apply(state: State, message: ServerMessage, nowS: number): State
   }
 }
 
-/** Return the state without replicas that have been lost for `LOST_S`; the same if there are none. */
+/** Return the state without what was shown long enough; the same if there is nothing of it. */
 export function pruned(state: State, nowS: number): State {
   const until = gatewayTime(state, nowS) - LOST_S;
+  const maps = keptMaps(state.maps, gatewayTime(state, nowS));
   const functions = new Map(state.functions);
-  let isChanged = false;
+  let isChanged = maps !== state.maps;
   for (const [key, one] of functions) {
     const replicas = one.replicas.filter(({ lostAt }) => lostAt === undefined || lostAt > until);
     if (replicas.length === one.replicas.length) continue;
     functions.set(key, { ...one, replicas });
     isChanged = true;
   }
-  return isChanged ? { ...state, functions } : state;
+  return isChanged ? { ...state, functions, maps } : state;
 }
 
-/** Return whether a replica is shown only because it was lost a moment ago. */
-export function hasLost(state: State): boolean {
+/** Return whether something is shown only because it ended a moment ago. */
+export function isFleeting(state: State): boolean {
+  if (hasEnded(state.maps)) return true;
   for (const one of state.functions.values()) {
     if (one.replicas.some(replica => replica.lostAt !== undefined)) return true;
   }
@@ -170,15 +161,18 @@ function fromSnapshot(state: State, snapshot: Snapshot, nowS: number): State {
       log: isSameProcess ? (before?.log ?? []) : []
     });
   }
-  return { ...state, epoch, seq, namespace, isKnown: true, functions: sorted(functions) };
+  const maps = listedMaps(state.maps, snapshot.maps);
+  return { ...state, epoch, seq, namespace, isKnown: true, functions: sorted(functions), maps };
 }
 
 function afterEvents(state: State, events: readonly GatewayEvent[], nowS: number): State {
   if (!state.isKnown) return state;
   const functions = new Map(state.functions);
   const newer = events.filter(event => event.seq > state.seq);
+  const maps = newer.filter(event => event.kind === 'map').reduce(withMap, state.maps);
   // Of each thing only the newest event is kept, so a replica may be told before its function is.
-  const early = newer.filter(event => !applyEvent(functions, event, nowS));
+  const others = newer.filter(event => event.kind !== 'map');
+  const early = others.filter(event => !applyEvent(functions, event, nowS));
   for (const event of early) applyEvent(functions, event, nowS);
   const isSorted = functions.size === state.functions.size;
   const delays = newer.map(event => nowS - event.at);
@@ -186,6 +180,7 @@ function afterEvents(state: State, events: readonly GatewayEvent[], nowS: number
     ...state,
     seq: newer.reduce((seq, event) => Math.max(seq, event.seq), state.seq),
     functions: isSorted ? functions : sorted(functions),
+    maps,
     skewS: newer.length === 0 ? state.skewS : Math.min(state.skewS ?? Infinity, ...delays)
   };
 }
@@ -233,42 +228,6 @@ function changed(one: FunctionState, event: GatewayEvent, nowS: number): Functio
     default:
       return one;
   }
-}
-
-/** Return what is known of a function by its first event; of one that has been deleted, nothing. */
-function begun(event: GatewayEvent): FunctionState | undefined {
-  const nothing = { replicas: [], revisions: [], history: [], calls: [], log: [] };
-  if (event.kind === 'function') return { ...nothing, view: event.value as FunctionView };
-  const brief = event.value as Partial<RevisionBrief>;
-  if (event.kind !== 'revision' || brief.state === 'removed') return undefined;
-  return { ...nothing, view: pendingView(event, brief.number ?? 1) };
-}
-
-function pendingView(event: GatewayEvent, latest: number): FunctionView {
-  return {
-    name: event.function,
-    namespace: event.namespace,
-    state: 'pending',
-    reason: '',
-    url: '',
-    latest,
-    traffic: {},
-    settings: {
-      scaling: {
-        minContainers: 0,
-        maxContainers: 10,
-        bufferContainers: 0,
-        scaledownWindowSeconds: 60,
-        targetInputs: null
-      },
-      queueTimeoutSeconds: 60,
-      public: false
-    },
-    createdAt: event.at,
-    replicaCounts: {},
-    counts: NO_COUNTS,
-    scaled: null
-  };
 }
 
 function withRevision(

@@ -3,9 +3,8 @@
  * before the next frame. No DOM: clock and frames are given.
  */
 
-import { apply, EMPTY, hasLost, pruned, type State } from './state';
+import { apply, EMPTY, isFleeting, keyOf, pruned, withCalls, type State } from './state';
 import type { Call, ServerMessage } from './types';
-import { keyOf, withCalls } from './state';
 
 export interface Surroundings {
   /** Wall clock, seconds. */
@@ -61,7 +60,7 @@ export class Store {
   }
 
   private pruneLater(): void {
-    if (this.isPruning || !hasLost(this.current)) return;
+    if (this.isPruning || !isFleeting(this.current)) return;
     this.isPruning = true;
     this.around.later(() => {
       this.isPruning = false;

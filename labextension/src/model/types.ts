@@ -45,6 +45,8 @@ export interface Counts {
   readonly userErrors: number;
   /** Memory limit × run time: the cost so far. */
   readonly memoryMebibyteSeconds: number;
+  /** Items of maps that have ended; on replicas one call has many of them. */
+  readonly items?: number;
 }
 
 /** The last decision of the autoscaler that changed a count. */
@@ -90,6 +92,8 @@ export interface Parameter {
   readonly kind: string;
   readonly annotation?: string | null;
   readonly default?: string | null;
+  /** Of an enumeration: the values of its members, each as JSON. */
+  readonly choices?: readonly string[];
 }
 
 /** What a list shows of a revision: how it is, and which cell it came from. */
@@ -162,6 +166,35 @@ export interface LogPiece {
   readonly text: string;
 }
 
+/** A map: how it goes. Also of one that ended a moment ago, or whose results are kept. */
+export interface MapView {
+  readonly id: string;
+  readonly function: string;
+  readonly namespace: string;
+  readonly revision: number;
+  /** Where its items run: `replicas` or `ray`. */
+  readonly engine: string;
+  readonly state: 'running' | 'done' | 'failed' | 'cancelled';
+  /** A sentence worth knowing; empty: none. */
+  readonly note: string;
+  /** Inputs in all; null: not known (yet). */
+  readonly total: number | null;
+  readonly given: number;
+  /** Items that have ended, failed ones too. */
+  readonly done: number;
+  readonly failed: number;
+  readonly running: number;
+  /** Items a second, lately. */
+  readonly rate: number;
+  /** How busy each worker is, 0 to 1. */
+  readonly workers: readonly number[];
+  /** The item that has run longest: its index and its seconds. */
+  readonly slowest: readonly [number, number] | null;
+  /** Wall clock, seconds. */
+  readonly startedAt: number;
+  readonly isKept: boolean;
+}
+
 /** The whole state: `/v1/state`. */
 export interface Snapshot {
   readonly epoch: string;
@@ -174,6 +207,8 @@ export interface Snapshot {
   readonly functions: readonly FunctionView[];
   readonly replicas: readonly Replica[];
   readonly revisions: readonly RevisionBrief[];
+  /** A stored state has none. */
+  readonly maps?: readonly MapView[];
 }
 
 /** One event; what `value` is, `kind` says. Kinds that are not known are passed over. */

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Feed } from '../../connection/feed';
 import type { State } from '../../model/state';
 import { useFeedState, useInterest } from '../hooks';
+import { Maps } from '../Maps';
 import { FunctionList } from './FunctionList';
 import { NothingYet } from './NothingYet';
 import { filtered, gatewayLine } from './row';
@@ -45,6 +46,12 @@ export function SidePanel({ feed, acts, wanted }: { feed: Feed; acts: SideActs; 
           <p class="faas-note">No function has “{typed.trim()}” in its name.</p>
         )}
         {state.functions.size === 0 && state.gateway.state !== 'connecting' && <NothingYet acts={acts} />}
+        {state.maps.size > 0 && (
+          <section class="faas-panel faas-side-maps" aria-label="Maps">
+            <h3>Maps</h3>
+            <Maps feed={feed} maps={[...state.maps.values()]} />
+          </section>
+        )}
       </div>
     </div>
   );
