@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import typing
+from enum import Enum
 from typing import Any
+
+import msgspec
 
 from jupyter_faas.core.model import Kind
 
@@ -41,16 +45,55 @@ def signature_text(target: Any) -> str:
 
 
 def parameters_of(target: Any) -> tuple[dict[str, Any], ...]:
-    """Return name, kind, annotation and default (as text) of each parameter."""
+    """Return name, kind, annotation and default (as text) of each parameter.
+
+    Of one whose hint is an enumeration also `choices`: the values of its members, each as JSON.
+    """
     try:
-        return described(inspect.signature(target))
+        signature = inspect.signature(target)
     except (TypeError, ValueError):
         return ()
+    found = described(signature)
+    for name, members in enums_of(target).items():
+        choices = _choices(members)
+        for one in found:
+            if one["name"] == name and choices:
+                one["choices"] = choices
+    return found
 
 
 def described(signature: inspect.Signature) -> tuple[dict[str, Any], ...]:
     """Return `parameters_of` whatever has this signature."""
     return tuple(_described(parameter) for parameter in signature.parameters.values())
+
+
+def enums_of(target: Any) -> dict[str, type[Enum]]:
+    """Return the parameters whose hint is an enumeration, also one that may be None."""
+    if isinstance(target, type):
+        return {}
+    try:
+        hints = typing.get_type_hints(_innermost(target))
+        parameters = inspect.signature(target).parameters.values()
+    except Exception:  # a hint may be anything, also code that raises
+        return {}
+    plain = {
+        one.name for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+    }
+    found = {}
+    for name, hint in hints.items():
+        if name not in plain:
+            continue
+        kinds = [one for one in (typing.get_args(hint) or (hint,)) if one is not type(None)]
+        if len(kinds) == 1 and isinstance(kinds[0], type) and issubclass(kinds[0], Enum):
+            found[name] = kinds[0]
+    return found
+
+
+def _choices(members: type[Enum]) -> list[str]:
+    values = [member.value for member in members]
+    if not all(isinstance(value, (str, int, float, bool)) for value in values):
+        return []
+    return [msgspec.json.encode(value).decode() for value in values]
 
 
 def _described(parameter: inspect.Parameter) -> dict[str, Any]:

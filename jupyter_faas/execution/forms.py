@@ -9,6 +9,7 @@ from jupyter_faas.core import codec
 from jupyter_faas.core.classes import ClassTable
 from jupyter_faas.core.errors import BadRequest
 from jupyter_faas.core.sections import Buffer, SectionError
+from jupyter_faas.core.signature import enums_of
 from jupyter_faas.execution import json_payload
 from jupyter_faas.execution.call import Target
 
@@ -65,7 +66,9 @@ class JsonForm:
         binder = self._binders.get(target)
         if binder is None:
             signature = json_payload.signature_of(target)
-            binder = self._binders[target] = json_payload.Binder(signature, self._content_type)
+            binder = self._binders[target] = json_payload.Binder(
+                signature, self._content_type, enums_of(target)
+            )
         return binder.bind(payload)
 
     def encode(self, value: Any) -> tuple[list[Buffer], int]:

@@ -47,10 +47,17 @@ class Binder:
     Args:
         signature: Of the function; None: anything is taken.
         content_type: Of the requests; empty if they have none.
+        enums: Parameters that take a member of an enumeration: its value or name comes.
     """
 
-    def __init__(self, signature: inspect.Signature | None, content_type: str) -> None:
+    def __init__(
+        self,
+        signature: inspect.Signature | None,
+        content_type: str,
+        enums: Mapping[str, type[enum.Enum]] | None = None,
+    ) -> None:
         self._signature = signature
+        self._enums = {} if signature is None else dict(enums or {})
         self._kind = content_type.partition(";")[0].strip().lower()
         raw = _raw_parameter(signature)
         self._raw = None if self._kind in ("application/json", "text/json") else raw
@@ -81,7 +88,22 @@ class Binder:
             _check(self._signature, args, kwargs)
             if self._learns and len(self._fitting) < _MOST_SHAPES:
                 self._fitting.add(shape)
-        return args, kwargs
+        return self._with_members(args, kwargs) if self._enums else (args, kwargs)
+
+    def _with_members(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        assert self._signature is not None
+        enums, names = self._enums, list(self._signature.parameters)[: len(args)]
+        members = tuple(
+            _member(enums[name], name, value) if name in enums else value
+            for name, value in zip(names, args, strict=False)
+        )
+        by_name = {
+            name: _member(enums[name], name, value) if name in enums else value
+            for name, value in kwargs.items()
+        }
+        return (*members, *args[len(names) :]), by_name
 
 
 def encode_result(value: Any) -> bytes:
@@ -148,6 +170,19 @@ def _arguments(value: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     if isinstance(value, list):
         return tuple(value), {}
     return (value,), {}
+
+
+def _member(members: type[enum.Enum], name: str, value: Any) -> Any:
+    """Return the member of a value, or of its name; None stays: the function may take it."""
+    if value is None:
+        return None
+    try:
+        return members(value)
+    except ValueError:
+        if isinstance(value, str) and value in members.__members__:
+            return members[value]
+    allowed = ", ".join(repr(member.value) for member in members)
+    raise BadRequest(f"{name}={value!r}: allowed is one of {allowed[:500]}.")
 
 
 def _check(

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_faas.core.errors import BadRequest, ResultNotJson
+from jupyter_faas.core.signature import enums_of, parameters_of
 from jupyter_faas.execution.json_payload import Binder, _plain, encode_result, signature_of
 
 
@@ -247,3 +248,44 @@ def test_names_that_callers_make_up_are_not_kept():
     for number in range(200):
         assert binder.bind(b'{"n%d": 1}' % number) == ((), {f"n{number}": 1})
     assert not binder._fitting
+
+
+class Size(enum.Enum):
+    SMALL = 1
+    LARGE = "l"
+
+
+def sized(name: str, size: Size, other: Size | None = None, *rest: Size) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"name": "l", "size": "l"}', ((), {"name": "l", "size": Size.LARGE})),
+        (
+            b'{"name": "", "size": "SMALL", "other": 1}',
+            ((), {"name": "", "size": Size.SMALL, "other": Size.SMALL}),
+        ),
+        (
+            b'{"name": "", "size": 1, "other": null}',
+            ((), {"name": "", "size": Size.SMALL, "other": None}),
+        ),
+        (b'["l", "l", 1]', (("l", Size.LARGE, Size.SMALL), {})),
+        (b'["l", 1, 1, 1, "l"]', (("l", Size.SMALL, Size.SMALL, 1, "l"), {})),
+    ],
+)
+def test_values_and_names_become_members_of_enumerations(body: bytes, expected: Any) -> None:
+    binder = Binder(signature_of(sized), "", enums_of(sized))
+    for _ in range(2):
+        assert binder.bind(body) == expected
+
+
+def test_what_is_no_member_is_refused_with_the_members() -> None:
+    binder = Binder(signature_of(sized), "", enums_of(sized))
+    with pytest.raises(BadRequest, match=r"size='m': allowed is one of 1, 'l'\."):
+        binder.bind(b'{"name": "", "size": "m"}')
+
+
+def test_forms_are_told_the_members() -> None:
+    choices = {one["name"]: one.get("choices") for one in parameters_of(sized)}
+    assert choices == {"name": None, "size": ["1", '"l"'], "other": ["1", '"l"'], "rest": None}

@@ -34,8 +34,8 @@ export function fieldsOf(parameters: readonly Parameter[]): Field[] {
 }
 
 function fieldOf(parameter: Parameter): Field {
-  const hint = unquoted(parameter.annotation ?? '');
-  const { type, choices, isNullable } = typed(parameter.kind, hint);
+  const hint = unquoted(parameter.annotation ?? '').replaceAll('__main__.', '');
+  const { type, choices, isNullable } = typed(parameter, hint);
   const isVariable = parameter.kind.startsWith('var_');
   const field = {
     name: parameter.name,
@@ -45,7 +45,7 @@ function fieldOf(parameter: Parameter): Field {
     isNullable,
     isRequired: (parameter.default ?? null) === null && !isVariable,
     hint,
-    default: parameter.default ?? ''
+    default: (parameter.default ?? '').replace(/^<([\w.]+): .*>$/s, '$1')
   };
   return { ...field, initial: initialOf(field) };
 }
@@ -67,8 +67,9 @@ const PLAIN = new Map<string, FieldType>([
 const LISTS = new Set(['list', 'List', 'tuple', 'Tuple', 'set', 'Set', 'frozenset', 'Sequence', 'Iterable', 'Collection']);
 const DICTS = new Set(['dict', 'Dict', 'Mapping', 'MutableMapping', 'TypedDict']);
 
-function typed(kind: string, hint: string): Typed {
+function typed({ kind, choices = [] }: Parameter, hint: string): Typed {
   const plain = { choices: [], isNullable: false };
+  if (choices.length > 0) return { type: 'choice', choices, isNullable: withoutNone(hint).isNullable };
   if (kind === 'var_positional') {
     return { ...plain, type: 'list' };
   }

@@ -46,6 +46,14 @@ for (const [annotation, type] of types) {
   });
 }
 
+test('an enumeration is a choice of the values of its members', () => {
+  const choices = ['"red"', '2'];
+  const one = field('__main__.Colour | None', { choices, default: "<Colour.RED: 'red'>" });
+  assert.deepEqual([one.type, one.choices, one.isNullable], ['choice', choices, true]);
+  assert.deepEqual([one.hint, one.default], ['Colour | None', 'Colour.RED']);
+  assert.equal(sent([parameter('Colour', { choices })], { x: '"red"' }), '{"x": "red"}');
+});
+
 test('None is allowed where the hint says so', () => {
   const nullable = ['Optional[int]', 'str | None', "Union[Literal['a'], None]"];
   assert.ok(nullable.every(annotation => field(annotation).isNullable));
