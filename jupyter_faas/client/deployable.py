@@ -304,6 +304,14 @@ class Deployable:
         self._deployed = self._route = None
 
 
+def changed_names(handle: Deployable) -> list[str]:
+    """Return the names whose values are newer here than where the handle's calls run."""
+    deployed = handle._deployed
+    if deployed is None or deployed.is_superseded or session.gateway is None:
+        return []
+    return deployed.capture.changed_names()
+
+
 class _Listener:
     """Hears what the answers to one deployed handle's calls say."""
 

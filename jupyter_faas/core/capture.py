@@ -72,6 +72,10 @@ class Capture:
         """
         return self._watch.is_current()
 
+    def changed_names(self) -> list[str]:
+        """Return the names whose values are no longer those that were captured."""
+        return self._watch.changed_names()
+
     def raise_for_problems(self) -> None:
         """Raise what stands in the way of sending this.
 

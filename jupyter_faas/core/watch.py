@@ -10,26 +10,20 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Callable
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
-from jupyter_faas.core.pickling import dispatch_table
+from jupyter_faas.core.contents import content_of, is_equal, is_same
 from jupyter_faas.core.reducers import stand_in
 from jupyter_faas.core.references import global_names, home_module, is_by_value
 from jupyter_faas.core.source import stamp_of
 from jupyter_faas.core.walk import ATOMS
 
-SMALL_BYTES = 64 * 1024
 _PATCHER = "IPython.extensions.deduperreload.deduperreload"
 """Changes functions of edited modules in place: their files must be looked at then."""
 
 _MISSING: Any = type("Missing", (), {"__repr__": lambda self: "<missing>"})()
 _EMPTY: Any = type("Empty", (), {})()
-
-
-class _TooLarge(Exception):
-    """The content is larger than is compared by value."""
 
 
 class Watch:
@@ -52,7 +46,7 @@ class Watch:
             get = scope.get
             for name, value in names:
                 now = get(name, _MISSING)
-                if now is not value and not _is_equal(now, value):
+                if now is not value and not is_equal(now, value):
                     return False
         for module_name, module, spec in self._modules:
             if sys.modules.get(module_name) is not module or module.__spec__ is not spec:
@@ -66,10 +60,26 @@ class Watch:
             return False
         return self._are_closures_current() and self._are_contents_current()
 
+    def changed_names(self) -> list[str]:
+        """Return the watched names whose values are others now, as people know them.
+
+        Stricter than `is_current`: a cell that was run again and defined the same once more has
+        changed nothing. Large values are compared by identity.
+        """
+        contents = {id(value): content for value, content in self._contents}
+        changed: dict[str, None] = {}
+        for scope, names in self._names:
+            module = scope.get("__name__", "__main__")
+            prefix = "" if module == "__main__" else f"{module}."
+            for name, value in names:
+                if not is_same(scope.get(name, _MISSING), value, contents.get(id(value))):
+                    changed[prefix + name] = None
+        return list(changed)
+
     def _are_closures_current(self) -> bool:
         for cell, value in self._cells:
             now = _content(cell)
-            if now is not value and not _is_equal(now, value):
+            if now is not value and not is_equal(now, value):
                 return False
         for cls, count, attributes in self._classes:
             own = vars(cls)
@@ -89,7 +99,7 @@ class Watch:
     def _are_contents_current(self) -> bool:
         for value, content in self._contents:
             try:
-                if _content_of(value) != content:
+                if content_of(value) != content:
                     return False
             except Exception:
                 return False
@@ -179,51 +189,12 @@ class Watch:
     def _add_content(self, value: Any) -> None:
         met: list[Any] = []
         try:
-            self._contents.append((value, _content_of(value, met.append)))
+            self._contents.append((value, content_of(value, met.append)))
         except Exception:
             # Too large, or not to be pickled: from now on identity has to do.
             self._large[id(value)] = value
         for definition in met:
             self.add(definition)
-
-
-class _Limited:
-    """A sink that gives up when more comes than is compared by value."""
-
-    def __init__(self) -> None:
-        self.chunks: list[bytes] = []
-        self._left = SMALL_BYTES
-
-    def write(self, chunk: Any, /) -> None:
-        self._left -= memoryview(chunk).nbytes
-        if self._left < 0:
-            raise _TooLarge
-        self.chunks.append(bytes(chunk))
-
-
-class _ContentPickler(pickle.Pickler):
-    """Pickles the content of values; functions, classes and modules in them by identity."""
-
-    def __init__(self, sink: _Limited, met: Callable[[Any], None] | None) -> None:
-        self.dispatch_table = dispatch_table()
-        super().__init__(sink, 5)
-        self._met = met
-
-    def reducer_override(self, value: Any) -> Any:
-        """Reduce definitions to their id."""
-        if isinstance(value, FunctionType | type):
-            if not is_by_value(value):
-                return NotImplemented
-        elif not isinstance(value, ModuleType):
-            return NotImplemented
-        if self._met is not None:
-            self._met(value)
-        return _token, (id(value),)
-
-
-def _token(identity: int) -> int:
-    """Stand for a definition in the content of a value."""
-    return identity
 
 
 def approximate_bytes(value: Any) -> int:
@@ -244,25 +215,8 @@ def _sampled_bytes(items: list[Any]) -> int:
     return len(pickle.dumps(sample, 5)) * len(items) // len(sample)
 
 
-def _content_of(value: Any, met: Callable[[Any], None] | None = None) -> bytes:
-    if type(value) is dict and len(value) < 32 and _is_flat(value):
-        return repr(value).encode("utf-8", "surrogatepass")  # three times as fast
-    sink = _Limited()
-    _ContentPickler(sink, met).dump(value)
-    return b"".join(sink.chunks)
-
-
-def _is_flat(value: dict[Any, Any]) -> bool:
-    return ATOMS.issuperset(map(type, value.values())) and ATOMS.issuperset(map(type, value))
-
-
 def _content(cell: CellType) -> Any:
     try:
         return cell.cell_contents
     except ValueError:
         return _EMPTY
-
-
-def _is_equal(now: Any, then: Any) -> bool:
-    kind = type(now)
-    return kind is type(then) and kind in ATOMS and now == then

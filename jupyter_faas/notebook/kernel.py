@@ -22,6 +22,7 @@ from jupyter_faas.notebook.cells import CellMemory
 from jupyter_faas.notebook.late import CellEnds
 from jupyter_faas.notebook.map_bar import CellMapDisplay
 from jupyter_faas.notebook.output import BoundCell, CellOutput
+from jupyter_faas.notebook.values import OlderValues
 from jupyter_faas.wire.frames import STDERR
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Installed:
 
     memory: CellMemory
     ends: CellEnds
+    values: OlderValues
     shell: Any
 
 
@@ -60,10 +62,14 @@ def install() -> Installed | None:
     session.cell = lambda: running_cell(kernel, memory)
     # Restarting keeps the connection file: the same kernel to the person, the same origin here.
     session.id = Path(app.connection_file or session.id).stem
-    installed = Installed(memory, _cell_ends(output, memory, kernel.shell), kernel.shell)
+    values = OlderValues(
+        lambda: kernel.shell.user_ns, lambda kind, content: output.place().send(kind, content)
+    )
+    installed = Installed(memory, _cell_ends(output, memory, kernel.shell), values, kernel.shell)
     session.panel = _panels(output, installed.ends)
     kernel.shell.events.register("pre_run_cell", installed.ends.before)
     kernel.shell.events.register("post_run_cell", installed.ends.after)
+    kernel.shell.events.register("post_run_cell", values.after)
     return installed
 
 
@@ -72,6 +78,7 @@ def uninstall(installed: Installed) -> None:
     installed.memory.uninstall()
     installed.shell.events.unregister("pre_run_cell", installed.ends.before)
     installed.shell.events.unregister("post_run_cell", installed.ends.after)
+    installed.shell.events.unregister("post_run_cell", installed.values.after)
     session.output, session.display, session.cell = ProcessOutput(), TerminalDisplay(), Cell
     session.map_display, session.panel = TerminalMapDisplay, None
 

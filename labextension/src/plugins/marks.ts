@@ -3,10 +3,12 @@
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import type { Cell } from '@jupyterlab/cells';
 import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
+import type { Kernel } from '@jupyterlab/services';
 import type { Store } from '../model/store';
-import { deploymentsOf } from '../marks/deployments';
+import { deploymentsOf, type OlderValues } from '../marks/deployments';
 import { markOf, type Deployment, type Mark } from '../marks/mark';
 import { sha256 } from '../marks/sha256';
+import { olderValuesOf } from '../marks/values';
 import { CommandIDs } from './commands';
 import { IFaas, IFaasSettings } from './tokens';
 
@@ -37,10 +39,16 @@ export const marks: JupyterFrontEndPlugin<void> = {
 /** After the last key: a mark that changes with each letter would flicker. */
 const PAUSE_MS = 100;
 
+const NOTHING_OLDER: OlderValues = new Map();
+/** A kernel that comes after these knows of no values. */
+const ENDINGS: ReadonlySet<Kernel.Status> = new Set(['restarting', 'autorestarting', 'terminating', 'dead']);
+
 class MarkedNotebook {
   private readonly digests = new WeakMap<Cell, { source: string; digest: string }>();
   private readonly awaited = new WeakSet<Cell>();
   private readonly unsubscribe: () => void;
+  /** Of the kernel that runs: what another one held is gone. */
+  private older: OlderValues = NOTHING_OLDER;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -53,6 +61,15 @@ class MarkedNotebook {
     panel.content.modelContentChanged.connect(() => this.updateSoon());
     panel.content.modelChanged.connect(() => this.updateSoon());
     settings.changed.connect(this.update);
+    const session = panel.sessionContext;
+    session.iopubMessage.connect((_, message) => {
+      const older = olderValuesOf(message.header.msg_type, message.content);
+      if (older !== null) this.becomeOlder(older);
+    });
+    session.kernelChanged.connect(() => this.becomeOlder(NOTHING_OLDER));
+    session.statusChanged.connect((_, status) => {
+      if (ENDINGS.has(status)) this.becomeOlder(NOTHING_OLDER);
+    });
     void panel.context.ready.then(() => this.update());
   }
 
@@ -60,6 +77,12 @@ class MarkedNotebook {
     this.unsubscribe();
     this.settings.changed.disconnect(this.update);
     clearTimeout(this.timer);
+  }
+
+  private becomeOlder(older: OlderValues): void {
+    if (older.size === 0 && this.older.size === 0) return;
+    this.older = older;
+    this.update();
   }
 
   private updateSoon(): void {
@@ -70,7 +93,7 @@ class MarkedNotebook {
   private readonly update = (): void => {
     if (this.panel.isDisposed) return;
     const isWanted = this.settings.isOn('marks');
-    const deployments = isWanted ? deploymentsOf(this.store.state, new Map()) : [];
+    const deployments = isWanted ? deploymentsOf(this.store.state, this.older) : [];
     for (const cell of this.panel.content.widgets) {
       if (cell.model.type === 'code') this.mark(cell, deployments);
     }
