@@ -28,8 +28,8 @@ from jupyter_faas.execution.failure import (
 )
 from jupyter_faas.execution.minder import TICK_S, Minder
 
-HOLD_S = 0.004
-"""Outcomes of quick items are sent together, so many seconds apart."""
+HOLD_S, MOST_HOLD_S = 0.004, 0.03
+"""Outcomes of quick items are sent together, so many seconds apart: soon at first, then seldom."""
 HOLD_BYTES = 64 << 10
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -61,6 +61,7 @@ class ItemsCall:
         self._running: int | None = None
         self._told: int | None = None
         self._payload: Buffer = b""
+        self._hold_s = HOLD_S
         self._is_bound = self._is_sending = False
         self._timer: asyncio.TimerHandle
         self._began_s = self._sent_s = 0.0
@@ -229,7 +230,7 @@ class ItemsCall:
 
     def _is_due(self, now_s: float | None = None) -> bool:
         now_s = time.monotonic() if now_s is None else now_s
-        return self._bytes >= HOLD_BYTES or now_s - self._sent_s >= HOLD_S
+        return self._bytes >= HOLD_BYTES or now_s - self._sent_s >= self._hold_s
 
     def _send(self) -> None:
         if self._said and self._emit is not None:
@@ -249,6 +250,7 @@ class ItemsCall:
             cpu_s - self._cpu_from_s,
         )
         self._sent_s = self._busy_from_s = now_s
+        self._hold_s = min(MOST_HOLD_S, 2 * self._hold_s)
         self._cpu_from_s = cpu_s
         return pack(head, bodies)
 
