@@ -116,7 +116,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 30.0
     leave_quiet_s: Annotated[
         float,
-        _says("A gateway that leaves others passes on what still comes for so long.", ge=0, le=600),
+        _says(
+            "A gateway that leaves others does so when nothing has come for so long.", ge=0, le=600
+        ),
     ] = 1.0
     leave_grace_s: Annotated[
         float, _says("After that its calls in flight may take so long.", ge=0)

@@ -316,6 +316,7 @@ class Fleet:
         """
         self._give_way(entry)
         replica = self._enter(found.replica, entry)
+        replica.is_adopted = True
         self._provider.adopted(entry.revision, replica.id)
         replica.address, replica.node, replica.seal = found.address, found.node, found.seal
         replica.upstream = RepeatingUpstream(found.address)
@@ -353,11 +354,14 @@ class Fleet:
             await self._let_serve(replica, met.hello)
 
     def _turn_away(self, replica: Replica, why: str) -> None:
-        """End a replica that cannot be adopted; that is no fault of its revision."""
+        """End a replica that cannot be adopted; that is no fault of its revision.
+
+        It may be draining, and run calls for the gateway that had it before.
+        """
         if replica.state is not ReplicaState.STARTING:
             return
         _log.warning("replica %s is not adopted: %s", replica.id, why)
-        self._run(self._provider.stop(replica.id, grace_s=0.0))
+        self._run(self._provider.stop(replica.id, grace_s=self._settings.drain_grace_s))
         self._lose(replica, "stopped", why)
 
     # -- up -------------------------------------------------------------------------------------
@@ -474,7 +478,8 @@ class Fleet:
         if replica.is_let_go:
             self._lose(replica, "moved", "another gateway has it now")
             return
-        grace_s = self._settings.stop_grace_s
+        settings = self._settings
+        grace_s = settings.drain_grace_s if replica.is_adopted else settings.stop_grace_s
         self._run(self._provider.stop(replica.id, grace_s=grace_s))
         self._alarm(replica, grace_s + 10.0, self._overdue)
 

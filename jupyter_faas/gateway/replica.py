@@ -33,6 +33,7 @@ class Replica(SlotsReplica):
         letter: Its specialisation, written before it could be sent; None: it is not (yet).
         seal: What its specialisation is sealed to; None: it takes one in plain.
         is_outgrown: It has less than its revision asks for; another one is to take its place.
+        is_adopted: Another gateway has started it, and may have calls in flight there still.
         is_let_go: It belongs to another gateway now, which has it go on: it is not to be ended.
     """
 
@@ -41,6 +42,7 @@ class Replica(SlotsReplica):
         "call_head",
         "entry",
         "how",
+        "is_adopted",
         "is_let_go",
         "is_outgrown",
         "last_used_s",
@@ -78,7 +80,7 @@ class Replica(SlotsReplica):
         self.seal: Seal | None = None
         self.letter: asyncio.Task[Letter] | None = None
         self.task: asyncio.Task[Any] | None = None
-        self.is_let_go = self.is_outgrown = False
+        self.is_adopted = self.is_let_go = self.is_outgrown = False
         self.call_head = (
             b"POST /v1/call HTTP/1.1\r\nHost: runner\r\n"
             b"Faas-Secret: %b\r\nFaas-Revision-Id: %b\r\nFaas-Invocation-Id: "

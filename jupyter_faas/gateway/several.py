@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from jupyter_faas.gateway.service import GatewayService
 
 
+_MOST_QUIETS = 20
+"""So many times the quiet time, who sends still is not waited for any longer."""
+
+
 class Several:
     """One gateway's part in serving with others.
 
@@ -82,7 +86,8 @@ class Several:
         """Give everything to the others and see out what is still here.
 
         Args:
-            quiet_s: For so long what still comes is passed on: until nobody sends anything here.
+            quiet_s: What still comes is passed on until nothing has come for so long: those who
+                send it (a Service's routes) may hear late that this gateway leaves.
             grace_s: After that, calls in flight may take so long.
         """
         self.peers.leave()
@@ -90,12 +95,19 @@ class Several:
         if self.peers.owners is None:
             return  # Nobody is there to take it.
         self._service.door.is_leaving = True
-        await asyncio.sleep(quiet_s)
+        await self._quiet(quiet_s)
         self.forwarder.end_watching()
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
                 await self._service.calls.drained()
                 await self.forwarder.drained()
+
+    async def _quiet(self, quiet_s: float) -> None:
+        for _ in range(_MOST_QUIETS):
+            before = self.forwarder.forwarded
+            await asyncio.sleep(quiet_s)
+            if self.forwarder.forwarded == before:
+                return
 
     async def close(self) -> None:
         """Let go of the others."""

@@ -68,9 +68,10 @@ def test_an_upgrade_under_load_loses_nothing(old: System) -> None:
         ):
             wait = ("rollout", "status", f"deployment/{name}", "--timeout=120s")
             run_kubectl("-n", place, *wait, timeout_s=130.0)
+        after.update(one["metadata"]["uid"] for one in system.replicas("double"))
 
+    after: set[str] = set()
     check(load_while(system, "double", upgrade, for_s=FOR_S), may_fail=0, for_s=FOR_S)
-    after = {one["metadata"]["uid"] for one in system.replicas("double")}
     assert after & before, "what served goes on serving, as far as the autoscaler wants it"
     # What was there is there: revisions, code, traffic; and both versions' runners answer.
     assert system.call("double", 21).headers["faas-revision"] == "1"

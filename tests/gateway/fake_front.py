@@ -202,6 +202,7 @@ class FakeProvider:
         self.fronts: dict[str, FakeFront] = {}
         self.started = 0
         self.stopped: list[str] = []
+        self.graces_s: dict[str, float] = {}
         self.prepare: Callable[[FakeFront], None] = lambda front: None
         self.made_to_measure: list[str] = []
         self.cared_for: list[str] = []
@@ -253,6 +254,7 @@ class FakeProvider:
 
     async def stop(self, replica_id: str, *, grace_s: float = 0.0) -> None:
         self.stopped.append(replica_id)
+        self.graces_s[replica_id] = grace_s
         front = self.fronts.pop(replica_id, None)
         if front is not None:
             front.die()

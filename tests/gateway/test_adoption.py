@@ -173,8 +173,19 @@ async def test_a_replica_that_is_not_what_it_should_be_is_ended(tmp_path, damage
             front.die()
         async with after(provider, tmp_path) as bench:
             await until(lambda: provider.stopped == [front.replica_id])
+            # It may run calls for whoever had it before.
+            assert provider.graces_s[front.replica_id] >= 30
             assert (await bench.call(token="alices")).status == 200
             assert provider.started == 1
+
+
+async def test_an_adopted_replica_that_is_wanted_no_more_ends_the_calls_of_others_first(tmp_path):
+    async with before(tmp_path) as (front, provider), after(provider, tmp_path) as bench:
+        await until(lambda: bench.fronts(bench.entry()), "adopted")
+        replica = bench.service.fleet.find(front.replica_id)
+        bench.service.fleet.stop(replica)
+        await until(lambda: provider.stopped == [front.replica_id])
+        assert provider.graces_s[front.replica_id] >= 30
 
 
 async def test_a_replica_of_a_revision_that_is_not_there_is_ended(tmp_path):

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 
 import msgspec
+import pytest
 
 from jupyter_faas.core.model import Scaling
 from jupyter_faas.wire.upstream import request
@@ -377,7 +378,8 @@ def answering_after(delay_s):
     )
 
 
-async def test_a_gateway_leaves_under_load_without_a_failed_call():
+@pytest.mark.parametrize("routes_late_s", [0.25, 0.9])
+async def test_a_gateway_leaves_under_load_without_a_failed_call(routes_late_s):
     async with group("a", "b", leave_quiet_s=0.3) as gateways:
         a, b = gateways.benches["a"], gateways.benches["b"]
         for bench in (a, b):
@@ -387,7 +389,7 @@ async def test_a_gateway_leaves_under_load_without_a_failed_call():
         calling = asyncio.ensure_future(load(lambda: both, name, 200, 2.0))
         await asyncio.sleep(0.5)
         leaving = asyncio.ensure_future(b.service.stop())
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(routes_late_s)
         both = [a]  # endpoints are withdrawn; kept-alive connections were told to go
         answers = await calling
         await leaving
