@@ -219,14 +219,17 @@ class Autoscaler(Generic[R]):
         counted = self._capacity.counted(entry)
         decision = self._decide(entry, counted, now_s)
         missing = decision.count - len(counted)
+        reason = decision.reason
         if missing > 0:
-            missing = self._start(entry, missing, now_s)
+            wanted, missing = missing, self._start(entry, missing, now_s)
+            if missing < wanted and self.room() <= 0:
+                reason = f"{reason}; {self._capacity.shortage(wanted - missing)}"
         elif missing < 0:
             by_id = {one.id: one for one in counted}
             for replica_id in choose_to_stop(_uses(counted), -missing):
                 self._fleet.stop(by_id[replica_id])
-        if missing:
-            self._note(entry, len(counted), len(counted) + missing, decision.reason)
+        if missing or (reason != decision.reason and not self._has_told_shortage(entry)):
+            self._note(entry, len(counted), len(counted) + missing, reason)
         if not decision.count:
             self._sleep_if_done(entry)
         elif len(counted) >= entry.function.function.settings.scaling.max_containers:
@@ -304,6 +307,10 @@ class Autoscaler(Generic[R]):
             why = f"idle, and `{wanting.function.name}` waits for room"
             self._note(entry, before, before - 1, why)
         return len(found)
+
+    def _has_told_shortage(self, entry: RevisionEntry) -> bool:
+        told = self._last.get(entry.key)
+        return told is not None and self._capacity.is_shortage(told.reason)
 
     def _note(self, entry: RevisionEntry, before: int, after: int, reason: str) -> None:
         sentence = Decision(after, reason).sentence(before)

@@ -11,6 +11,8 @@ from typing import Generic, Protocol, TypeVar
 from jupyter_faas.core.model import ReplicaState
 from jupyter_faas.gateway.entries import RevisionEntry
 
+_NO_ROOM = "no room for"
+
 _COUNTED = frozenset({ReplicaState.STARTING, ReplicaState.READY, ReplicaState.BUSY})
 
 
@@ -80,6 +82,17 @@ class Capacity(Generic[R]):
     def room(self, active: Iterable[RevisionEntry]) -> int:
         """Return how many may still be started, given all revisions that have any."""
         return self._max_replicas - sum(len(self.counted(entry)) for entry in active)
+
+    def shortage(self, count: int) -> str:
+        """Return why `count` replicas that are wanted are not started."""
+        return (
+            f"{_NO_ROOM} {count} more: {self._max_replicas} replicas run in all, "
+            "as many as FAAS_MAX_REPLICAS allows"
+        )
+
+    def is_shortage(self, reason: str) -> bool:
+        """Return whether a decision's reason tells of a shortage."""
+        return _NO_ROOM in reason
 
     def idle(
         self, active: Iterable[RevisionEntry], wanting: RevisionEntry

@@ -368,6 +368,30 @@ async def test_all_functions_together_stay_within_the_cap_and_idle_ones_make_roo
     world.activator.close()
 
 
+async def test_who_gets_no_room_is_told_why_once_and_starts_when_there_is_some() -> None:
+    world = World(max_replicas=2)
+    first = await world.deploy("first", min_containers=2)
+    await settle()
+    second = await world.deploy("second", "b")
+    for _ in range(3):
+        await settle()
+        world.scaler.tick()
+    (told,) = (one for one in world.said if one.entry is second)
+    assert (told.before, told.after) == (0, 0)
+    assert "no room for 1 more: 2 replicas run in all" in told.reason
+    assert "FAAS_MAX_REPLICAS" in told.reason
+    await world.registry.delete("default", "first")
+    await settle()
+    for replica in list(world.replicas(first)):
+        world.gone(first, replica)
+    world.scaler.tick()
+    await settle()
+    last = world.scaler.last(second)
+    assert last is not None
+    assert last.after == 1
+    assert "no room" not in last.reason
+
+
 async def test_revisions_that_share_traffic_share_the_limit_and_the_floor(world: World) -> None:
     first = await world.live(id="a", max_containers=4)
     second = await world.live(id="b", max_containers=4)
