@@ -43,6 +43,7 @@ class Outbox:
         self._bounds = bounds
         self.is_behind = True
         self.is_urgent = False
+        self._is_asked = False
         self._status: GatewayStatus | None = None
         self._snapshot: Snapshot | None = None
         self._events: dict[tuple[str, str, str, str], Event] = {}
@@ -55,12 +56,17 @@ class Outbox:
     @property
     def has_news(self) -> bool:
         """Whether `take` would return something."""
-        told = self._status or self._snapshot or self._calls or self._lines
+        told = self._is_asked or self._status or self._snapshot or self._calls or self._lines
         return bool(told) or (bool(self._events) and not self.is_behind)
 
     def put_status(self, status: GatewayStatus) -> None:
         """Tell how the gateway is."""
         self._status = status
+        self.is_urgent = True
+
+    def put_sign_of_life(self) -> None:
+        """Answer a page that asks whether the connection still works."""
+        self._is_asked = True
         self.is_urgent = True
 
     def put_snapshot(self, snapshot: Snapshot, *, is_other: bool = False) -> None:
@@ -111,12 +117,20 @@ class Outbox:
         self._events.clear()
         self._event_bytes = 0
 
-    def take(self) -> list[bytes]:
-        """Return the messages that are to be sent now, in order."""
+    def take_status(self) -> list[bytes]:
+        """Return the messages that do not have to wait for a snapshot."""
         messages: list[bytes] = []
+        if self._is_asked:
+            messages.append(b'{"type":"alive"}')
+            self._is_asked = False
         if self._status is not None:
             messages.append(_said(b"gateway", b"gateway", msgspec.json.encode(self._status)))
             self._status = None
+        return messages
+
+    def take(self) -> list[bytes]:
+        """Return the messages that are to be sent now, in order."""
+        messages = self.take_status()
         if self._snapshot is not None:
             messages.append(_said(b"snapshot", b"state", self._snapshot.data))
             self._snapshot = None

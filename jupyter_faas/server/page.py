@@ -37,7 +37,7 @@ class Watch(msgspec.Struct, frozen=True, tag="watch", tag_field="type"):
 
 
 class Alive(msgspec.Struct, frozen=True, tag="alive", tag_field="type"):
-    """A page is still displayed."""
+    """A page is still displayed, and asks whether it is still heard."""
 
 
 _read = msgspec.json.Decoder(Watch | Alive).decode
@@ -94,7 +94,9 @@ class Page:
             for function in set(said.logs) - set(before.logs):
                 for line in self._hub.newest_lines(function):
                     self.outbox.put_line(function, line)
-            self.wake()
+        else:
+            self.outbox.put_sign_of_life()
+        self.wake()
 
     def wake(self) -> None:
         """There may be something to tell."""
@@ -114,6 +116,8 @@ class Page:
                 await self._woken.wait()
                 self._woken.clear()
                 if self.outbox.is_behind and self._hub.is_live:
+                    for message in self.outbox.take_status():
+                        await self._send(message)
                     await self._catch_up()
                 for message in self.outbox.take():
                     await self._send(message)

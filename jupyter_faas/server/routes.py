@@ -13,7 +13,8 @@ Every route needs Jupyter's authentication and asks its authorizer about `jupyte
 write; calls: execute); writes need the XSRF token. Errors are RFC 9457 problem documents.
 
 A page says `{"type": "watch", "calls": [name], "logs": [name], "max_hz": 4}` (the last one counts)
-and each 20 s `{"type": "alive"}`. It is told, as JSON, in this order at first:
+and each 20 s `{"type": "alive"}`, which is answered in the same words: a connection that died with
+a network says nothing of itself. It is told, as JSON, in this order at first:
 
 - `{"type": "gateway", "gateway": GatewayStatus}`, again whenever that changes;
 - `{"type": "snapshot", "state": {…}}`: forget everything, this is how it is;

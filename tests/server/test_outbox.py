@@ -54,6 +54,19 @@ def test_at_first_comes_the_gateway_then_the_state_then_what_happened_since() ->
     assert not outbox.has_news
 
 
+def test_a_sign_of_life_and_the_status_do_not_wait_for_a_state() -> None:
+    outbox = Outbox()
+    outbox.put_line("f", b"{}")
+    outbox.put_sign_of_life()
+    outbox.put_status(GatewayStatus(state="live"))
+    assert outbox.is_urgent
+    first = [msgspec.json.decode(message)["type"] for message in outbox.take_status()]
+    assert first == ["alive", "gateway"]
+    outbox.put_snapshot(snapshot(5))
+    assert [one["type"] for one in told(outbox)] == ["snapshot", "log"]
+    assert not outbox.has_news
+
+
 def test_an_event_is_told_as_the_contract_has_it() -> None:
     outbox = current()
     outbox.put_event(event(1))

@@ -263,6 +263,13 @@ async def test_a_page_that_is_silent_for_too_long_is_dropped(watch, gateway, mon
     assert len(hub._pages) == 1
 
 
+async def test_a_page_that_asks_whether_it_is_heard_is_answered(watch, gateway):
+    page = await watch()
+    await page.until_gateway("none")
+    await page.say(type="alive")
+    await page.until(lambda one: one["type"] == "alive")
+
+
 async def test_when_the_last_page_has_gone_nothing_is_held(watch, gateway, hub, monkeypatch):
     monkeypatch.setattr("jupyter_faas.server.hub.LINGER_S", 0.1)
     await asyncio.to_thread(deployed, functions.double)

@@ -19,7 +19,8 @@ export function useFeedState(feed: Feed): State {
     setState(feed.store.state);
     return feed.store.subscribe(() => setState(feed.store.state));
   }, [feed, isDisplayed]);
-  return state;
+  // What has just come into sight is right at once: keys may look for it already.
+  return isDisplayed ? feed.store.state : state;
 }
 
 /** Return one function; drawn anew only when something about it has changed. */
@@ -32,7 +33,7 @@ export function useFunction(feed: Feed, name: string, namespace?: string): Funct
     setOne(read());
     return feed.store.subscribe(() => setOne(read()));
   }, [feed, name, namespace, isDisplayed]);
-  return one;
+  return isDisplayed ? read() : one;
 }
 
 /** Return the maps; drawn anew only when one of them has changed. */

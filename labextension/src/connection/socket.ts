@@ -7,8 +7,12 @@ import type { GatewayStatus, ServerMessage } from '../model/types';
 import type { Answer, Transport, Wish } from './transport';
 
 export const HEARTBEAT_MS = 20_000;
+/** Something has to come within, once it was asked for: a dead connection says nothing of itself. */
+export const PATIENCE_MS = 10_000;
 export const FIRST_DELAY_MS = 250;
 export const LONGEST_DELAY_MS = 5_000;
+/** Between tries of a request that only reads. */
+export const READ_DELAYS_MS: readonly number[] = [200, 1_000];
 
 /** What the page gives: JupyterLab knows addresses, tokens and cookies. */
 export interface Server {
@@ -26,6 +30,8 @@ const UNREACHABLE: GatewayStatus = {
   reason: 'The Jupyter server cannot be reached: trying again.'
 };
 
+const UNANSWERED: Answer = { status: 0, body: 'The Jupyter server cannot be reached.', headers: {} };
+
 export class SocketTransport implements Transport {
   readonly actsWait = false;
   private readonly listeners = new Set<(message: ServerMessage) => void>();
@@ -34,6 +40,7 @@ export class SocketTransport implements Transport {
   private delayMs = FIRST_DELAY_MS;
   private retry: ReturnType<typeof setTimeout> | undefined;
   private heartbeat: ReturnType<typeof setInterval> | undefined;
+  private patience: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly server: Server) {}
 
@@ -50,11 +57,24 @@ export class SocketTransport implements Transport {
       init.body = JSON.stringify(body);
       init.headers = { 'Content-Type': 'application/json' };
     }
-    try {
-      return await answerOf(await this.server.request(path, init));
-    } catch {
-      return { status: 0, body: 'The Jupyter server cannot be reached.', headers: {} };
+    // A network that changes cuts what is under way; to read twice does no harm.
+    const delaysMs = method === 'GET' ? [...READ_DELAYS_MS] : [];
+    for (;;) {
+      try {
+        return await answerOf(await this.server.request(path, init));
+      } catch {
+        const delayMs = delaysMs.shift();
+        if (delayMs === undefined) return UNANSWERED;
+        await new Promise(resolve => setTimeout(resolve, delayMs));
+      }
     }
+  }
+
+  /** The network may be another one: see at once whether the server still hears this page. */
+  look(): void {
+    if (this.wish === null) return;
+    if (this.socket === undefined) this.connect();
+    else this.ask();
   }
 
   onMessage(listen: (message: ServerMessage) => void): () => void {
@@ -72,11 +92,14 @@ export class SocketTransport implements Transport {
     clearTimeout(this.retry);
     const socket = this.server.open();
     this.socket = socket;
+    this.expectSomething();
     socket.onopen = () => {
       this.sayWish();
-      this.heartbeat = setInterval(() => this.send({ type: 'alive' }), HEARTBEAT_MS);
+      this.heartbeat = setInterval(() => this.ask(), HEARTBEAT_MS);
     };
     socket.onmessage = (event: MessageEvent) => {
+      if (this.socket !== socket) return;
+      clearTimeout(this.patience);
       this.delayMs = FIRST_DELAY_MS;
       const message: unknown = JSON.parse(String(event.data));
       if (isMessage(message)) this.tell(message);
@@ -84,6 +107,20 @@ export class SocketTransport implements Transport {
     socket.onclose = () => {
       if (this.socket === socket) this.onLost();
     };
+  }
+
+  private ask(): void {
+    this.send({ type: 'alive' });
+    this.expectSomething();
+  }
+
+  private expectSomething(): void {
+    clearTimeout(this.patience);
+    const socket = this.socket;
+    this.patience = setTimeout(() => {
+      this.onLost();
+      socket?.close();
+    }, PATIENCE_MS);
   }
 
   private onLost(): void {
@@ -104,6 +141,7 @@ export class SocketTransport implements Transport {
 
   private forget(): void {
     clearInterval(this.heartbeat);
+    clearTimeout(this.patience);
     this.socket = undefined;
   }
 
@@ -135,6 +173,7 @@ async function answerOf(response: Response): Promise<Answer> {
   return { status: response.status, body, headers };
 }
 
+/** `alive` is an answer that has said all by coming. */
 function isMessage(message: unknown): message is ServerMessage {
-  return typeof message === 'object' && message !== null && 'type' in message;
+  return typeof message === 'object' && message !== null && 'type' in message && message.type !== 'alive';
 }

@@ -14,8 +14,10 @@ export const connection: JupyterFrontEndPlugin<IFaas> = {
   provides: IFaas,
   activate: (app: JupyterFrontEnd) => {
     const server = serverOf(app.serviceManager.serverSettings);
-    const feed = new Feed(new SocketTransport(server), browser());
+    const transport = new SocketTransport(server);
+    const feed = new Feed(transport, browser());
     restWhileHidden(feed, document);
+    window.addEventListener('online', () => transport.look());
     return { feed, server };
   }
 };

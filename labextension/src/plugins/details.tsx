@@ -67,7 +67,7 @@ function detailsOf(
   ];
   const content = new PreactWidget(
     () => <FunctionPanel feed={feed} name={name} items={items} />,
-    'button, input, [tabindex="0"]'
+    ['button, input, [tabindex="0"]']
   );
   const widget = new MainAreaWidget({ content });
   widget.toolbar.hide();

@@ -29,7 +29,7 @@ export const panel: JupyterFrontEndPlugin<void> = {
     const acts = actsOf(app, faas);
     const widget = new PreactWidget(
       () => <SidePanel feed={faas.feed} acts={acts} wanted={wanted} />,
-      '.faas-side-row[tabindex="0"], .faas-filter'
+      ['.faas-side-row[tabindex="0"]', '.faas-filter']
     );
     widget.id = 'jupyter-faas-functions';
     widget.title.icon = functionsIcon;

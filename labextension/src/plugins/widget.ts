@@ -8,11 +8,12 @@ import { Displayed } from '../components/hooks';
 export class PreactWidget extends Widget {
   /**
    * @param draw Returns what is to be seen; called again by `redraw`.
-   * @param focused Selector of what gets the focus when the widget is activated.
+   * @param focused Selectors: the first that finds something gets the focus when the widget is
+   *   activated.
    */
   constructor(
     private readonly draw: () => ComponentChild,
-    private readonly focused: string
+    private readonly focused: readonly string[]
   ) {
     super();
     this.addClass('faas-widget');
@@ -41,6 +42,7 @@ export class PreactWidget extends Widget {
 
   protected override onActivateRequest(message: Message): void {
     super.onActivateRequest(message);
-    this.node.querySelector<HTMLElement>(this.focused)?.focus();
+    const found = this.focused.map(one => this.node.querySelector<HTMLElement>(one));
+    found.find(one => one !== null)?.focus();
   }
 }

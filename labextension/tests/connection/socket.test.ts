@@ -1,6 +1,13 @@
 import { strict as assert } from 'node:assert';
 import { mock, test } from 'node:test';
-import { HEARTBEAT_MS, LONGEST_DELAY_MS, SocketTransport, type Server } from '../../src/connection/socket';
+import {
+  FIRST_DELAY_MS,
+  HEARTBEAT_MS,
+  LONGEST_DELAY_MS,
+  PATIENCE_MS,
+  SocketTransport,
+  type Server
+} from '../../src/connection/socket';
 import { STATE_ONLY, type Wish } from '../../src/connection/transport';
 import type { ServerMessage } from '../../src/model/types';
 
@@ -50,6 +57,14 @@ class FakeServer implements Server {
     return this.sockets.at(-1) as FakeSocket;
   }
 }
+
+const unreachable = {
+  state: 'reconnecting',
+  provider: '',
+  url: '',
+  version: '',
+  reason: 'The Jupyter server cannot be reached: trying again.'
+};
 
 const SCORE: Wish = { ...STATE_ONLY, calls: ['score'] };
 
@@ -116,6 +131,7 @@ test('a heartbeat is sent while it is open, and none after nobody looks', t => {
   const { server, transport } = begun();
   transport.watch(STATE_ONLY);
   server.newest.accept();
+  server.newest.say({ type: 'gateway', gateway: { state: 'live' } });
   t.mock.timers.tick(HEARTBEAT_MS);
   assert.deepEqual(server.newest.sent.at(-1), { type: 'alive' });
   transport.watch(null);
@@ -124,6 +140,57 @@ test('a heartbeat is sent while it is open, and none after nobody looks', t => {
   t.mock.timers.tick(10 * HEARTBEAT_MS);
   assert.equal(server.newest.sent.length, said);
   assert.equal(server.sockets.length, 1);
+});
+
+test('a connection that died without a word is noticed by its silence and replaced', t => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+  const { server, transport, heard } = begun();
+  transport.watch(SCORE);
+  const dead = server.newest;
+  dead.accept();
+  dead.say({ type: 'gateway', gateway: { state: 'live' } });
+  t.mock.timers.tick(HEARTBEAT_MS);
+  dead.say({ type: 'alive' });
+  t.mock.timers.tick(HEARTBEAT_MS - 1);
+  assert.equal(heard.length, 1);
+  t.mock.timers.tick(1);
+  t.mock.timers.tick(PATIENCE_MS);
+  assert.equal(dead.readyState, 3);
+  assert.deepEqual(heard.at(-1), { type: 'gateway', gateway: unreachable });
+  t.mock.timers.tick(FIRST_DELAY_MS);
+  assert.equal(server.sockets.length, 2);
+  dead.say({ type: 'events', events: [] });
+  assert.equal(heard.length, 2);
+  transport.dispose();
+});
+
+test('a connection that does not open is given up', t => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+  const { server, transport } = begun();
+  transport.watch(STATE_ONLY);
+  t.mock.timers.tick(PATIENCE_MS);
+  t.mock.timers.tick(FIRST_DELAY_MS);
+  assert.equal(server.sockets.length, 2);
+  assert.equal(server.sockets[0]?.readyState, 3);
+  transport.dispose();
+});
+
+test('another network: a lost connection is opened at once, one that is there is asked', t => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+  const { server, transport } = begun();
+  transport.look();
+  assert.equal(server.sockets.length, 0);
+  transport.watch(STATE_ONLY);
+  server.newest.close();
+  transport.look();
+  assert.equal(server.sockets.length, 2);
+  t.mock.timers.tick(FIRST_DELAY_MS);
+  assert.equal(server.sockets.length, 2);
+  server.newest.accept();
+  server.newest.say({ type: 'gateway', gateway: { state: 'live' } });
+  transport.look();
+  assert.deepEqual(server.newest.sent.at(-1), { type: 'alive' });
+  transport.dispose();
 });
 
 test('messages reach listeners until they stop listening', () => {
@@ -146,6 +213,18 @@ test('an action is a request; its answer comes with our headers', async () => {
   const [path, init] = server.requests[0]!;
   assert.equal(path, 'v1/functions/score/scaling');
   assert.equal(init.body, '{"maxContainers":0}');
+});
+
+test('what only reads is asked again when the network cut it', async () => {
+  const { server, transport } = begun();
+  server.respond = () => {
+    if (server.requests.length === 1) throw new TypeError('Failed to fetch');
+    return new Response('{}');
+  };
+  assert.equal((await transport.act('GET', 'v1/functions/score')).status, 200);
+  server.requests.length = 0;
+  assert.equal((await transport.act('POST', 'v1/functions/score/rollback')).status, 0);
+  assert.equal(server.requests.length, 1);
 });
 
 test('an action without an answer is told, not thrown; text is given as it is', async () => {

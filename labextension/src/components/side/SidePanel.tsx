@@ -22,6 +22,7 @@ export function SidePanel({ feed, acts, wanted }: { feed: Feed; acts: SideActs; 
   const list = useRef<HTMLDivElement>(null);
   useEffect(() => setTyped(''), [wanted]);
   const shown = filtered(state, typed);
+  const isEmpty = state.functions.size === 0 && (state.isKnown || state.gateway.state === 'none');
   const focusFirst = () => list.current?.querySelector<HTMLElement>('.faas-side-row')?.focus();
   return (
     <div class="faas-root faas-side">
@@ -45,7 +46,7 @@ export function SidePanel({ feed, acts, wanted }: { feed: Feed; acts: SideActs; 
         {state.functions.size > 0 && shown.length === 0 && (
           <p class="faas-note">No function has “{typed.trim()}” in its name.</p>
         )}
-        {state.functions.size === 0 && state.gateway.state !== 'connecting' && <NothingYet acts={acts} />}
+        {isEmpty && <NothingYet acts={acts} />}
         {state.maps.size > 0 && (
           <section class="faas-panel faas-side-maps" aria-label="Maps">
             <h3>Maps</h3>
