@@ -68,11 +68,11 @@ format: $(VENV)/.ready $(LAB)/node_modules/.ready ## rewrite files the way `make
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: $(VENV)/.ready lab-test lab-build ## everything without browser, Ray and cluster, with branch coverage (10 minutes)
-	$(CLEAN_ENV) $(BIN)/pytest --ignore tests/cluster --ignore tests/ray --ignore tests/ui --cov --cov-report=term:skip-covered $(PYTEST_FLAGS)
+test: $(VENV)/.ready lab-test lab-build ## everything without Ray and cluster, with branch coverage (15 minutes)
+	$(CLEAN_ENV) $(BIN)/pytest --ignore tests/cluster --ignore tests/ray --cov --cov-report=term:skip-covered $(PYTEST_FLAGS)
 
-test-ui: $(VENV)/.lab lab-build ## JupyterLab in a real Chromium (apt-get install chromium)
-	$(CLEAN_ENV) $(BIN)/pytest tests/ui -m ui --timeout=180 $(PYTEST_FLAGS)
+test-ui: $(VENV)/.ready lab-build ## the part of `make test` with a real Chromium (apt-get install chromium)
+	$(CLEAN_ENV) $(BIN)/pytest tests/ui $(PYTEST_FLAGS)
 
 test-fast: $(VENV)/.ready lab-test ## tests without processes, network and notebooks
 	$(CLEAN_ENV) $(BIN)/pytest -q --ignore tests/e2e --ignore tests/examples --ignore tests/cluster --ignore tests/ray -m 'not e2e and not ui' $(PYTEST_FLAGS)

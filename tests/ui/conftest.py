@@ -1,4 +1,4 @@
-"""A browser, one JupyterLab for each test module, and a fresh page with a notebook for each test.
+"""One browser, one Jupyter server and one gateway for all tests here; a page for each test.
 
 Needs Chromium of the system (apt-get install chromium; Playwright's own download does not work
 everywhere) and the built lab extension (make lab-build). Without them the tests are skipped with
@@ -14,15 +14,18 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from tests.e2e.gateway import Gateway
-from tests.support import state_dir
+from tests.support import state_dir, untraced
 from tests.ui.lab import EXTENSION, Lab
 from tests.ui.screen import Screen
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-_WINDOW = {"width": 1280, "height": 800}
+_WINDOW = {"width": 1280, "height": 900}
+
+MOST_REPLICAS = 4
+"""That the machine may run, so that it is seen what happens when there is no room."""
 
 expect.set_options(timeout=20_000)
 
@@ -32,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.ui)
-            item.add_marker(pytest.mark.timeout(240))
+            item.add_marker(pytest.mark.timeout(120))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -40,14 +43,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Show what was on the page and in the server's log beside a test that failed."""
     report = yield
     funcargs = getattr(item, "funcargs", {})
-    lab, page = funcargs.get("lab"), funcargs.get("page")
-    if report.failed and isinstance(lab, Lab):
-        report.sections.append(("jupyter.log", lab.last_lines()))
-    if report.failed and isinstance(page, Page) and not page.is_closed():
-        folder = Path(os.environ.get("FAAS_SCREENSHOTS") or (lab.log.parent if lab else "."))
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{_file_name(item.name)}.png"
-        page.screenshot(path=path)
+    screen = funcargs.get("screen")
+    if report.failed and isinstance(screen, Screen) and not screen.page.is_closed():
+        report.sections.append(("jupyter.log", screen.lab.last_lines()))
+        path = screen.lab.log.with_name(f"{_file_name(item.name)}.png")
+        screen.page.screenshot(path=path)
         report.sections.append(("screenshot", str(path)))
     return report
 
@@ -68,44 +68,60 @@ def _missing(reason: str) -> None:
     pytest.skip(reason)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A browser without a window, for one module: while it runs, no other event loop can."""
+@pytest.fixture(scope="package")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+    """A browser without a window, with a cache that all pages share.
+
+    While it runs, no other event loop can: it ends with the last test of this folder.
+    """
     path = _chromium()
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(
-            executable_path=path,
+        running = playwright.chromium.launch_persistent_context(
+            tmp_path_factory.mktemp("browser"),
+            executable_path=Path(__file__).with_name("deaf_chromium.py"),
+            env={**os.environ, "FAAS_CHROMIUM": path},
             args=["--no-sandbox", "--disable-gpu", "--force-color-profile=srgb"],
+            viewport=_WINDOW,
         )
         yield running
         running.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def faas_state() -> Iterator[Path]:
     """The state directory that gateway, kernels and the Jupyter server share."""
     _chromium()
-    with state_dir("faas-ui-") as path, pytest.MonkeyPatch.context() as patch:
+    with state_dir("faas-ui-") as path, pytest.MonkeyPatch.context() as patch, untraced():
         for name in ("FAAS_GATEWAY_URL", "FAAS_GATEWAY_TOKEN"):
             patch.delenv(name, raising=False)
         patch.setenv("FAAS_STATE_DIR", str(path))
+        patch.setenv("FAAS_MAX_REPLICAS", str(MOST_REPLICAS))
         yield path
-        left = Gateway(path).stop()
-        assert left == [], f"processes left behind: {left}"
 
 
-@pytest.fixture(scope="module")
-def gateway(faas_state: Path) -> Iterator[Gateway]:
-    """The embedded gateway, running."""
+@pytest.fixture(scope="package")
+def running_gateway(faas_state: Path) -> Iterator[Gateway]:
+    """The embedded gateway; it leaves no process behind."""
     running = Gateway(faas_state)
     running.start()
     yield running
-    running.stop()
+    left = running.stop()
+    assert left == [], f"processes left behind: {left}"
 
 
-@pytest.fixture(scope="module")
-def lab(faas_state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """JupyterLab of this module; `APP = "notebook"` in the module: Notebook 7."""
+@pytest.fixture
+def gateway(running_gateway: Gateway) -> Gateway:
+    """The embedded gateway, running and without a function."""
+    for function in running_gateway.request("GET", "/v1/functions").json()["functions"]:
+        running_gateway.request("DELETE", f"/v1/functions/{function['name']}")
+    return running_gateway
+
+
+@pytest.fixture(scope="package")
+def lab(
+    running_gateway: Gateway, faas_state: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Lab]:
+    """JupyterLab and Notebook 7, with our extension."""
     running = Lab(tmp_path_factory.mktemp("jupyter"), faas_state)
     running.start()
     yield running
@@ -113,21 +129,24 @@ def lab(faas_state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page without cookies or anything stored; an error in its scripts fails the test."""
-    context = browser.new_context(viewport=_WINDOW)
-    opened = context.new_page()
+def page(browser: BrowserContext) -> Iterator[Page]:
+    """A page; an error in our scripts, or one that names them, fails the test."""
+    opened = browser.new_page()
     errors: list[str] = []
-    opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.on("pageerror", lambda error: errors.append(error.stack or str(error)))
     yield opened
-    context.close()
-    assert errors == []
+    opened.close()
+    assert [error for error in errors if "jupyter-faas" in error] == []
 
 
 @pytest.fixture
-def screen(page: Page, lab: Lab, request: pytest.FixtureRequest) -> Screen:
+def screen(
+    page: Page, lab: Lab, gateway: Gateway, request: pytest.FixtureRequest
+) -> Iterator[Screen]:
     """A page for a notebook of this test's own."""
-    return Screen(page, lab, f"{_file_name(request.node.name)}.ipynb")
+    yield Screen(page, lab, f"{_file_name(request.node.name)}.ipynb")
+    page.goto("about:blank")
+    lab.end_kernels()
 
 
 def _file_name(test: str) -> str:

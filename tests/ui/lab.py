@@ -1,4 +1,4 @@
-"""A JupyterLab of a test's own: free port, own configuration, data and state."""
+"""A Jupyter server of the tests' own: free port, own configuration, data and state."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import nbformat
 
@@ -22,22 +23,22 @@ ROOT = Path(__file__).parents[2]
 EXTENSION = ROOT / "jupyter_faas" / "_labextension" / "package.json"
 """There once the lab extension is built."""
 
-_QUIET = {"notification": {"fetchNews": "false", "checkForUpdates": False}}
+_QUIET = {"fetchNews": "false", "checkForUpdates": False}
 """No pop-up that asks whether to fetch news: it would lie over what a test clicks."""
 
 
 class Lab:
-    """A running Jupyter server with JupyterLab and the extension.
+    """A running Jupyter server: JupyterLab, and Notebook 7 beside it.
 
     Args:
         folder: Holds everything it writes.
         state_dir: Of the embedded gateway (`FAAS_STATE_DIR`).
-        app: `lab`, or `notebook` for Notebook 7.
+        has_extension: Without: as where our package is installed for kernels alone.
     """
 
-    def __init__(self, folder: Path, state_dir: Path, app: str = "lab") -> None:
+    def __init__(self, folder: Path, state_dir: Path, *, has_extension: bool = True) -> None:
         self.notebooks = folder / "notebooks"
-        self.app = app
+        self.has_extension = has_extension
         self._folder = folder
         self._state_dir = state_dir
         self._token = secrets.token_hex(16)
@@ -65,7 +66,7 @@ class Lab:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "jupyter", self.app, "--no-browser"),
+                    *(sys.executable, "-m", "jupyter", "lab", "--no-browser"),
                     *(f"--{name}={value}" for name, value in options.items()),
                 ],
                 env=self._environ(),
@@ -76,7 +77,7 @@ class Lab:
                 # A signal to its process group is not for whoever runs the tests.
                 start_new_session=True,
             )
-        wait_until(self._answers, 60.0, what=f"jupyter {self.app} answers", seen=self.last_lines)
+        wait_until(self._answers, 60.0, what="Jupyter answers", seen=self.last_lines)
 
     @property
     def log(self) -> Path:
@@ -90,17 +91,27 @@ class Lab:
         """Return the address of a page; with the token, which the browser then has as a cookie."""
         return f"{self._url}{path}?token={self._token}&reset"
 
-    def write(self, name: str, cells: Sequence[str]) -> str:
-        """Write a notebook; return how its page is reached."""
+    def write(self, name: str, cells: Sequence[str]) -> None:
+        """Write a notebook."""
         notebook = nbformat.v4.new_notebook()
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
         notebook.cells = [nbformat.v4.new_code_cell(source) for source in cells]
         nbformat.write(notebook, self.notebooks / name)
-        return self.page(name)
 
-    def page(self, name: str) -> str:
-        """Return how the page of a notebook is reached."""
-        return f"lab/tree/{name}" if self.app == "lab" else f"notebooks/{name}"
+    def layout(self) -> str:
+        """Return what is written down of what is open; JupyterLab writes a moment later."""
+        files = (self._folder / "workspaces").glob("*.jupyterlab-workspace")
+        return "".join(file.read_text() for file in files)
+
+    def end_kernels(self) -> None:
+        """End every kernel: the pages that had them are gone."""
+        for session in self._ask("GET", "api/sessions"):
+            self._ask("DELETE", f"api/sessions/{session['id']}")
+
+    def interrupt_kernels(self) -> None:
+        """Interrupt what runs in any notebook."""
+        for kernel in self._ask("GET", "api/kernels"):
+            self._ask("POST", f"api/kernels/{kernel['id']}/interrupt")
 
     def stop(self) -> None:
         """End it and its kernels; fails if something of it stays."""
@@ -119,12 +130,18 @@ class Lab:
     def _answers(self) -> bool:
         assert self._process is not None
         if self._process.poll() is not None:
-            raise AssertionError(f"jupyter {self.app} has ended:\n{self.last_lines()}")
+            raise AssertionError(f"Jupyter has ended:\n{self.last_lines()}")
         try:
             with urllib.request.urlopen(f"{self._url}api", timeout=2) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return False
+
+    def _ask(self, method: str, path: str) -> Any:
+        headers = {"Authorization": f"token {self._token}"}
+        request = urllib.request.Request(f"{self._url}{path}", method=method, headers=headers)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.loads(answer.read() or b"null")
 
     def _environ(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")}
@@ -143,10 +160,14 @@ class Lab:
         }
 
     def _write_settings(self) -> None:
-        config = {"ServerApp": {"jpserver_extensions": {"jupyter_faas.server": True}}}
-        _write_json(self._folder / "config" / "jupyter_server_config.json", config)
+        config = self._folder / "config"
+        extensions = {"jpserver_extensions": {"jupyter_faas.server": self.has_extension}}
+        _write_json(config / "jupyter_server_config.json", {"ServerApp": extensions})
+        if not self.has_extension:
+            pages = {"disabledExtensions": {"jupyter-faas": True}}
+            _write_json(config / "labconfig" / "page_config.json", pages)
         apputils = self._folder / "settings" / "@jupyterlab" / "apputils-extension"
-        _write_json(apputils / "notification.jupyterlab-settings", _QUIET["notification"])
+        _write_json(apputils / "notification.jupyterlab-settings", _QUIET)
 
     def choose_theme(self, name: str) -> None:
         """Have pages that are loaded from now on in a theme: `JupyterLab Dark`."""

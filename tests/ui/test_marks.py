@@ -23,7 +23,7 @@ CALL = "marked.remote(1)"
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
     """A function's name of this test's own."""
-    return str(request.node.name).removeprefix("test_").replace("_", "-")[:40].strip("-")
+    return str(request.node.name).removeprefix("test_a_").replace("_", "-")[:20].strip("-")
 
 
 def opened(screen: Screen, name: str) -> None:
@@ -34,70 +34,45 @@ def opened(screen: Screen, name: str) -> None:
     expect(screen.mark(0)).to_have_text("▲ 1", timeout=SLOW_MS)
 
 
-def test_the_cell_that_defines_has_the_mark_and_the_one_that_calls_has_none(
-    screen: Screen, name: str
-) -> None:
+def test_a_mark_says_whether_the_cell_is_what_is_deployed(screen: Screen, name: str) -> None:
     opened(screen, name)
-    expect(screen.mark(0)).to_have_attribute("title", f"{name}: deployed as revision 1.")
+    mark = screen.mark(0)
+    expect(mark).to_have_attribute("title", f"{name}: deployed as revision 1.")
     expect(screen.mark(1)).to_have_count(0)
-
-
-def test_an_edit_is_seen_at_once_and_going_back_too(screen: Screen, name: str) -> None:
-    opened(screen, name)
     screen.rewrite(0, DEFINITION.format(name=name, add=2))
-    expect(screen.mark(0)).to_have_text("▲ 1*")
-    expect(screen.mark(0)).to_have_attribute(
-        "title", f"{name}: changed since revision 1 was deployed."
-    )
+    expect(mark).to_have_text("▲ 1*")
+    expect(mark).to_have_attribute("title", f"{name}: changed since revision 1 was deployed.")
     screen.rewrite(0, DEFINITION.format(name=name, add=1))
-    expect(screen.mark(0)).to_have_text("▲ 1")
-
-
-def test_running_the_edited_cell_deploys_the_next_revision(screen: Screen, name: str) -> None:
-    opened(screen, name)
+    expect(mark).to_have_text("▲ 1")
+    screen.rewrite(0, DEFINITION.format(name=name, add=1) + "  # as before")
+    expect(mark).to_have_text("▲ 1*")
+    screen.run(0)
+    screen.run(1)
+    expect(mark).to_have_text("▲ 1")
     screen.rewrite(0, DEFINITION.format(name=name, add=2))
     screen.run(0)
     expect(screen.run(1)).to_contain_text("3")
-    expect(screen.mark(0)).to_have_text("▲ 2")
+    expect(mark).to_have_text("▲ 2")
 
 
-def test_other_words_for_the_same_code_are_deployed_once_they_have_run(
+def test_a_mark_comes_back_after_a_reload_and_in_a_copy_and_is_not_written_down(
     screen: Screen, name: str
 ) -> None:
     opened(screen, name)
-    screen.rewrite(0, DEFINITION.format(name=name, add=1) + "  # as before")
-    expect(screen.mark(0)).to_have_text("▲ 1*")
-    screen.run(0)
-    screen.run(1)
-    expect(screen.mark(0)).to_have_text("▲ 1")
-
-
-def test_marks_come_back_after_a_reload(screen: Screen, name: str) -> None:
-    opened(screen, name)
     screen.rewrite(0, DEFINITION.format(name=name, add=2))
-    screen.save()
-    screen.reload()
     expect(screen.mark(0)).to_have_text("▲ 1*")
-
-
-def test_a_copy_of_the_notebook_has_the_marks_without_having_run(screen: Screen, name: str) -> None:
-    opened(screen, name)
-    screen.save()
-    copy = f"copy-of-{screen.name}"
-    shutil.copy(screen.lab.notebooks / screen.name, screen.lab.notebooks / copy)
-    screen.page.goto(screen.lab.url(screen.lab.page(copy)))
-    screen.wait_ready()
-    expect(screen.mark(0)).to_have_text("▲ 1")
-
-
-def test_nothing_of_a_mark_is_written_into_the_notebook(screen: Screen, name: str) -> None:
-    opened(screen, name)
-    screen.save()
-    notebook = json.loads((screen.lab.notebooks / screen.name).read_text())
+    notebook = json.loads(screen.save())
     cell = notebook["cells"][0]
     assert cell["metadata"].keys() <= {"trusted", "execution"}
     assert "▲" not in json.dumps(cell, ensure_ascii=False)
     assert "faas" not in json.dumps(notebook["metadata"])
+    screen.reload_notebook()
+    expect(screen.mark(0)).to_have_text("▲ 1*")
+    copy = f"copy-of-{screen.name}"
+    shutil.copy(screen.lab.notebooks / screen.name, screen.lab.notebooks / copy)
+    screen.page.goto(screen.lab.url(f"lab/tree/{copy}"))
+    screen.wait_ready()
+    expect(screen.mark(0)).to_have_text("▲ 1*")
 
 
 def test_a_failed_revision_has_a_cross_and_says_why(
@@ -121,17 +96,13 @@ class Broken:
     expect(screen.mark(0)).to_have_count(0)
 
 
-def test_a_click_on_a_mark_shows_the_function(screen: Screen, name: str) -> None:
+def test_a_mark_and_the_keys_for_the_panel_lead_to_the_function(screen: Screen, name: str) -> None:
     opened(screen, name)
     screen.mark(0).click()
     expect(screen.row(name)).to_be_focused()
     expect(screen.row(name)).to_have_attribute("aria-expanded", "true")
-
-
-def test_the_keys_for_the_panel_show_the_function_of_the_active_cell(
-    screen: Screen, name: str
-) -> None:
-    opened(screen, name)
+    screen.row(name).click()
+    expect(screen.row(name)).to_have_attribute("aria-expanded", "false")
     screen.cell(0).locator(".cm-content").click()
     screen.page.keyboard.press("Control+Alt+F")
     expect(screen.row(name)).to_be_focused()

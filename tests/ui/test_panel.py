@@ -6,14 +6,12 @@ import re
 import threading
 import time
 
-import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.e2e.gateway import Gateway
+from tests.e2e.gateway import Gateway, wait_until
+from tests.ui.conftest import MOST_REPLICAS
 from tests.ui.deploying import deploy_over_http
 from tests.ui.screen import SLOW_MS, Screen
-
-EVIL = "<img src=x onerror=\"document.title='evil'\">"
 
 
 def greet(name: str = "you", times: int = 1) -> str:
@@ -25,16 +23,11 @@ def wait(seconds: float) -> float:
     return seconds
 
 
-def fail(text: str) -> None:
-    print(text)
-    raise ValueError(text)
-
-
-@pytest.fixture(autouse=True)
-def without_functions(gateway: Gateway) -> None:
-    """Each test begins with a gateway that has no function."""
-    for function in gateway.request("GET", "/v1/functions").json()["functions"]:
-        gateway.request("DELETE", f"/v1/functions/{function['name']}")
+def tell(lines: int) -> int:
+    for number in range(lines):
+        print("line", number)
+        time.sleep(0.2)
+    return lines
 
 
 def functions(gateway: Gateway) -> list[str]:
@@ -45,68 +38,74 @@ def functions(gateway: Gateway) -> list[str]:
 def test_a_function_that_an_http_client_deploys_shows_up_and_goes(
     screen: Screen, gateway: Gateway
 ) -> None:
-    screen.open("1 + 1")
-    panel = screen.show_panel()
+    panel = screen.open_lab()
     expect(panel).to_contain_text("Nothing deployed yet")
     deploy_over_http(gateway, "greet", greet)
+    deploy_over_http(gateway, "wait", wait)
     expect(screen.row("greet")).to_contain_text("r1")
-    expect(screen.page.locator(".faas-status")).to_contain_text("local · 1 function")
+    expect(screen.page.locator(".faas-status")).to_contain_text("local · 2 functions")
+    rows = panel.locator(".faas-side-row")
+    panel.get_by_label("Filter functions").fill("GRE")
+    expect(rows).to_have_count(1)
+    panel.get_by_label("Filter functions").fill("nothing")
+    expect(panel).to_contain_text("No function has “nothing” in its name.")
+    panel.get_by_label("Filter functions").fill("")
+    expect(rows).to_have_count(2)
     gateway.request("DELETE", "/v1/functions/greet")
     expect(screen.row("greet")).to_have_count(0)
 
 
-def test_dots_go_from_none_to_three_and_back(screen: Screen, gateway: Gateway) -> None:
-    screen.open("1 + 1")
-    screen.show_panel()
-    deploy_over_http(gateway, "wait", wait, scaledown_window=1)
-    dots = screen.row("wait").locator(".faas-dot")
-    expect(screen.row("wait")).to_contain_text("asleep", timeout=SLOW_MS)
-    calls = [threading.Thread(target=gateway.call, args=("wait", 2.5)) for _ in range(3)]
-    for call in calls:
-        call.start()
-    expect(dots.filter(has_text="●")).to_have_count(3, timeout=SLOW_MS)
-    expect(screen.row("wait").locator(".faas-side-load")).to_have_text("3")
-    for call in calls:
-        call.join()
-    expect(screen.row("wait")).to_contain_text("asleep", timeout=SLOW_MS)
-    expect(dots).to_have_count(0)
+def test_what_waits_says_why(screen: Screen, gateway: Gateway) -> None:
+    screen.open_lab()
+    deploy_over_http(gateway, "greet", greet, min_containers=MOST_REPLICAS)
+    dots = screen.row("greet").locator(".faas-dot")
+    expect(dots.filter(has_text="○")).to_have_count(MOST_REPLICAS, timeout=SLOW_MS)
+    deploy = threading.Thread(target=deploy_over_http, args=(gateway, "wait", wait))
+    deploy.start()
+    expect(screen.row("wait")).to_contain_text("◌ starting")
+    screen.row("wait").click()
+    opened = screen.page.locator(".faas-side-open")
+    expect(opened).to_contain_text(
+        f"no room for 1 more: {MOST_REPLICAS} replicas run in all, as many as FAAS_MAX_REPLICAS"
+    )
+    gateway.request("PATCH", "/v1/functions/greet/scaling", {"minContainers": 0})
+    expect(screen.row("wait").locator(".faas-dot")).to_have_text("○", timeout=SLOW_MS)
+    expect(opened).not_to_contain_text("no room")
+    deploy.join()
 
 
-def test_the_filter_shows_what_has_the_text_in_its_name(screen: Screen, gateway: Gateway) -> None:
-    screen.open("1 + 1")
-    panel = screen.show_panel()
-    deploy_over_http(gateway, "greet", greet)
-    deploy_over_http(gateway, "wait", wait)
-    expect(panel.locator(".faas-side-row")).to_have_count(2)
-    panel.get_by_label("Filter functions").fill("GRE")
-    expect(panel.locator(".faas-side-row")).to_have_count(1)
-    panel.get_by_label("Filter functions").fill("nothing")
-    expect(panel).to_contain_text("No function has “nothing” in its name.")
-
-
-def test_deleting_asks_first(screen: Screen, gateway: Gateway) -> None:
-    deploy_over_http(gateway, "greet", greet)
-    screen.open("1 + 1")
-    screen.show_panel()
-    screen.row("greet").click()
-    dialog = screen.page.locator(".jp-Dialog")
-    screen.page.get_by_role("button", name="Delete…").click()
-    expect(dialog).to_contain_text("Delete greet?")
-    dialog.get_by_role("button", name="Cancel").click()
-    expect(dialog).to_have_count(0)
-    assert functions(gateway) == ["greet"]
-    screen.page.get_by_role("button", name="Delete…").click()
-    dialog.get_by_role("button", name="Delete").click()
-    expect(screen.row("greet")).to_have_count(0)
-    assert functions(gateway) == []
+def test_a_log_is_followed_and_shown_of_one_call(screen: Screen, gateway: Gateway) -> None:
+    deploy_over_http(gateway, "tell", tell)
+    assert gateway.call("tell", 1).status == 200
+    panel = screen.open_lab()
+    screen.row("tell").click()
+    panel.get_by_role("button", name="Logs").click()
+    lines = panel.locator(".faas-log-line")
+    expect(lines).to_have_count(1)
+    call = threading.Thread(target=gateway.call, args=("tell", 10))
+    call.start()
+    expect(panel.locator(".faas-log-lines")).to_contain_text("line 1", timeout=SLOW_MS)
+    assert call.is_alive(), "a line is shown when it is printed, not when the call has ended"
+    expect(lines).to_have_count(11)
+    expect(lines.last).to_be_in_viewport()
+    call.join()
+    choice = panel.get_by_label("calls whose log is shown")
+    choice.select_option(index=2)
+    expect(lines).to_have_count(1)
+    choice.select_option(index=0)
+    expect(lines).to_have_count(11)
+    panel.get_by_label("follow").uncheck()
+    assert gateway.call("tell", 1).status == 200
+    screen.row("tell").locator(".faas-side-load").wait_for()
+    expect(lines).to_have_count(11)
 
 
 def test_a_function_is_called_by_a_form_made_from_its_signature(
     screen: Screen, gateway: Gateway
 ) -> None:
     deploy_over_http(gateway, "greet", greet)
-    screen.open("1 + 1")
-    panel = screen.show_panel()
+    deploy_over_http(gateway, "wait", wait)
+    panel = screen.open_lab()
     screen.row("greet").click()
     panel.get_by_role("button", name="Call", exact=True).click()
     panel.get_by_label("times int").fill("many")
@@ -117,34 +116,43 @@ def test_a_function_is_called_by_a_form_made_from_its_signature(
     panel.locator(".faas-primary").click()
     expect(panel.locator(".faas-result pre")).to_have_text("Hello, Ada! Hello, Ada!")
     expect(panel.locator(".faas-result")).to_contain_text("✓ done")
-
-
-def test_a_call_from_the_form_can_be_cancelled(screen: Screen, gateway: Gateway) -> None:
-    deploy_over_http(gateway, "wait", wait)
-    screen.open("1 + 1")
-    panel = screen.show_panel()
+    screen.row("greet").click()
     screen.row("wait").click()
     panel.get_by_role("button", name="Call", exact=True).click()
     panel.get_by_label("seconds float").fill("30")
     panel.get_by_label("seconds float").press("Enter")
-    expect(screen.row("wait").locator(".faas-side-load")).to_have_text("1", timeout=SLOW_MS)
+    heard = re.compile(r"^wait, 1 replica: 1 busy, 1 in flight, revision 1$")
+    expect(screen.row("wait")).to_have_attribute("aria-label", heard, timeout=SLOW_MS)
     panel.get_by_role("button", name="Cancel").click()
     expect(panel.locator(".faas-result")).to_contain_text("cancelled")
     expect(screen.row("wait").locator(".faas-side-load")).not_to_have_text("1")
 
 
-def test_details_open_in_a_tab_and_come_back_after_a_reload(
+def test_details_open_in_a_tab_come_back_after_a_reload_and_deleting_asks_first(
     screen: Screen, gateway: Gateway
 ) -> None:
     deploy_over_http(gateway, "greet", greet)
-    screen.open("1 + 1")
-    screen.show_panel()
+    panel = screen.open_lab()
     screen.row("greet").click()
-    screen.page.get_by_role("button", name="Open", exact=True).click()
+    panel.get_by_role("button", name="Open", exact=True).click()
     details = screen.page.get_by_label("function greet")
-    expect(details).to_be_visible()
-    expect(screen.page.locator(".lm-TabBar-tab", has_text="greet")).to_be_visible()
     expect(details).to_contain_text("revision 1 · 100 %")
+    wait_until(lambda: "jupyter-faas:greet" in screen.lab.layout(), 20.0)
+    screen.reload()
+    expect(screen.page.locator(".lm-TabBar-tab", has_text="greet")).to_be_visible(timeout=SLOW_MS)
+    expect(details).to_contain_text("revision 1 · 100 %")
+    screen.row("greet").click()
+    dialog = screen.page.locator(".jp-Dialog")
+    panel.get_by_role("button", name="Delete…").click()
+    expect(dialog).to_contain_text("Delete greet?")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_have_count(0)
+    assert functions(gateway) == ["greet"]
+    panel.get_by_role("button", name="Delete…").click()
+    dialog.get_by_role("button", name="Delete").click()
+    expect(screen.row("greet")).to_have_count(0)
+    expect(details).to_contain_text("greet is not deployed here")
+    assert functions(gateway) == []
 
 
 def test_a_cell_that_looks_a_function_up_is_inserted_and_runs(
@@ -152,9 +160,9 @@ def test_a_cell_that_looks_a_function_up_is_inserted_and_runs(
 ) -> None:
     deploy_over_http(gateway, "greet", greet)
     screen.open("1 + 1")
-    screen.show_panel()
+    panel = screen.show_panel()
     screen.row("greet").click()
-    screen.page.get_by_role("button", name="Insert cell").click()
+    panel.get_by_role("button", name="Insert cell").click()
     expect(screen.cell(1)).to_contain_text('greet = faas.function("greet")')
     expect(screen.cell(1)).to_contain_text("# greet.remote(name: ")
     screen.rewrite(1, 'import jupyter_faas as faas\nfaas.function("greet").remote("Bo")')
@@ -172,7 +180,7 @@ def test_keys_alone_are_enough(screen: Screen, gateway: Gateway) -> None:
     keyboard.press("ArrowDown")
     expect(screen.row("wait")).to_be_focused()
     keyboard.press("ArrowUp")
-    assert screen.focused().startswith("greet, ")
+    expect(screen.row("greet")).to_be_focused()
     expect(screen.row("greet")).to_have_attribute("aria-expanded", "false")
     keyboard.press("Enter")
     expect(screen.row("greet")).to_have_attribute("aria-expanded", "true")
@@ -183,8 +191,9 @@ def test_keys_alone_are_enough(screen: Screen, gateway: Gateway) -> None:
     keyboard.press("Enter")
     field = screen.page.get_by_label("name str")
     expect(field).to_be_visible()
-    while screen.focused() != "Delete…":
+    for button in ("Logs", "Scale", "Revisions", "Insert cell", "Delete…"):
         keyboard.press("Tab")
+        assert screen.focused() == button
     keyboard.press("Tab")
     expect(field).to_be_focused()
     keyboard.press("Control+A")
@@ -200,51 +209,3 @@ def test_keys_alone_are_enough(screen: Screen, gateway: Gateway) -> None:
     keyboard.press("Escape")
     expect(screen.cell(0)).to_have_class(re.compile("jp-mod-active"))
     assert not screen.page.evaluate("() => !!document.activeElement.closest('.faas-side')")
-
-
-def test_a_listener_hears_state_load_and_revision_of_each_function(
-    screen: Screen, gateway: Gateway
-) -> None:
-    deploy_over_http(gateway, "wait", wait)
-    screen.open("1 + 1")
-    screen.show_panel()
-    call = threading.Thread(target=gateway.call, args=("wait", 2))
-    call.start()
-    heard = re.compile(r"^wait, 1 replica: 1 busy, 1 in flight, revision 1$")
-    expect(screen.row("wait")).to_have_attribute("aria-label", heard, timeout=SLOW_MS)
-    call.join()
-
-
-def test_what_a_function_prints_raises_and_is_called_stays_text(
-    screen: Screen, gateway: Gateway, page: Page
-) -> None:
-    deploy_over_http(gateway, "fail", fail)
-    screen.open("1 + 1")
-    panel = screen.show_panel()
-    screen.row("fail").click()
-    panel.get_by_role("button", name="Call", exact=True).click()
-    panel.get_by_label("text str").fill(EVIL)
-    panel.get_by_label("text str").press("Enter")
-    expect(panel.locator(".faas-result")).to_contain_text(EVIL)
-    panel.get_by_role("button", name="Logs").click()
-    expect(panel.locator(".faas-log")).to_contain_text(EVIL, timeout=SLOW_MS)
-    panel.get_by_role("button", name="Open", exact=True).click()
-    expect(page.get_by_label("function fail")).to_contain_text(EVIL)
-    assert page.locator(".faas-panel img, .faas-side img").count() == 0
-    assert page.title() != "evil"
-
-
-def test_a_gateway_that_is_killed_and_started_again_is_live_again(
-    screen: Screen, gateway: Gateway
-) -> None:
-    deploy_over_http(gateway, "greet", greet)
-    screen.open("1 + 1")
-    panel = screen.show_panel()
-    expect(panel).to_contain_text("⟳ live · local gateway")
-    gateway.kill()
-    expect(panel).to_contain_text(re.compile("reconnecting|asleep"), timeout=SLOW_MS)
-    expect(screen.row("greet")).to_be_visible()
-    gateway.start()
-    expect(panel).to_contain_text("⟳ live · local gateway", timeout=SLOW_MS)
-    assert gateway.call("greet").status == 200
-    expect(screen.row("greet").locator(".faas-dot")).to_have_count(1)
