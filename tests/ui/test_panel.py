@@ -94,10 +94,6 @@ def test_a_log_is_followed_and_shown_of_one_call(screen: Screen, gateway: Gatewa
     expect(lines).to_have_count(1)
     choice.select_option(index=0)
     expect(lines).to_have_count(11)
-    panel.get_by_label("follow").uncheck()
-    assert gateway.call("tell", 1).status == 200
-    screen.row("tell").locator(".faas-side-load").wait_for()
-    expect(lines).to_have_count(11)
 
 
 def test_a_function_is_called_by_a_form_made_from_its_signature(

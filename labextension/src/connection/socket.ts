@@ -9,6 +9,8 @@ import type { Answer, Transport, Wish } from './transport';
 export const HEARTBEAT_MS = 20_000;
 /** Something has to come within, once it was asked for: a dead connection says nothing of itself. */
 export const PATIENCE_MS = 10_000;
+/** The same, where there is reason to think that it is dead. */
+export const DOUBT_MS = 3_000;
 export const FIRST_DELAY_MS = 250;
 export const LONGEST_DELAY_MS = 5_000;
 /** Between tries of a request that only reads. */
@@ -74,7 +76,7 @@ export class SocketTransport implements Transport {
   look(): void {
     if (this.wish === null) return;
     if (this.socket === undefined) this.connect();
-    else this.ask();
+    else this.ask(DOUBT_MS);
   }
 
   onMessage(listen: (message: ServerMessage) => void): () => void {
@@ -92,10 +94,10 @@ export class SocketTransport implements Transport {
     clearTimeout(this.retry);
     const socket = this.server.open();
     this.socket = socket;
-    this.expectSomething();
+    this.expectSomething(PATIENCE_MS);
     socket.onopen = () => {
       this.sayWish();
-      this.heartbeat = setInterval(() => this.ask(), HEARTBEAT_MS);
+      this.heartbeat = setInterval(() => this.ask(PATIENCE_MS), HEARTBEAT_MS);
     };
     socket.onmessage = (event: MessageEvent) => {
       if (this.socket !== socket) return;
@@ -109,18 +111,18 @@ export class SocketTransport implements Transport {
     };
   }
 
-  private ask(): void {
+  private ask(patienceMs: number): void {
     this.send({ type: 'alive' });
-    this.expectSomething();
+    this.expectSomething(patienceMs);
   }
 
-  private expectSomething(): void {
+  private expectSomething(patienceMs: number): void {
     clearTimeout(this.patience);
     const socket = this.socket;
     this.patience = setTimeout(() => {
       this.onLost();
       socket?.close();
-    }, PATIENCE_MS);
+    }, patienceMs);
   }
 
   private onLost(): void {

@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { mock, test } from 'node:test';
 import {
+  DOUBT_MS,
   FIRST_DELAY_MS,
   HEARTBEAT_MS,
   LONGEST_DELAY_MS,
@@ -190,6 +191,8 @@ test('another network: a lost connection is opened at once, one that is there is
   server.newest.say({ type: 'gateway', gateway: { state: 'live' } });
   transport.look();
   assert.deepEqual(server.newest.sent.at(-1), { type: 'alive' });
+  t.mock.timers.tick(DOUBT_MS);
+  assert.equal(server.newest.readyState, 3);
   transport.dispose();
 });
 
