@@ -1,4 +1,4 @@
-"""`jupyter-faas blobs`: keeps packages for the gateways of a cluster."""
+"""`jupyter-faas blobs`: keeps packages and accepted calls for the gateways of a cluster."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jupyter_faas.core.settings import Settings, StatePaths
 
 @click.command
 def blobs() -> int:
-    """Keep packages for the gateways of a cluster.
+    """Keep packages, calls and maps for the gateways of a cluster.
 
     Runs until it is interrupted. Part of what `jupyter-faas install` prints; needs
     FAAS_BLOBS_KEY_FILE.
@@ -47,8 +47,9 @@ async def _serve(settings: Settings, key: bytes) -> None:
     from jupyter_faas.gateway.blob_service import BlobService  # noqa: PLC0415 - as above
 
     told = told_to_end()
-    root = StatePaths(settings.state_dir).blobs
-    service = BlobService(root, key, settings.max_body_bytes)
+    paths = StatePaths(settings.state_dir)
+    root = paths.blobs
+    service = BlobService(root, key, settings.max_body_bytes, database=paths.database)
     await service.start(settings.host, settings.port)
     click.echo(f"Packages are kept in {root}, port {service.port}.")
     await told.wait()

@@ -11,6 +11,7 @@ import asyncio
 import base64
 import logging
 import os
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ from jupyter_faas.core.errors import InvalidSpec
 from jupyter_faas.core.ids import random_prefix
 from jupyter_faas.core.ownership import Member, Moves
 from jupyter_faas.core.settings import Settings, StatePaths
+from jupyter_faas.fanout.start import DriverStart
 from jupyter_faas.gateway.auth import Authority, Judge
 from jupyter_faas.gateway.blob_service import BlobClient
 from jupyter_faas.gateway.cluster.control import ClusterControl
@@ -32,7 +34,10 @@ from jupyter_faas.gateway.cluster.controller import digest_of
 from jupyter_faas.gateway.cluster.leading import Leading
 from jupyter_faas.gateway.cluster_auth import ClusterAuthority
 from jupyter_faas.gateway.cluster_blobs import Backing, ClusterBlobs
+from jupyter_faas.gateway.driver_host import DriverHost
 from jupyter_faas.gateway.greeting import greet
+from jupyter_faas.gateway.kept.remote import RemoteKept
+from jupyter_faas.gateway.kept_maps import KeptMaps
 from jupyter_faas.gateway.keys import Keys
 from jupyter_faas.gateway.membership import Cohort
 from jupyter_faas.gateway.object_blobs import SCHEMES, ObjectBlobs
@@ -54,6 +59,8 @@ from jupyter_faas.providers.kubernetes.names import (
 )
 from jupyter_faas.providers.kubernetes.provider import KubernetesProvider
 from jupyter_faas.providers.kubernetes.reviews import Reviews
+from jupyter_faas.providers.local.run_dir import run_directory
+from jupyter_faas.wire.kept import KeptLink
 
 _KEY_BYTES = 32
 NO_BLOBS = "none"
@@ -141,6 +148,9 @@ async def compose(
         kept_records=settings.invocation_retention,
     )
     blobs.inside = store.package
+    link = _kept_link(settings, blobs_key) if isinstance(backing, BlobClient) else None
+    if link is not None:
+        store.kept = RemoteKept(link)
     provider = KubernetesProvider(
         api,
         settings.namespaces,
@@ -162,7 +172,52 @@ async def compose(
         service.several.peers.subscribe(lambda _owners, moves: look_at(control, moves))
     service.attach(control)
     service.attach(Leading(leader_of(settings, api, environ), provider))
+    service.maps.host = _driver_host(service, keys, link, environ)
+    if link is not None:
+        link.holder = service.ids.prefix
+        link.there = lambda: seen_by(service)
+        service.attach(_kept_maps(service, link))
     return service
+
+
+def _kept_maps(service: GatewayService, link: KeptLink) -> KeptMaps:
+    keep_s = service.settings.map_retention_s
+    return KeptMaps(service.maps, link, service.owns_name, keep_s, service.wall_clock)
+
+
+def seen_by(service: GatewayService) -> list[str]:
+    """Return the prefixes of the gateways that a gateway has a link to."""
+    several = service.several
+    return [] if several is None else [peer.prefix for peer in several.peers.all()]
+
+
+def _driver_host(
+    service: GatewayService, keys: Keys, link: KeptLink | None, environ: Mapping[str, str]
+) -> DriverHost:
+    """Return what starts the process of the maps, beside this gateway."""
+    settings = service.settings
+    run_dir = run_directory(StatePaths(settings.state_dir).run, environ)
+    own = settings.gateway_token  # where that opens everything
+    tokens = {} if own else {name: keys.call_token(name) for name in settings.namespaces}
+
+    def told(listen: str) -> bytes:
+        start = DriverStart(
+            listen=listen,
+            gateway=service.address,
+            token=own,
+            tokens=tokens,
+            is_one_machine=False,
+            maps_dir="" if link is None else str(StatePaths(settings.state_dir).maps),
+            kept=None if link is None else link.told(),
+        )
+        return msgspec.json.encode(start)
+
+    return DriverHost(
+        [sys.executable, "-P", "-m", "jupyter_faas", "driver"],
+        environ,
+        lambda number: str(run_dir / f"m{os.getpid()}-{number}.sock"),
+        told,
+    )
 
 
 def cohort_of(
@@ -227,6 +282,10 @@ def _judge(settings: Settings, api: KubeApi, keys: Keys) -> Judge:
     return ClusterAuthority(Reviews(api), keys, time.monotonic)
 
 
+def _kept_link(settings: Settings, key: bytes) -> KeptLink:
+    return KeptLink(_blobs_address(settings), key.hex())
+
+
 def _backing(settings: Settings, key: bytes) -> Backing | None:
     """Return where packages are kept.
 
@@ -244,5 +303,9 @@ def _backing(settings: Settings, key: bytes) -> Backing | None:
             f"FAAS_BLOB_URL={url}: `http://HOST:PORT` of a blobs service, or one of "
             f"{', '.join(f'{scheme}://…' for scheme in SCHEMES)}."
         )
-    own = f"{BLOBS_NAME}.{settings.system_namespace}.svc:{BLOBS_PORT}"
-    return BlobClient(address or own, key)
+    return BlobClient(_blobs_address(settings), key)
+
+
+def _blobs_address(settings: Settings) -> str:
+    address = settings.blob_url.removeprefix("http://").rstrip("/")
+    return address or f"{BLOBS_NAME}.{settings.system_namespace}.svc:{BLOBS_PORT}"

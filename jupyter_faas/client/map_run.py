@@ -162,8 +162,8 @@ class _Outcomes(Iterator[Any]):
         self._first = self._next = start
         self._returns = returns_exceptions
         self._only_failed = only_failed
-        self._output = session.output.bind()
-        self._prints = ItemPrints(lambda: self._output)
+        output = session.output.bind()
+        self._prints = ItemPrints(lambda: output)  # not of `self`: a dropped one closes at once
         self._said = 0
         self._ready: deque[tuple[int, int, answers.Body]] = deque()
         self._connection: BlockingConnection | None = None

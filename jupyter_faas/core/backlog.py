@@ -42,6 +42,10 @@ class Backlog:
         self._tidy(function)
         return True
 
+    def is_out(self, call: str) -> bool:
+        """Return whether a call has been given on and has not come back."""
+        return call in self._out
+
     def take(self, limit_of: Callable[[Hashable], int]) -> Iterator[str]:
         """Yield the calls that are given on now, one of each function in turn.
 

@@ -12,6 +12,8 @@ from jupyter_faas.core.names import DEFAULT_NAMESPACE
 HEADER = b"Faas-Map"
 """Carries a `MapOrder` as JSON: the body is the inputs, from its first byte."""
 PATH = "/v1/maps"
+KEPT_PREFIX = "map-"
+"""Of the ids of maps that are kept."""
 ENGINES = ("auto", "replicas", "ray")
 
 
@@ -46,6 +48,8 @@ class MapOrder(Value, kw_only=True):
     """One map, as it is asked for."""
 
     function: str
+    id: str = ""
+    """Filled in by the gateway where there are several: it tells which of them has the map."""
     namespace: str = DEFAULT_NAMESPACE
     revision: int | None = None
     """Its number; the gateway fills it in: a map keeps to one revision."""

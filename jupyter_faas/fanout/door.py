@@ -8,21 +8,30 @@
     GET  …/results?from=&failed=1   of a kept one: frames LOG, ITEM … PROGRESS END, as they come
     GET  …/logs?follow=1            of a kept one: frames LOG … PROGRESS END
     POST …/retry                    of a kept one: what failed runs again → MapState
+    POST …/release                  of a kept one, with Faas-Release: it goes to another driver
 
 Inputs and outcomes flow at the same time over one connection; closing it ends the map. It listens
-where only the gateway can connect: who may map what has been judged there.
+where only the gateway can connect: who may map what has been judged there. `Faas-Namespace` says
+that nothing of another namespace is to be shown.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 import msgspec
 
 from jupyter_faas.core import batch
-from jupyter_faas.core.errors import BadRequest, FaasError, InvalidSpec, InvocationCancelled
-from jupyter_faas.core.mapping import HEADER, PATH, MapOrder
+from jupyter_faas.core.errors import (
+    BadRequest,
+    FaasError,
+    InvalidSpec,
+    InvocationCancelled,
+    InvocationNotFound,
+)
+from jupyter_faas.core.mapping import HEADER, KEPT_PREFIX, PATH, MapOrder
 from jupyter_faas.core.sections import Buffer
 from jupyter_faas.fanout.base import Caller
 from jupyter_faas.fanout.kept_streams import Intake, Outlet, Wanted
@@ -32,12 +41,16 @@ from jupyter_faas.wire.server import Exchange
 
 if TYPE_CHECKING:
     from jupyter_faas.fanout.driver import Driver
+    from jupyter_faas.fanout.kept import KeptMap
     from jupyter_faas.fanout.run import Run
     from jupyter_faas.fanout.shelf import Shelf
 
 _KEPT = {"is_ordered": False, "stops_at_error": False, "wants_results": True}
 _ONE = f"{PATH}/".encode()
 _ALL = PATH.encode()
+_KEPT_PATH = f"{PATH}/{KEPT_PREFIX}".encode()
+_RELEASE = b"faas-release"
+"""Said by the gateway: another one is to have the map."""
 _HEADER = HEADER.lower()
 _JOIN_BYTES = 256 << 10
 _JSON = [(b"Content-Type", b"application/json")]
@@ -67,7 +80,9 @@ class Door:
         except FaasError as error:
             exchange.respond(*problem_answer(error))
 
-    def _route(self, exchange: Exchange, method: bytes, path: bytes) -> None:
+    def _route(
+        self, exchange: Exchange, method: bytes, path: bytes, *, is_looked_up: bool = False
+    ) -> None:
         if path == _ALL and method == b"POST":
             self._begin(exchange)
         elif path == _ALL and method == b"GET":
@@ -81,8 +96,11 @@ class Door:
             exchange.respond(200, _JSON, _json(told))
         elif path.startswith(_ONE) and self._is_kept(exchange, method, path[len(_ONE) :]):
             pass
+        elif path.startswith(_KEPT_PATH) and self._shelf.link is not None and not is_looked_up:
+            self._look_up(exchange, path[len(_ONE) :].partition(b"/")[0].decode("latin-1"))
         elif path.startswith(_ONE) and method in (b"GET", b"DELETE"):
             run = self._driver.find(path[len(_ONE) :].decode("latin-1"))
+            _check_place(exchange, run.order, run.id)
             if method == b"DELETE":
                 run.fail(InvocationCancelled("The map was cancelled."))
             exchange.respond(200, _JSON, _json(run.status()))
@@ -107,6 +125,7 @@ class Door:
         kept = self._shelf.maps.get(id)
         if kept is None:
             return False
+        _check_place(exchange, kept.order, id)
         if method == b"GET" and part in ("results", "logs"):
             Outlet(exchange, kept, _wanted(part, exchange.query.decode("latin-1")))
             return True
@@ -114,10 +133,32 @@ class Door:
             kept.retry_failed()
         elif (method, part) == (b"DELETE", ""):
             kept.cancel()
+        elif (method, part) == (b"POST", "release") and exchange.header(_RELEASE) is not None:
+            self._shelf.begin_release(id)
         elif (method, part) != (b"GET", ""):
             raise BadRequest("A kept map has no such path or method.", status=404)
         exchange.respond(200, _JSON, _json(kept.status()))
         return True
+
+    def _look_up(self, exchange: Exchange, id: str) -> None:
+        """Serve what is asked of a kept map that another driver has had, if there is one."""
+        exchange.receiver = LookUp()
+        task = asyncio.get_running_loop().create_task(self._shelf.fetch(id))
+
+        def then(done: asyncio.Task[KeptMap | None]) -> None:
+            exchange.receiver = None
+            if exchange.is_over or done.cancelled():
+                return
+            error = done.exception()
+            if isinstance(error, FaasError):
+                exchange.respond(*problem_answer(error))
+                return
+            try:
+                self._route(exchange, exchange.method, exchange.path, is_looked_up=True)
+            except FaasError as refused:
+                exchange.respond(*problem_answer(refused))
+
+        task.add_done_callback(then)
 
     def _caller(self, exchange: Exchange) -> Caller:
         told = dict(exchange.headers)
@@ -150,6 +191,28 @@ def _wanted(part: str, query: str) -> Wanted:
         said=number("said"),
         follows=part == "results" or "follow" in asked,
     )
+
+
+def _check_place(exchange: Exchange, order: MapOrder, id: str) -> None:
+    namespace = exchange.header(b"faas-namespace")
+    if namespace is not None and namespace.decode("latin-1") != order.namespace:
+        raise InvocationNotFound(f"No map {id} is known here (any more).")
+
+
+class LookUp:
+    """Receives for a request whose map is being fetched; such requests have no body."""
+
+    def on_body(self, data: bytes) -> None:
+        """There is none."""
+
+    def on_body_end(self) -> None:
+        """There is none."""
+
+    def on_gone(self) -> None:
+        """The map is fetched all the same."""
+
+    def on_writable(self) -> None:
+        """Nothing is written."""
 
 
 class MapStream:

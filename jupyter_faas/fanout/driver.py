@@ -77,7 +77,7 @@ class Driver:
             raise InvalidSpec("An order of a map names its revision and what that is.")
         backend = self._backend(order)
         run = Run(
-            id or f"map-{secrets.token_hex(6)}",
+            id or order.id or f"map-{secrets.token_hex(6)}",
             order,
             caller,
             backend,

@@ -9,6 +9,7 @@
 
 A `Run` does the work, as for any map; this gives it inputs as it wants them and writes down what
 comes out. Killed at any moment, the next driver goes on: what is in `outcomes` does not run again.
+Where there are several gateways, a service has the same files for all of them (`mirror.py`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from jupyter_faas.core.mapping import MapOrder, MapState
 from jupyter_faas.core.sections import Buffer
 from jupyter_faas.execution.failure import Fault
 from jupyter_faas.fanout.ledger import GONE, Ledger
+from jupyter_faas.fanout.mirror import File, Mirror
 from jupyter_faas.fanout.prints import Prints
 from jupyter_faas.fanout.run import Run
 from jupyter_faas.wire.frames import HEADER, FrameKind
@@ -34,6 +36,7 @@ from jupyter_faas.wire.frames import HEADER, FrameKind
 _FEED = 256
 """So many inputs are read from the file at a time."""
 _FEED_BYTES = 4 << 20
+_HOLD_S = 3600.0
 
 Begin = Callable[[MapOrder, str], Run]
 
@@ -81,6 +84,8 @@ class KeptMap:
         self.started_at = (root / "order").stat().st_mtime
         self.on_news: set[Callable[[], None]] = set()
         """Called when there are more outcomes or prints, or it has ended."""
+        self.mirror: Mirror | None = None
+        """Keeps it where the next driver finds it; None: the next one finds these files."""
         self.run: Run | None = None
         self._reason = ""
         self._fed = 0
@@ -92,6 +97,15 @@ class KeptMap:
     def is_over(self) -> bool:
         """Whether it has ended, and nothing is being retried."""
         return self.ended is not None
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """What it was given, what came of it, and what that has printed."""
+        return self._inputs, self.outcomes, self.prints
+
+    def now(self) -> float:
+        """Return the time, in seconds since the epoch."""
+        return self._wall_clock()
 
     def start(self) -> None:
         """Go on from what is done."""
@@ -105,6 +119,7 @@ class KeptMap:
         """Take more inputs in."""
         for payload in payloads:
             self._inputs.add(len(self._inputs), DONE, payload)
+        self._changed()
         self.feed()
 
     def close_inputs(self) -> None:
@@ -112,6 +127,7 @@ class KeptMap:
         self._inputs.sync()
         self.total = len(self._inputs)
         _write(self.root / "whole", b"%d" % self.total)
+        self._changed()
         self.feed()
 
     def feed(self) -> None:
@@ -137,11 +153,22 @@ class KeptMap:
 
     def let_go(self) -> None:
         """This driver ends: stop, and leave the rest to the next one."""
+        self.stop()
+        self.close()
+
+    def stop(self) -> None:
+        """Run nothing more of it."""
         run, self.run = self.run, None
         if run is not None:
             run.sink = None
             run.cancel()
-        self.close()
+
+    def hold_back(self) -> bool:
+        """Begin no more items; False: none is under way."""
+        if self.run is None or self.run.is_over:
+            return False
+        self.run.wait(_HOLD_S)
+        return self.run.in_flight > 0
 
     def retry_failed(self) -> int:
         """Run the failed items again; return how many.
@@ -159,15 +186,15 @@ class KeptMap:
             self.outcomes.add(index, GONE, b"")
         (self.root / "ended").unlink(missing_ok=True)
         self.ended = None
+        self._changed()
         self.start()
         return len(failed)
 
     def discard(self) -> None:
         """Forget it, with its files."""
-        run, self.run = self.run, None
-        if run is not None:
-            run.sink = None
-            run.cancel()
+        self.stop()
+        if self.mirror is not None:
+            self.mirror.stop()
         self.close()
         shutil.rmtree(self.root, ignore_errors=True)
 
@@ -237,7 +264,12 @@ class KeptMap:
             _write(self.root / "ended", msgspec.json.encode(self.ended))
         self._tell()
 
+    def _changed(self) -> None:
+        if self.mirror is not None:
+            self.mirror.poke()
+
     def _tell(self) -> None:
+        self._changed()
         for on_news in tuple(self.on_news):
             on_news()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -41,6 +42,7 @@ class Intake:
         self._shelf = shelf
         self._reader = FrameReader()
         self._is_complete = False
+        self._task: asyncio.Task[None] | None = None
 
     def on_body(self, data: bytes) -> None:
         """Write inputs down."""
@@ -63,8 +65,17 @@ class Intake:
             self._give_up(BadRequest("The inputs end in the middle."))
             return
         self._kept.close_inputs()
+        mirror = self._kept.mirror
+        if mirror is None:
+            self._accept()
+        else:
+            self._task = asyncio.get_running_loop().create_task(mirror.settled())
+            self._task.add_done_callback(lambda _task: self._accept())
+
+    def _accept(self) -> None:
         self._exchange.receiver = None
-        self._exchange.respond(202, _JSON, _json(self._kept.status()))
+        if not self._exchange.is_over:
+            self._exchange.respond(202, _JSON, _json(self._kept.status()))
 
     def on_gone(self) -> None:
         """The caller has left: it has no id to come back with."""

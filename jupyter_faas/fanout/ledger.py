@@ -45,7 +45,18 @@ class Ledger:
         self._is_dirty = False
         self.count = 0
         """Indices that have a record."""
+        self.found_size = os.fstat(self._fd).st_size
+        """Bytes the file had when it was opened, a torn last record included."""
         self._scan()
+
+    @property
+    def size(self) -> int:
+        """Bytes of all records."""
+        return self._end
+
+    def raw(self, at: int, length: int) -> bytes:
+        """Return a piece of the file that is there."""
+        return self._pread(length, at)
 
     def __contains__(self, index: int) -> bool:
         return index < len(self._at) and self._at[index] > 0

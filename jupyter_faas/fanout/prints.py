@@ -39,9 +39,19 @@ class Prints:
     def __init__(self, path: Path, most_bytes: int = MOST_BYTES) -> None:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._most = most_bytes
-        self._end = os.fstat(self._fd).st_size
+        self._end = self.found_size = os.fstat(self._fd).st_size
+        """Bytes the file had when it was opened, a torn last frame included."""
         self._end = max((one.end for one in self.since(0)), default=0)
         os.ftruncate(self._fd, self._end)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all frames."""
+        return self._end
+
+    def raw(self, at: int, length: int) -> bytes:
+        """Return a piece of the file that is there."""
+        return os.pread(self._fd, length, at)
 
     @property
     def is_full(self) -> bool:

@@ -27,6 +27,7 @@ from jupyter_faas.fanout.ray.words import HostStart
 from jupyter_faas.fanout.replicas import Replicas
 from jupyter_faas.fanout.shelf import Shelf
 from jupyter_faas.fanout.start import DriverStart
+from jupyter_faas.wire.kept import KeptLink
 from jupyter_faas.wire.limits import Limits
 from jupyter_faas.wire.server import HttpServerProtocol
 
@@ -46,7 +47,7 @@ async def _live(start: DriverStart) -> None:
     over = asyncio.Event()
     os.set_blocking(0, False)
     loop.add_reader(0, _on_input, over)
-    backend = Replicas(start.gateway, start.token)
+    backend = Replicas(start.gateway, start.token, start.tokens)
     cpus = cpus_here() if start.is_one_machine else 0
     driver = Driver(backend, cpus)
     driver.make_seats = _seats(start, driver.pump) if start.run_dir else None
@@ -56,7 +57,11 @@ async def _live(start: DriverStart) -> None:
     driver.used_s = driver.now_s()
     kept_in = Path(start.maps_dir) if start.maps_dir else None
     shelf = Shelf(
-        kept_in, start.keep_s, lambda order, id: driver.begin(order, Caller(), id), time.time
+        kept_in,
+        start.keep_s,
+        lambda order, id: driver.begin(order, Caller(), id),
+        time.time,
+        None if start.kept is None else KeptLink(*msgspec.structs.astuple(start.kept)),
     )
     door = Door(driver, shelf)
     connections: set[HttpServerProtocol] = set()
@@ -76,6 +81,7 @@ async def _live(start: DriverStart) -> None:
             await asyncio.wait_for(over.wait(), _LOOK_S)
         shelf.sweep()
     server.close()
+    await shelf.leave()
     shelf.close()
     await driver.close()
     with contextlib.suppress(FileNotFoundError):

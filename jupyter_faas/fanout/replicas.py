@@ -8,6 +8,7 @@ every call; what is different is only that an answer tells of many items.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from jupyter_faas.core.chunks import Given
 from jupyter_faas.core.errors import (
     ExecutionError,
     FaasError,
+    GatewayLost,
     GatewayUnavailable,
     InternalError,
     ReplicaLost,
@@ -34,6 +36,7 @@ from jupyter_faas.wire.upstream import Upstream, UpstreamConnection
 MOST_SLOTS = 512
 """Chunks of one map under way at once: fewer than may wait at the gateway for one function."""
 
+_NONE: Mapping[str, str] = {}
 _fault = msgspec.msgpack.Decoder(Fault).decode
 _LOG, _ITEM, _ERROR, _END = (
     int(kind) for kind in (FrameKind.LOG, FrameKind.ITEM, FrameKind.ERROR, FrameKind.END)
@@ -46,15 +49,17 @@ class Replicas:
     Args:
         address: Of the gateway.
         token: Of the gateway; may call functions.
+        tokens: The same by namespace, where no one token is good for all.
     """
 
     name = "replicas"
     note = ""
     is_metered = True
 
-    def __init__(self, address: str, token: str) -> None:
+    def __init__(self, address: str, token: str, tokens: Mapping[str, str] = _NONE) -> None:
         self._upstream = Upstream(address)
-        self._authorization = (b"Authorization", f"Bearer {token}".encode())
+        self._token = token
+        self._tokens = tokens
         self._tasks: set[asyncio.Task[None]] = set()
 
     def most_slots(self, order: MapOrder) -> int:
@@ -79,7 +84,7 @@ class Replicas:
             b"POST",
             f"/function/{order.namespace}/{order.function}".encode(),
             self._upstream.authority,
-            [self._authorization, *self._headers(order, caller)],
+            self._headers(order, caller),
             length,
         )
         parts = [request, *body]
@@ -100,7 +105,9 @@ class Replicas:
         self._upstream.close()
 
     def _headers(self, order: MapOrder, caller: Caller) -> list[tuple[bytes, bytes]]:
+        token = self._tokens.get(order.namespace, self._token)
         headers = [
+            (b"Authorization", f"Bearer {token}".encode()),
             (b"Content-Type", batch.CONTENT_TYPE.encode()),
             (b"Accept", CONTENT_TYPE.encode()),
             (b"Faas-Revision", str(order.revision).encode()),
@@ -249,6 +256,8 @@ def _problem(body: bytes, status: int) -> FaasError:
 def _tell_problem(report: Report, error: FaasError) -> None:
     if isinstance(error, ReplicaLost):
         report.on_died(error, is_own=True)
+    elif isinstance(error, GatewayLost):
+        report.on_died(error, is_own=False)  # of several gateways the one that had the replica
     elif isinstance(error, ExecutionError):
         report.on_end(error)
     else:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from jupyter_faas.core.errors import InvocationNotFound
-from jupyter_faas.core.mapping import MapOrder
+from jupyter_faas.core.mapping import KEPT_PREFIX, MapOrder
 from jupyter_faas.fanout.kept import Begin, KeptMap
+from jupyter_faas.fanout.mirror import Mirror, cut, fetch
+from jupyter_faas.wire.kept import KeptLink
 
+CACHE_S = 600.0
+"""A map that has ended and that a service has stays here for so long."""
+RELEASE_S = 20.0
+"""Items under way may take so long when a map goes to another gateway."""
+LEAVE_S = 2.0
+_LOOK_S = 0.05
 _log = logging.getLogger(__name__)
 
 
@@ -23,16 +34,26 @@ class Shelf:
         keep_s: How long after its end a map is kept, seconds.
         begin: Begins a run.
         wall_clock: Seconds since the epoch.
+        link: To the service that keeps maps for all gateways; None: the directory is all there is.
     """
 
     def __init__(
-        self, root: Path | None, keep_s: float, begin: Begin, wall_clock: Callable[[], float]
+        self,
+        root: Path | None,
+        keep_s: float,
+        begin: Begin,
+        wall_clock: Callable[[], float],
+        link: KeptLink | None = None,
     ) -> None:
+        self.link = link
         self.maps: dict[str, KeptMap] = {}
         self._root = root
         self._keep_s = keep_s
         self._begin = begin
         self._wall_clock = wall_clock
+        self._coming: dict[str, asyncio.Task[KeptMap | None]] = {}
+        self._leaving: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def is_busy(self) -> bool:
@@ -42,6 +63,9 @@ class Shelf:
     def restore(self) -> None:
         """Bring back what an earlier driver has left, and go on with what has not ended."""
         if self._root is None or not self._root.is_dir():
+            return
+        if self.link is not None:
+            shutil.rmtree(self._root)  # the service has it, and the gateway says what to take up
             return
         for directory in sorted(self._root.iterdir()):
             try:
@@ -65,28 +89,118 @@ class Shelf:
         """
         if self._root is None:
             raise InvocationNotFound("This gateway keeps no maps: read the results of .map().")
-        directory = self._root / f"map-{secrets.token_hex(6)}"
+        directory = self._root / f"{KEPT_PREFIX}{secrets.token_hex(6)}"
         kept = KeptMap(directory, order, self._begin, self._wall_clock)
+        if self.link is not None:
+            kept.mirror = Mirror(kept, self.link)
         self.maps[kept.id] = kept
         kept.start()
         return kept
+
+    async def fetch(self, id: str) -> KeptMap | None:
+        """Take up a map that the service has, and go on with it; None: it has none of this id.
+
+        The gateway holds it: nobody else runs it.
+
+        Raises:
+            ProviderError: The service is away.
+        """
+        if id in self.maps:
+            return self.maps[id]
+        task = self._coming.get(id)
+        if task is None:
+            task = self._coming[id] = asyncio.get_running_loop().create_task(self._fetch(id))
+            task.add_done_callback(lambda _task: self._coming.pop(id, None))
+        return await asyncio.shield(task)
+
+    async def _fetch(self, id: str) -> KeptMap | None:
+        assert self._root is not None
+        assert self.link is not None
+        directory = self._root / id
+        shutil.rmtree(directory, ignore_errors=True)
+        turn = await fetch(self.link, id, self._root)
+        if turn is None:
+            return None
+        kept = KeptMap(directory, None, self._begin, self._wall_clock)
+        await cut(self.link, kept)
+        kept.mirror = Mirror(kept, self.link, turn)
+        self.maps[id] = kept
+        if not kept.is_over:
+            kept.start()
+        return kept
+
+    async def release(self, id: str, grace_s: float = RELEASE_S) -> None:
+        """Let another gateway have a map: what is under way may end, then all is written down."""
+        kept = self.maps.get(id)
+        if kept is None or self.link is None:
+            return
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + grace_s
+        while kept.hold_back() and loop.time() < until_s:  # noqa: ASYNC110 - rare: no event for it
+            await asyncio.sleep(_LOOK_S)
+        kept.stop()
+        if kept.mirror is not None:
+            await kept.mirror.settled()
+        if self.maps.pop(id, None) is kept:
+            kept.close()
+            shutil.rmtree(kept.root, ignore_errors=True)
+            if kept.mirror is None or not kept.mirror.is_lost:
+                await self.link.ask("map_let_go", type(None), id)
+
+    def begin_release(self, id: str, grace_s: float = RELEASE_S) -> None:
+        """Begin to let another gateway have a map; see `release`."""
+        if id not in self._leaving:
+            self._leaving.add(id)
+            self._do(self._release(id, grace_s))
+
+    async def _release(self, id: str, grace_s: float) -> None:
+        try:
+            await self.release(id, grace_s)
+        finally:
+            self._leaving.discard(id)
 
     def discard(self, kept: KeptMap) -> None:
         """Forget a map."""
         self.maps.pop(kept.id, None)
         kept.discard()
+        if self.link is not None:
+            self._do(self.link.ask("map_drop", type(None), [kept.id]))
 
     def sweep(self) -> None:
         """Drop what has ended long ago."""
-        oldest = self._wall_clock() - self._keep_s
+        is_cache = self.link is not None
+        oldest = self._wall_clock() - (min(CACHE_S, self._keep_s) if is_cache else self._keep_s)
         for kept in list(self.maps.values()):
-            if kept.ended is not None and kept.ended.at < oldest and not kept.on_news:
-                self.discard(kept)
+            if kept.mirror is not None and kept.mirror.is_lost:
+                self.begin_release(kept.id, 0.0)
+            elif kept.ended is not None and kept.ended.at < oldest and not kept.on_news:
+                if is_cache:
+                    self.begin_release(kept.id)
+                else:
+                    self.discard(kept)
+
+    async def leave(self) -> None:
+        """This driver ends: have the service know how far everything is."""
+        if self.link is not None:
+            releases = [self.release(id, 0.0) for id in tuple(self.maps)]
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LEAVE_S):
+                    await asyncio.gather(*releases, return_exceptions=True)
 
     def close(self) -> None:
         """Stop all; the next driver goes on."""
         for kept in self.maps.values():
             kept.let_go()
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.warning("a kept map: %s", task.exception())
 
 
 def has_unfinished(root: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from jupyter_faas.core.mapping import Seating
+from jupyter_faas.wire.kept import LinkTo
 
 
 class DriverStart(msgspec.Struct, kw_only=True):
@@ -14,11 +15,16 @@ class DriverStart(msgspec.Struct, kw_only=True):
     """Path of the Unix socket to listen on."""
     gateway: str
     """Address of the gateway."""
-    token: str
+    token: str = ""
+    """Of the gateway; may call functions."""
+    tokens: dict[str, str] = {}
+    """The same by namespace, where no one token is good for all."""
     is_one_machine: bool = True
     """All replicas run on this machine: there are as many CPUs as here."""
     maps_dir: str = ""
     """Where maps that are kept lie; empty: none are."""
+    kept: LinkTo | None = None
+    """What keeps maps for several gateways; `maps_dir` is a cache then."""
     keep_s: float = 7 * 86_400.0
     """How long after their end."""
     idle_exit_s: float = 120.0

@@ -41,6 +41,7 @@ NOTHING = Act("")
 """What anybody with a good token may do: ask what the API is, or for what does not exist."""
 
 _DEPLOY, _CANCEL = "deploy", "cancel"
+"""What is no verb of RBAC by itself; the second: to call, but not with a function's token."""
 _NAME = "[^/]+"
 _FUNCTION = f"/v1/functions/{_NAME}"
 _INVOCATION = f"/v1/invocations/{_NAME}"
@@ -62,7 +63,8 @@ _TABLE: tuple[tuple[str, str, str], ...] = (
     ("GET", "/v1/state", "list"),
     ("GET", "/v1/events", "list"),
     ("GET", "/v1/inventory", "get"),
-    ("*", "/v1/maps(/.*)?", INVOKE),
+    ("POST", "/v1/maps", INVOKE),
+    ("*", "/v1/maps(/.*)?", _CANCEL),  # those that are there may be others'
     ("*", f"/async-function/{_NAME}(/{_NAME})?", INVOKE),
 )
 _RULES = tuple((method, re.compile(path, re.DOTALL), word) for method, path, word in _TABLE)

@@ -1,8 +1,9 @@
 """The service that keeps packages for all gateways of a cluster, and how a gateway talks to it.
 
 One process with a volume: `PUT`, `GET`, `HEAD /v1/blobs/{sha256}` as the control API has them, and
-`POST /v1/blobs/collect` with the digests that revisions name. Whoever asks shows the key that
-gateways share with it. Nobody needs it to call what is warm.
+`POST /v1/blobs/collect` with the digests that revisions name; below `/v1/kept/` what is kept of
+calls (`kept_service.py`). Whoever asks shows the key that gateways share with it. Nobody needs it
+to call what is warm.
 """
 
 from __future__ import annotations
@@ -18,19 +19,24 @@ import msgspec
 from jupyter_faas.core.errors import FaasError, ProviderError, Unauthorized
 from jupyter_faas.gateway import problems
 from jupyter_faas.gateway.blobs import Blobs
+from jupyter_faas.gateway.kept.intake import Intake
+from jupyter_faas.gateway.kept_service import KeptService
+from jupyter_faas.gateway.store.sqlite import SqliteStore
 from jupyter_faas.wire.asgi import App, AsgiBridge
 from jupyter_faas.wire.exchange import Exchange
 from jupyter_faas.wire.heads import Buffer
+from jupyter_faas.wire.kept import MOST_BYTES, PATH, patient_request
 from jupyter_faas.wire.problems import read_problem
 from jupyter_faas.wire.server import HttpServerProtocol
-from jupyter_faas.wire.upstream import Answer, AnswerLost, Upstream, request
+from jupyter_faas.wire.upstream import Answer, Upstream
 
 TIMEOUT_S = 120.0
 """For one package, however large."""
-TRIES, RETRY_S = 8, 0.5
-"""How often, and after how long, a service that cannot be reached is asked again."""
 _HEALTH = (b"/healthz", b"/readyz")
+KEPT_PATH = PATH.encode()
+_MOST_KEPT = MOST_BYTES + (1 << 20)
 _TEXT = [(b"Content-Type", b"text/plain; charset=utf-8")]
+_MSGPACK = [(b"Content-Type", b"application/msgpack")]
 
 
 class BlobService:
@@ -41,6 +47,8 @@ class BlobService:
         key: What gateways show.
         max_bytes: Largest blob taken.
         wall_clock: Seconds since the epoch, as file times are.
+        clock: Monotonic seconds.
+        database: File of what is kept of calls; None: that is not kept here.
     """
 
     def __init__(
@@ -49,8 +57,13 @@ class BlobService:
         key: bytes,
         max_bytes: int = 1 << 30,
         wall_clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+        database: Path | None = None,
     ) -> None:
         self.blobs = Blobs(root, max_bytes)
+        self._store = None if database is None else SqliteStore(database, wall_clock)
+        self._kept = None if self._store is None else KeptService(self._store.work, clock)
+        self._tasks: set[asyncio.Task[None]] = set()
         self._key = key
         self._wall_clock = wall_clock
         self._bridge: AsgiBridge | None = None
@@ -63,7 +76,10 @@ class BlobService:
 
         Raises:
             OSError: The address is taken.
+            ProviderError: The database cannot be opened.
         """
+        if self._store is not None:
+            await self._store.open()
         self._bridge = AsgiBridge(self._app())
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._protocol, host, port)
@@ -75,6 +91,9 @@ class BlobService:
             self._server.close()
         if self._bridge is not None:
             await self._bridge.stop()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._store is not None:
+            await self._store.close()
         for connection in tuple(self._connections):
             connection.retire()
 
@@ -86,9 +105,26 @@ class BlobService:
             exchange.respond(200, _TEXT, b"ok\n")
         elif not is_shown(exchange.header(b"authorization"), self._key):
             exchange.respond(*problems.answer(Unauthorized("This is for gateways only.")))
+        elif self._kept is not None and exchange.path.startswith(KEPT_PATH):
+            Intake(exchange, _MOST_KEPT, lambda body: self._answer_kept(exchange, body))
         else:
             assert self._bridge is not None
             self._bridge(exchange)
+
+    def _answer_kept(self, exchange: Exchange, body: bytes) -> None:
+        task = asyncio.get_running_loop().create_task(self._keep(exchange, body))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _keep(self, exchange: Exchange, body: bytes) -> None:
+        assert self._kept is not None
+        operation = exchange.path[len(KEPT_PATH) :].decode("latin-1")
+        try:
+            answer = await self._kept.answer(operation, body)
+        except FaasError as error:
+            exchange.respond(*problems.answer(error))
+        else:
+            exchange.respond(200, _MSGPACK, answer)
 
     def _app(self) -> App:
         # Starlette costs 120 ms: whoever only talks to the service does not pay for it.
@@ -146,17 +182,9 @@ class BlobClient:
 
     async def _ask(self, method: str, path: str, body: Buffer = b"") -> Answer:
         """Return an answer. All of it may be asked twice: a service that restarts is waited for."""
-        tries_left = TRIES
-        while True:
-            tries_left -= 1
-            try:
-                return await request(
-                    self._upstream, method, path, self._headers, body, timeout_s=self._timeout_s
-                )
-            except (OSError, TimeoutError, AnswerLost) as error:
-                if not tries_left or isinstance(error, TimeoutError):
-                    raise ProviderError(f"The blobs service does not answer: {error}") from error
-            await asyncio.sleep(RETRY_S)
+        return await patient_request(
+            self._upstream, method, path, self._headers, body, timeout_s=self._timeout_s
+        )
 
     def _checked(self, answer: Answer) -> Answer:
         if answer.status >= 400:

@@ -15,6 +15,8 @@ from jupyter_faas.gateway.events import KINDS, EventLog
 from jupyter_faas.gateway.peers import Peer
 
 View = dict[str, Any]
+_MOST_ENDED = 32
+"""Maps of one peer that have ended and are still shown."""
 
 
 class Mirrored:
@@ -48,10 +50,15 @@ class Elsewhere:
         self._events = events
         self._url_of = url_of
         self._functions: dict[str, dict[Target, Mirrored]] = {}
+        self._maps: dict[str, dict[str, View]] = {}
 
     def of(self, peer: Peer, target: Target) -> Mirrored | None:
         """Return what a peer says of a function; None: nothing yet."""
         return self._functions.get(peer.id, {}).get(target)
+
+    def maps(self) -> list[View]:
+        """Return the maps that peers have, as they were last heard of."""
+        return [state for states in self._maps.values() for state in states.values()]
 
     def on_event(self, peer: Peer, kind: str, said: View) -> None:
         """Take what a peer says."""
@@ -64,6 +71,9 @@ class Elsewhere:
     def on_gone(self, peer: Peer) -> None:
         """What a peer has said is not so any more."""
         gone = self._functions.pop(peer.id, {})
+        for state in self._maps.pop(peer.id, {}).values():
+            if state["state"] == "running" and not state["isKept"]:
+                self._publish_map({**state, "state": "failed", "note": "Its gateway is gone."})
         if not self.forgets_replicas:
             return
         for (namespace, name), mirrored in gone.items():
@@ -75,6 +85,10 @@ class Elsewhere:
 
     def _take_snapshot(self, peer: Peer, said: View) -> None:
         functions = self._functions[peer.id] = {}
+        self._maps[peer.id] = {}
+        for state in said.get("maps", ()):
+            self._maps[peer.id][state["id"]] = state
+            self._publish_map(state, peer.id)
         for one in said["functions"]:
             mirrored = functions[one["namespace"], one["name"]] = Mirrored()
             mirrored.replicas = {replica["id"]: replica for replica in one["replicas"]}
@@ -96,6 +110,8 @@ class Elsewhere:
         value = said["value"]
         if kind == "deleted":
             functions.pop(target, None)
+        elif kind == "map":
+            self._note_map(peer, value)
         elif kind in ("replica", "counts", "scaling"):
             mirrored = functions.setdefault(target, Mirrored())
             if kind == "counts":
@@ -106,6 +122,23 @@ class Elsewhere:
                 mirrored.replicas.pop(said["id"], None)
             else:
                 mirrored.replicas[said["id"]] = value
+
+    def _note_map(self, peer: Peer, state: View) -> None:
+        states = self._maps.setdefault(peer.id, {})
+        states[state["id"]] = state
+        ended = [id for id, one in states.items() if one["state"] != "running"]
+        for id in ended[:-_MOST_ENDED]:
+            del states[id]
+
+    def _publish_map(self, state: View, origin: str = "") -> None:
+        self._events.publish(
+            "map",
+            namespace=state["namespace"],
+            function=state["function"],
+            id=state["id"],
+            value=state,
+            origin=origin,
+        )
 
     def _republish(self, peer: Peer, kind: str, said: View) -> None:
         value = said["value"]

@@ -11,6 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from jupyter_faas.core.ownership import Moves, Target
+from jupyter_faas.gateway.kept.exchange import KeptExchange
 from jupyter_faas.gateway.registry import RegistryChange
 
 if TYPE_CHECKING:
@@ -78,6 +79,9 @@ class Handover:
             peer = self._peers.owner_of(target)
             exchange, body = invocation.exchange, invocation.body
             exchange.receiver = None
+            if isinstance(exchange, KeptExchange):
+                exchange.on_handed_over()  # the store has it for the new owner
+                return
             assert peer is not None
             self._forwarder.take(exchange, peer, target, body=body, limit_s=invocation.limit_s)
 

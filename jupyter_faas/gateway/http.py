@@ -7,7 +7,7 @@ several gateways, what is about a function of another one is passed on to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
@@ -94,6 +94,8 @@ class Door:
         """Answers other gateways."""
         self.kept: Callable[[Exchange, str, str], None] = self._not_kept
         """Takes calls that are kept."""
+        self.place_of_kept: Callable[[str], Awaitable[Target | None]] | None = None
+        """Returns the function of a kept call, by its id; None: calls are kept by this gateway."""
         self.is_leaving = False
         """What other gateways pass on is not taken any more."""
 
@@ -140,9 +142,10 @@ class Door:
             return None  # the long way says what is wrong with it
 
     def calls_only(self, exchange: Exchange) -> None:
-        """Take a request on the listener for replicas: calls and health, nothing else."""
+        """Take a request on the listener for replicas: calls, new maps, health, nothing else."""
         path = exchange.path
-        if path.startswith((CALL_PREFIX, ASYNC_PREFIX)) or path in HEALTH:
+        is_map = path == maps.PREFIX and exchange.method == b"POST"
+        if is_map or path.startswith((CALL_PREFIX, ASYNC_PREFIX)) or path in HEALTH:
             self(exchange)
             return
         elsewhere = BadRequest("This port takes calls of functions and nothing else.", status=404)
@@ -194,6 +197,8 @@ class Door:
     def _other(self, exchange: Exchange, path: bytes) -> None:
         if path.startswith(CALL_PREFIX):
             self._call(exchange, path)
+        elif path.startswith(ASYNC_PREFIX):
+            self._keep(exchange, path)
         elif path in HEALTH:
             self._health(exchange, path)
         elif path.startswith(_PEERS) and self.peer_door is not None:
@@ -210,6 +215,15 @@ class Door:
                 self._calls(exchange, *target)
             return
         self._permitted(exchange, call_of(self._namespace), _no_function)
+
+    def _keep(self, exchange: Exchange, path: bytes) -> None:
+        target = self._split(path[len(ASYNC_PREFIX) :])
+        if (
+            target is None
+            or self.owners is None
+            or not self._pass_on(exchange, target, self.owners[target])
+        ):
+            self._control(exchange, path)
 
     def _control(self, exchange: Exchange, path: bytes) -> None:
         """Serve what is neither a call nor health, if the bearer may do it."""
@@ -241,17 +255,50 @@ class Door:
                 _no_function()
             else:
                 self.kept(exchange, *target)
+        elif path.startswith(_INVOCATIONS) and self._may_be_elsewhere(exchange):
+            self._find_kept(exchange, path)
         else:
-            if self.control is None:
-                self.load_control()
-            if self.control is None:
-                raise GatewayUnavailable("The gateway is still starting.", retry_after_s=1.0)
-            self.control(exchange)
+            self._to_control(exchange)
+
+    def _to_control(self, exchange: Exchange) -> None:
+        if self.control is None:
+            self.load_control()
+        if self.control is None:
+            raise GatewayUnavailable("The gateway is still starting.", retry_after_s=1.0)
+        self.control(exchange)
+
+    def _may_be_elsewhere(self, exchange: Exchange) -> bool:
+        is_alone = self.owners is None or self.place_of_kept is None
+        return not is_alone and not is_forwarded(exchange)
+
+    def _find_kept(self, exchange: Exchange, path: bytes) -> None:
+        """Pass on what is asked of a kept call to who has it: the owner of its function."""
+        id = path[len(_INVOCATIONS) :].partition(b"/")[0].decode("ascii", "replace")
+        found: list[Target | None] = []
+
+        async def look() -> None:
+            assert self.place_of_kept is not None
+            try:
+                found.append(await self.place_of_kept(id))
+            except FaasError:
+                found.append(None)  # what is known here of other calls is told all the same
+
+        def then() -> None:
+            (target,) = found
+            if (
+                target is None
+                or self.owners is None
+                or not self._pass_on(exchange, target, self.owners[target])
+            ):
+                self._to_control(exchange)
+
+        Held(exchange, look(), then)
 
     @staticmethod
     def _not_kept(_exchange: Exchange, _namespace: str, _name: str) -> None:
         raise NotImplementedYet(
-            "This gateway keeps no calls: POST to /function/ and wait for the answer."
+            "This gateway keeps no calls, having no blobs service: POST to /function/ and wait "
+            "for the answer."
         )
 
     def _pass_on_control(self, exchange: Exchange, path: bytes) -> bool:

@@ -54,6 +54,8 @@ class MapNews:
         self._looks = 0
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
+        self.elsewhere: Callable[[], list[State]] = list
+        """Returns the maps of other gateways."""
 
     def start(self) -> None:
         """Begin to look."""
@@ -67,7 +69,12 @@ class MapNews:
 
     def shown(self, namespace: str) -> list[State]:
         """Return the maps of a namespace as they were last seen."""
-        return [one for one in self._known.values() if one["namespace"] == namespace]
+        there = {one["id"]: one for one in (*self.elsewhere(), *self.known())}
+        return [one for one in there.values() if one["namespace"] == namespace]
+
+    def known(self) -> list[State]:
+        """Return the maps of this gateway as they were last seen."""
+        return list(self._known.values())
 
     async def look(self) -> None:
         """Ask, and tell what has changed; one at a time, an older answer never comes later."""

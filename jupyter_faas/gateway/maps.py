@@ -8,31 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
-import msgspec
-
-from jupyter_faas.core.errors import (
-    FaasError,
-    GatewayLost,
-    GatewayUnavailable,
-    InvalidSpec,
-    NotImplementedYet,
-)
-from jupyter_faas.core.mapping import ENGINES, HEADER, PATH, MapFunction, MapOrder, Seating
-from jupyter_faas.core.model import Kind, RevisionState
-from jupyter_faas.gateway import heads, problems
-from jupyter_faas.gateway.endings import failure_of
+from jupyter_faas.core.errors import FaasError, GatewayUnavailable, NotImplementedYet
+from jupyter_faas.core.mapping import HEADER, KEPT_PREFIX, PATH, MapOrder, Seating
+from jupyter_faas.core.ownership import Target
+from jupyter_faas.gateway.map_orders import filled, read_order, revision_of
+from jupyter_faas.gateway.map_passage import MapPassage
 from jupyter_faas.wire.exchange import Exchange
-from jupyter_faas.wire.heads import (
-    BODYLESS_STATUSES,
-    STATUS_LINES,
-    encode_head,
-    encode_request,
-    end_to_end,
-)
-from jupyter_faas.wire.upstream import Upstream, UpstreamConnection
+from jupyter_faas.wire.upstream import Upstream
 
 if TYPE_CHECKING:
     from jupyter_faas.gateway.entries import RevisionEntry
@@ -42,11 +27,9 @@ PREFIX = PATH.encode()
 _LOOK_S = 2.0
 _CONNECT_TRIES, _CONNECT_PAUSE_S = 20, 0.05
 _log = logging.getLogger(__name__)
-_HEADER = HEADER.lower()
 _PASSED = (b"faas-parent", b"faas-depth", b"faas-deadline-ms", b"traceparent")
-_STREAMS = frozenset({Kind.GENERATOR, Kind.ASYNC_GENERATOR})
-_order = msgspec.json.Decoder(MapOrder).decode
-_json = msgspec.json.Encoder().encode
+
+Headers = list[tuple[bytes, bytes]]
 
 
 class Host(Protocol):
@@ -63,42 +46,104 @@ class Host(Protocol):
         """End it."""
 
 
+class Others(Protocol):
+    """The other gateways' maps, where there are several; see `map_peers.py`."""
+
+    def take(
+        self,
+        exchange: Exchange,
+        namespace: str,
+        order: MapOrder | None,
+        target: Target | None,
+    ) -> bool:
+        """Take a request that is not for this gateway's driver; False: it is.
+
+        Args:
+            exchange: The request.
+            namespace: That was asked for.
+            order: Of a new map.
+            target: The function of a kept one.
+        """
+
+    def new_id(self) -> str:
+        """Return an id for a map that tells which gateway has it."""
+
+
+class Kept(Protocol):
+    """The kept maps of a cluster; see `kept_maps.py`."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is one here that has not ended."""
+
+    def take(self, exchange: Exchange, namespace: str, id: str) -> None:
+        """Take a request about one of them."""
+
+    def look_now(self) -> None:
+        """Functions have changed hands."""
+
+    async def states(self, namespace: str) -> list[dict[str, Any]]:
+        """Return how those of a namespace go."""
+
+
 class Maps:
     """Passes maps on to the driver.
 
     Args:
         registry: Finds functions.
         namespace: Of requests that name none.
+        is_namespaced: Whoever asks is shown the maps of the namespace that was asked for alone.
     """
 
-    def __init__(self, registry: Registry, namespace: str) -> None:
+    def __init__(self, registry: Registry, namespace: str, *, is_namespaced: bool = False) -> None:
         self._registry = registry
         self._namespace = namespace
+        self._is_namespaced = is_namespaced
         self._tasks: set[asyncio.Task[None]] = set()
         self.host: Host | None = None
         """Set by the composition root; None: this gateway runs no maps."""
+        self.others: Others | None = None
+        """Where there are several gateways."""
+        self.kept: Kept | None = None
+        """Where kept maps are shared by several gateways."""
         self.seating: Callable[[RevisionEntry], Seating | None] = lambda _entry: None
         """What it takes to run a revision on Ray; None: it cannot."""
         self.passing: set[MapPassage] = set()
         self.begun = 0
         self._has_unfinished: Callable[[], bool] = lambda: False
         self._timer: asyncio.TimerHandle | None = None
+        self._drained: asyncio.Future[None] | None = None
 
     def __call__(self, exchange: Exchange, namespace: str = "") -> None:
         """Take a request of somebody who may call functions of this namespace."""
         if self.host is None:
             raise NotImplementedYet("This gateway runs no maps: call the function for each input.")
+        namespace = namespace or self._namespace
         is_new = exchange.path == PREFIX and exchange.method == b"POST"
+        order = read_order(exchange) if is_new else None
+        id = exchange.path[len(PREFIX) + 1 :].partition(b"/")[0].decode("latin-1")
+        if self.kept is not None and id.startswith(KEPT_PREFIX):
+            self.kept.take(exchange, namespace, id)
+        else:
+            self.go(exchange, namespace, order, None)
+
+    def go(
+        self, exchange: Exchange, namespace: str, order: MapOrder | None, target: Target | None
+    ) -> None:
+        """Have a request go where it belongs; see `Others.take`."""
+        if self.others is None or not self.others.take(exchange, namespace, order, target):
+            self.take_here(exchange, namespace, order)
+
+    def take_here(self, exchange: Exchange, namespace: str, order: MapOrder | None) -> None:
+        """Take a request for this gateway's driver; with an `order`: a new map."""
+        assert self.host is not None
         headers = [(name, value) for name, value in exchange.headers if name in _PASSED]
-        if is_new:
-            order = self._filled(exchange, namespace or self._namespace)
-            headers.append((HEADER, _json(order)))
+        if self._is_namespaced:
+            headers.append((b"Faas-Namespace", namespace.encode()))
+        if order is not None:
+            headers.append((HEADER, self._filled(exchange, namespace, order)))
             self.begun += 1
-        passage = MapPassage(exchange, headers, self.passing.discard, self._send, is_map=is_new)
-        self.passing.add(passage)
-        exchange.receiver = passage
-        exchange.pause_body()
-        self._send(passage)
+        self.send(exchange, headers, self.host.address, is_map=order is not None)
 
     @property
     def is_busy(self) -> bool:
@@ -113,7 +158,7 @@ class Maps:
     @property
     def is_keeping(self) -> bool:
         """Whether a kept map has not ended."""
-        return self._has_unfinished()
+        return self._has_unfinished() if self.kept is None else self.kept.is_busy
 
     def driver_address(self) -> str | None:
         """Return where the driver listens; None: there is none."""
@@ -127,6 +172,51 @@ class Maps:
         """
         self._has_unfinished = has_unfinished
         self._look()
+
+    async def drained(self) -> None:
+        """Wait until no map is under way."""
+        if self.is_busy:
+            self._drained = asyncio.get_running_loop().create_future()
+            await self._drained
+
+    async def close(self) -> None:
+        """Cut what is under way and end the driver."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for passage in tuple(self.passing):
+            passage.cut()
+        if self.host is not None:
+            await self.host.close()
+
+    def send(
+        self,
+        exchange: Exchange,
+        headers: Headers,
+        to: Callable[[], Awaitable[str]],
+        *,
+        is_map: bool,
+        on_refused: Callable[[MapPassage, OSError], bool] = lambda _passage, _error: False,
+    ) -> None:
+        """Pass a request on.
+
+        Args:
+            exchange: Nobody receives for it.
+            headers: What is said of it there.
+            to: Returns where that is.
+            is_map: It is a map itself.
+            on_refused: Hears that nobody listens there; True: it has taken the request back.
+        """
+        passage = MapPassage(
+            exchange,
+            headers,
+            self._on_over,
+            lambda one: self._begin(one, to, on_refused),
+            is_map=is_map,
+        )
+        self.passing.add(passage)
+        exchange.receiver = passage
+        exchange.pause_body()
+        self._begin(passage, to, on_refused)
 
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
@@ -143,219 +233,47 @@ class Maps:
         except (FaasError, OSError):
             _log.exception("the process that runs maps does not start")
 
-    async def close(self) -> None:
-        """Cut what is under way and end the driver."""
-        if self._timer is not None:
-            self._timer.cancel()
-        for passage in tuple(self.passing):
-            passage.cut()
-        if self.host is not None:
-            await self.host.close()
+    def _on_over(self, passage: MapPassage) -> None:
+        self.passing.discard(passage)
+        if self._drained is not None and not self.is_busy and not self._drained.done():
+            self._drained.set_result(None)
 
-    def _filled(self, exchange: Exchange, namespace: str) -> MapOrder:
-        """Return the order with its revision, and what that is."""
-        try:
-            order = _order(exchange.header(_HEADER, b""))
-        except msgspec.MsgspecError as error:
-            raise InvalidSpec(f"{HEADER.decode()} says what to map, as JSON: {error}.") from error
-        if order.engine not in ENGINES:
-            raise InvalidSpec(f"engine={order.engine!r}: allowed is one of {', '.join(ENGINES)}.")
-        entry = self._revision(exchange, namespace, order)
-        spec = entry.revision.spec
-        kind = spec.code.methods.get(order.method or "", spec.code.kind)
-        if kind in _STREAMS:
-            raise InvalidSpec(f"`{order.function}` yields: a map needs a function that returns.")
-        scaling = entry.function.function.settings.scaling
-        of = MapFunction(
-            revision_id=entry.revision.id,
-            kind=kind,
-            timeout_s=spec.timeout_s,
-            max_inputs=spec.max_inputs,
-            max_containers=max(1, scaling.max_containers),
-            memory_mib=spec.resources.memory_mib,
-            retries=spec.retries,
-            idempotent=spec.idempotent,
-            seating=None if order.engine == "replicas" else self.seating(entry),
-        )
-        return msgspec.structs.replace(order, namespace=namespace, revision=entry.number, of=of)
+    def _filled(self, exchange: Exchange, namespace: str, order: MapOrder) -> bytes:
+        entry = revision_of(order, exchange, namespace, self._registry)
+        id = "" if self.others is None or order.is_kept else self.others.new_id()
+        seating = None if order.engine == "replicas" else self.seating(entry)
+        return filled(order, entry, namespace, id, seating)
 
-    def _revision(self, exchange: Exchange, namespace: str, order: MapOrder) -> RevisionEntry:
-        function = self._registry.get(namespace, order.function)
-        if order.revision is None:
-            entry = function.route(None)
-        else:
-            entry = self._registry.get_revision(function, order.revision)
-        if entry.revision.state is RevisionState.FAILED:
-            raise failure_of(entry)
-        seen = exchange.header(b"faas-seen")
-        if seen is not None:
-            self._registry.check_seen(entry, heads.revision_number(seen))
-        return entry
-
-    def _send(self, passage: MapPassage) -> None:
-        task = asyncio.get_running_loop().create_task(self._connect(passage))
+    def _begin(
+        self,
+        passage: MapPassage,
+        to: Callable[[], Awaitable[str]],
+        on_refused: Callable[[MapPassage, OSError], bool],
+    ) -> None:
+        task = asyncio.get_running_loop().create_task(self._connect(passage, to, on_refused))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _connect(self, passage: MapPassage) -> None:
-        assert self.host is not None
+    async def _connect(
+        self,
+        passage: MapPassage,
+        to: Callable[[], Awaitable[str]],
+        on_refused: Callable[[MapPassage, OSError], bool],
+    ) -> None:
         for tries_left in range(_CONNECT_TRIES - 1, -1, -1):
             try:
-                upstream = Upstream(await self.host.address())
+                upstream = Upstream(await to())
                 connection = await upstream.connect()
             except FaasError as error:
                 passage.refuse(error)
                 return
             except OSError as error:
+                if on_refused(passage, error):
+                    return
                 if not tries_left:
-                    detail = f"The process that runs maps does not answer: {error}."
+                    detail = f"What runs maps does not answer: {error}."
                     passage.refuse(GatewayUnavailable(detail, retry_after_s=1.0))
                 await asyncio.sleep(_CONNECT_PAUSE_S)  # it ends: the next one is started then
             else:
                 passage.begin(connection, upstream.authority)
                 return
-
-
-class MapPassage:
-    """One request on its way to the driver, and its answer back, both at the same time.
-
-    Args:
-        exchange: The caller's.
-        headers: For the driver.
-        on_over: Told when it has ended.
-        again: Sends it once more.
-        is_map: It is a map itself, not a question about maps.
-    """
-
-    def __init__(
-        self,
-        exchange: Exchange,
-        headers: list[tuple[bytes, bytes]],
-        on_over: Callable[[MapPassage], None],
-        again: Callable[[MapPassage], None],
-        *,
-        is_map: bool,
-    ) -> None:
-        self.is_map = is_map
-        self._exchange = exchange
-        self._headers = headers
-        self._on_over = on_over
-        self._again = again
-        self._is_repeatable = exchange.method == b"GET"
-        self._connection: UpstreamConnection | None = None
-        self._early: list[bytes] = []
-        self._is_whole = False
-        self._is_started = False
-        self._is_over = False
-
-    def begin(self, connection: UpstreamConnection, authority: bytes) -> None:
-        """Send the head, and what has come of the body."""
-        if self._is_over:
-            connection.close()
-            return
-        exchange = self._exchange
-        self._connection = connection
-        length = None if exchange.has_body else 0
-        head = encode_request(exchange.method, exchange.target, authority, self._headers, length)
-        connection.send(head, self, owed_bytes=-1 if exchange.has_body else 0)
-        for data in self._early:
-            connection.write(data)
-        self._early = []
-        if self._is_whole:
-            connection.write_end()
-        exchange.resume_body()
-
-    def refuse(self, error: FaasError) -> None:
-        """It does not get to the driver."""
-        if self._is_over:
-            return
-        exchange = self._exchange
-        self._finish()
-        exchange.respond(*problems.answer(error))
-
-    def cut(self) -> None:
-        """End it at once."""
-        if not self._is_over:
-            exchange = self._exchange
-            self._finish()
-            exchange.abort()
-
-    # -- the caller's side
-
-    def on_body(self, data: bytes) -> None:
-        """Pass inputs on."""
-        connection = self._connection
-        if connection is None:
-            self._early.append(data)
-            return
-        connection.write(data)
-        if not connection.is_writable:
-            self._exchange.pause_body()
-
-    def on_body_end(self) -> None:
-        """The inputs are whole."""
-        self._is_whole = True
-        if self._connection is not None:
-            self._connection.write_end()
-
-    def on_gone(self) -> None:
-        """The caller has left: the driver sees it from its connection."""
-        self._finish()
-
-    def on_writable(self) -> None:
-        """The caller takes more."""
-        if self._connection is not None:
-            self._connection.resume_reading()
-
-    # -- the driver's side
-
-    def on_answer_head(
-        self, status: int, headers: list[tuple[bytes, bytes]], content_length: int | None
-    ) -> None:
-        """The driver answers."""
-        self._is_started = True
-        line = STATUS_LINES.get(status, STATUS_LINES[502])
-        length = -1 if status in BODYLESS_STATUSES else content_length
-        self._exchange.raw_start(encode_head(line, end_to_end(headers)), length)
-
-    def on_answer_body(self, data: bytes) -> None:
-        """Pass outcomes on."""
-        self._exchange.write(data)
-        if not self._exchange.is_writable and self._connection is not None:
-            self._connection.pause_reading()
-
-    def on_answer_end(self) -> None:
-        """The answer is whole."""
-        exchange = self._exchange
-        self._finish()
-        exchange.finish()
-
-    def on_answer_lost(self, exc: Exception | None) -> None:
-        """The driver is gone."""
-        if self._is_over:
-            return
-        if self._is_repeatable and not self._is_started:
-            self._is_repeatable = False
-            self._connection = None
-            self._again(self)
-            return
-        exchange, is_started = self._exchange, self._is_started
-        self._finish()
-        if is_started:
-            exchange.abort()
-        else:
-            lost = GatewayLost("The process that runs maps went away before it answered.")
-            exchange.respond(*problems.answer(lost))
-
-    def on_upstream_writable(self) -> None:
-        """The driver takes more inputs."""
-        if not self._is_over:
-            self._exchange.resume_body()
-
-    def _finish(self) -> None:
-        self._is_over = True
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-        self._exchange.receiver = None
-        self._on_over(self)

@@ -51,11 +51,13 @@ from jupyter_faas.gateway.specialise import Surroundings, told_of
 from jupyter_faas.gateway.views import Views
 from jupyter_faas.providers.base import Provider
 from jupyter_faas.wire.exchange import Exchange
+from jupyter_faas.wire.kept import MOST_BYTES
 from jupyter_faas.wire.server import HttpServerProtocol
 
 if TYPE_CHECKING:
     from jupyter_faas.gateway.keys import Keys
     from jupyter_faas.gateway.store.base import Store
+    from jupyter_faas.gateway.store.kept_base import KeptStore
     from jupyter_faas.wire.asgi import AsgiBridge
 
 _BACKLOG = 1024
@@ -151,17 +153,19 @@ class GatewayService:
             wall_clock=self.wall_clock,
         )
         kept = self.store.kept
-        self.kept = (
-            None
-            if kept is None
-            else KeptCalls(
-                kept,
-                self.calls,
-                self.registry,
-                kept_s=settings.kept_answer_s,
-                max_body_bytes=settings.max_body_bytes,
-                wall_clock=self.wall_clock,
-            )
+        self.kept = None if kept is None else self._kept_calls(kept)
+
+    def _kept_calls(self, store: KeptStore) -> KeptCalls:
+        most = self.settings.max_body_bytes
+        most = min(most, MOST_BYTES) if store.is_shared else most
+        return KeptCalls(
+            store,
+            self.calls,
+            self.registry,
+            kept_s=self.settings.kept_answer_s,
+            max_body_bytes=most,
+            max_answer_bytes=most,
+            wall_clock=self.wall_clock,
         )
 
     def _make_control_plane(self) -> None:
@@ -210,7 +214,9 @@ class GatewayService:
             self.clock,
             lambda: None if self.several is None else self.several.forwarder,
         )
-        self.maps = Maps(self.registry, settings.namespace)
+        self.maps = Maps(
+            self.registry, settings.namespace, is_namespaced=self.authority.is_namespaced
+        )
         self.door = Door(
             self.calls,
             self.authority,

@@ -15,6 +15,7 @@ from jupyter_faas.core.ownership import Moves, Target
 from jupyter_faas.gateway.elsewhere import Elsewhere, Mirrored
 from jupyter_faas.gateway.forward import Forwarder
 from jupyter_faas.gateway.handover import Handover
+from jupyter_faas.gateway.map_peers import MapPeers
 from jupyter_faas.gateway.membership import Cohort
 from jupyter_faas.gateway.peer_blobs import PeerBlobs
 from jupyter_faas.gateway.peer_door import PeerDoor
@@ -23,6 +24,8 @@ from jupyter_faas.gateway.peers import Owners, Peer, Peers
 
 if TYPE_CHECKING:
     from jupyter_faas.gateway.entries import FunctionEntry, RevisionEntry
+    from jupyter_faas.gateway.kept.calls import KeptCalls
+    from jupyter_faas.gateway.maps import Maps
     from jupyter_faas.gateway.service import GatewayService
 
 
@@ -71,8 +74,19 @@ class Several:
         service.fleet.owns = self.owns
         service.autoscaler.owns = lambda entry: self.owns(entry.function)
         service.autoscaler.on_guest_gone = service.fleet.let_go
+        service.maps.others = MapPeers(service.maps, self.peers, service.ids.prefix)
+        service.map_news.elsewhere = self.elsewhere.maps
+        self.peers.subscribe(lambda _owners, _moves: _look_at_maps(service.maps))
         service.events.on_wish = lambda: self.links.want_calls(service.events.wishes_calls)
         self.peers.subscribe(self._on_change)
+        if service.kept is not None:
+            self._share(service.kept)
+
+    def _share(self, kept: KeptCalls) -> None:
+        """Have kept calls go with their functions."""
+        kept.taking.owns = lambda namespace, name: self.peers.owns((namespace, name))
+        self.peers.subscribe(lambda _owners, _moves: kept.on_moves())
+        self._service.door.place_of_kept = kept.place_of
 
     async def start(self) -> None:
         """Hear who is there and take over what is this gateway's; returns when that is known."""
@@ -99,6 +113,7 @@ class Several:
         self.forwarder.end_watching()
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
+                await self._service.maps.drained()  # its chunks are passed on by now
                 await self._service.calls.drained()
                 await self.forwarder.drained()
 
@@ -158,7 +173,7 @@ class Several:
         return all(one.revision.spec.idempotent is True for one in serving)
 
     def _snapshot(self) -> dict[str, Any]:
-        """Return what peers show of the functions that are owned here."""
+        """Return what peers show of the functions that are owned here, and of maps."""
         views, fleet = self._service.views, self._service.fleet
         shown = []
         for entry in self._service.registry.functions():
@@ -175,7 +190,12 @@ class Several:
                         "replicas": views.replicas(entry),
                     }
                 )
-        return {"functions": shown}
+        return {"functions": shown, "maps": self._service.map_news.known()}
+
+
+def _look_at_maps(maps: Maps) -> None:
+    if maps.kept is not None:
+        maps.kept.look_now()
 
 
 __all__ = ["Cohort", "Several"]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tests.cluster.system import System
 
 ROLLOUT_S = 120.0
+TAG = os.environ.get("FAAS_TEST_TAG", "")
 KUBECONFIG = os.environ.get("KUBECONFIG", "")
 
 
@@ -116,7 +117,9 @@ def installed(
 
     run = secrets.token_hex(3)
     system, functions = f"t-system-{run}", f"t-functions-{run}"
-    told = (f"--system-namespace={system}", f"--namespace={functions}", "--preload=none")
+    told = [f"--system-namespace={system}", f"--namespace={functions}", "--preload=none"]
+    if TAG:  # of images that were built beside those in use: `TAG=… tools/images`
+        told += [f"--gateway-image=jupyter-faas/gateway:{TAG}"]
     made = command("install", *told, *options)
     try:
         before(system)

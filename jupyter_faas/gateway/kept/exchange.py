@@ -30,9 +30,10 @@ class KeptExchange(Exchange):
             calls what it is given, at once or later.
         on_whole: Called once with the answer.
         on_cut: Called instead if the answer broke off in the middle.
+        on_handed_over: Called instead if its function became another gateway's before it began.
     """
 
-    __slots__ = ("_head", "_on_cut", "_on_whole", "_parts", "on_lease")
+    __slots__ = ("_head", "_on_cut", "_on_whole", "_parts", "on_handed_over", "on_lease")
 
     def __init__(
         self,
@@ -41,11 +42,13 @@ class KeptExchange(Exchange):
         on_lease: Callable[[Callable[[], None]], None],
         on_whole: Whole,
         on_cut: Callable[[], None],
+        on_handed_over: Callable[[], None],
     ) -> None:
         super().__init__(cast(Connection, _NOWHERE), b"POST", b"", headers)
         self.content_length = content_length
         self.has_body = self.is_body_complete = True
         self.on_lease = on_lease
+        self.on_handed_over = on_handed_over
         self._on_whole = on_whole
         self._on_cut = on_cut
         self._head = b""

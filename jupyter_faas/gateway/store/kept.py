@@ -1,15 +1,27 @@
-"""Kept calls in SQLite: one row a call, in the database and the thread of the embedded store."""
+"""Kept calls in SQLite: one row a call, in the database and the thread of a store.
+
+The embedded gateway has it to itself. On a cluster the blobs service has it for all gateways
+(`gateway/kept_service.py`), and is the judge of who holds what.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 
 from jupyter_faas.core.errors import BadRequest
-from jupyter_faas.gateway.store.kept_base import ENDED, STARTED, KeptAnswer, KeptCall, Known
+from jupyter_faas.gateway.store.kept_base import (
+    ENDED,
+    STARTED,
+    KeptAnswer,
+    KeptCall,
+    Known,
+    Owns,
+    Taken,
+)
 
 T = TypeVar("T")
 
@@ -30,10 +42,21 @@ class SqliteKept:
 
     Args:
         work: Runs a function on the open database.
+        holder: Whose calls it adds, begins and ends.
+        is_held: Whether one who holds a call in a state is there to run it.
     """
 
-    def __init__(self, work: Work) -> None:
+    is_shared = False
+
+    def __init__(
+        self,
+        work: Work,
+        holder: str = "",
+        is_held: Callable[[str, int], bool] = lambda _holder, _state: False,
+    ) -> None:
         self._work = work
+        self._holder = holder
+        self._is_held = is_held
 
     async def add(self, call: KeptCall, body: bytes) -> str:
         """Keep a call; return its id, or that of the one with the same key.
@@ -43,25 +66,31 @@ class SqliteKept:
         """
         key = call.key or None
         place = (call.namespace, call.function, key)
-        values = (call.id, *place, call.accepted_at, _encode(call), body)
+        encoded = _encode(call)
+        values = (call.id, *place, call.accepted_at, encoded, body, self._holder)
 
         def work(db: sqlite3.Connection) -> str:
-            if not db.execute(_ADD, values).rowcount:
-                row = db.execute(_BY_KEY, place).fetchone()
-                if row is None:
-                    raise BadRequest(f"A call with the id {call.id} is kept already.", status=409)
+            if db.execute(_ADD, values).rowcount:
+                return call.id
+            row = db.execute(_BY_KEY, place).fetchone()
+            if row is not None:
                 return str(row[0])
-            return call.id
+            (there,) = db.execute("SELECT call FROM kept_calls WHERE id = ?", (call.id,)).fetchone()
+            if there != encoded:
+                raise BadRequest(f"A call with the id {call.id} is kept already.", status=409)
+            return call.id  # it was asked for twice: the first answer was lost
 
         return await self._work(work)
 
-    async def note_started(self, id: str) -> None:
-        """Note that the code of a call may begin from now on."""
-        await self._run("UPDATE kept_calls SET state = ? WHERE id = ?", STARTED, id)
+    async def note_started(self, id: str) -> bool:
+        """Note that the code of a call may begin from now on; False: it is held elsewhere."""
+        return await self._run(_START, STARTED, id, self._holder) > 0
 
-    async def end(self, id: str, answer: KeptAnswer, *, is_told: bool) -> None:
+    async def end(self, id: str, answer: KeptAnswer, *, is_told: bool) -> bool:
         """Keep how a call has ended; `is_told`: nobody is to be called back about it."""
-        await self._run(_END, ENDED, is_told, answer.ended_at, _encode(answer), id)
+        encoded = _encode(answer)
+        values = (ENDED, is_told, answer.ended_at, encoded, id, self._holder, ENDED, encoded)
+        return await self._run(_END, *values) > 0
 
     async def note_told(self, id: str) -> None:
         """Note that who wanted to be called back has been."""
@@ -82,10 +111,37 @@ class SqliteKept:
         row = await self._row("SELECT answer FROM kept_calls WHERE id = ?", id)
         return None if row is None or row[0] is None else _decode_answer(row[0])
 
-    async def unfinished(self) -> list[Known]:
-        """Return the calls that have not ended or are to be told of, oldest first."""
-        rows = await self._work(lambda db: db.execute(_UNFINISHED, (ENDED,)).fetchall())
-        return [Known(_decode_call(call), state) for call, state in rows]
+    async def take(self, owns: Owns, *, again: bool = False) -> Taken:
+        """Take over what has not ended or is to be told of, oldest first; see `KeptStore`."""
+        return await self._work(lambda db: self._take(db, owns, again))
+
+    def _take(self, db: sqlite3.Connection, owns: Owns, again: bool) -> Taken:
+        taken: list[Known] = []
+        ours: list[tuple[str, str]] = []
+        is_more = False
+        for id, namespace, function, state, holder, call in db.execute(_OPEN, (ENDED,)).fetchall():
+            if not owns(namespace, function):
+                continue
+            if holder and holder == self._holder:
+                if again:
+                    taken.append(Known(_decode_call(call), state))
+            elif holder and self._is_held(holder, state):
+                is_more = True
+            else:
+                taken.append(Known(_decode_call(call), state))
+                ours.append((self._holder, id))
+        if self._holder and ours:
+            _change_all(db, "UPDATE kept_calls SET holder = ? WHERE id = ?", ours)
+        return Taken(taken, is_more)
+
+    async def open_places(self) -> list[tuple[str, str]]:
+        """Return namespaces and names of the functions of which `take` might give something."""
+        return await self._work(lambda db: db.execute(_PLACES, (ENDED,)).fetchall())
+
+    async def let_go(self, ids: Sequence[str]) -> None:
+        """Hold these no longer."""
+        values = [(id, self._holder) for id in ids]
+        await self._work(lambda db: _change_all(db, _LET_GO, values))
 
     async def drop(self, ended_before: float) -> int:
         """Forget what has ended before a moment; return how many."""
@@ -98,11 +154,32 @@ class SqliteKept:
         return await self._work(lambda db: db.execute(statement, values).fetchone())
 
 
+def _change_all(db: sqlite3.Connection, statement: str, values: Sequence[tuple[Any, ...]]) -> None:
+    """Do one thing to many rows, all or none, with one wait for the disk."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        db.executemany(statement, values)
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
 _ADD = (
-    "INSERT INTO kept_calls (id, namespace, function, key, at, call, body)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+    "INSERT INTO kept_calls (id, namespace, function, key, at, call, body, holder)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
 _BY_KEY = "SELECT id FROM kept_calls WHERE namespace = ? AND function = ? AND key = ?"
-_END = "UPDATE kept_calls SET state = ?, is_told = ?, at = ?, answer = ?, body = NULL WHERE id = ?"
-_UNFINISHED = "SELECT call, state FROM kept_calls WHERE state < ? OR NOT is_told ORDER BY rowid"
+_START = "UPDATE kept_calls SET state = ? WHERE id = ? AND holder = ?"
+_END = (
+    "UPDATE kept_calls SET state = ?, is_told = ?, at = ?, answer = ?, body = NULL"
+    " WHERE id = ? AND holder = ? AND (state < ? OR answer = ?)"
+)
+_OPEN = (
+    "SELECT id, namespace, function, state, holder, call FROM kept_calls"
+    " WHERE state < ? OR NOT is_told ORDER BY rowid"
+)
+_PLACES = "SELECT DISTINCT namespace, function FROM kept_calls WHERE state < ? OR NOT is_told"
+_LET_GO = "UPDATE kept_calls SET holder = '' WHERE id = ? AND holder = ?"
 _DROP = "DELETE FROM kept_calls WHERE state = ? AND is_told AND at < ?"

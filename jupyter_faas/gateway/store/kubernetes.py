@@ -55,7 +55,7 @@ DigestOf = Callable[[CodeObject], str]
 
 
 class KubernetesStore:
-    """See `Store`. It keeps no calls: what cannot be durable is not accepted.
+    """See `Store`. Calls are kept elsewhere, if anywhere: whoever makes it says so.
 
     Args:
         api: Connected; closed by whoever made it.
@@ -77,6 +77,7 @@ class KubernetesStore:
         kept_records: int = KEPT_RECORDS,
     ) -> None:
         self.kept: KeptStore | None = None
+        """Where calls are kept; None: what cannot be durable is not accepted."""
         self._api = api
         self._namespaces = tuple(namespaces)
         self._system_namespace = system_namespace

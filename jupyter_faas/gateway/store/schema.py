@@ -31,6 +31,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         " WHERE key IS NOT NULL",
         "CREATE INDEX kept_open ON kept_calls (state)",
     ),
+    (
+        "ALTER TABLE kept_calls ADD COLUMN holder TEXT NOT NULL DEFAULT ''",
+        "CREATE TABLE kept_maps (id TEXT PRIMARY KEY, namespace TEXT NOT NULL,"
+        " function TEXT NOT NULL, holder TEXT NOT NULL, at REAL NOT NULL, map_order BLOB NOT NULL,"
+        " turn INTEGER NOT NULL DEFAULT 0, total INTEGER, ended BLOB, ended_at REAL, state BLOB)",
+        "CREATE TABLE kept_pieces (map TEXT NOT NULL, file INTEGER NOT NULL, at INTEGER NOT NULL,"
+        " piece BLOB NOT NULL)",
+        "CREATE UNIQUE INDEX kept_piece ON kept_pieces (map, file, at)",
+    ),
 )
 
 

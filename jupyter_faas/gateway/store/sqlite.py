@@ -72,10 +72,14 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = None
         self._writes: set[asyncio.Future[None]] = set()
         self._groups_since_prune = 0
-        self.kept = SqliteKept(lambda work: self._do(lambda: work(self._db)))
+        self.kept = SqliteKept(self.work)
         """Calls that are kept until they have run, and their answers for a while."""
         self.lost_records = 0
         """Invocation records that could not be written since the start."""
+
+    def work(self, work: Callable[[sqlite3.Connection], T]) -> Awaitable[T]:
+        """Run something on the open database, in the store's thread."""
+        return self._do(lambda: work(self._db))
 
     async def open(self) -> None:
         """Open the file and bring its schema up to date."""

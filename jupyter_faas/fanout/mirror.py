@@ -1,0 +1,178 @@
+"""A kept map's files at the service that all gateways share, as they grow.
+
+Here they are a cache: the next driver, on whatever gateway, goes on from what the service has.
+What is there always makes sense: inputs come before their number, outcomes before the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from jupyter_faas.core.errors import FaasError
+from jupyter_faas.wire.kept import KeptLink
+
+if TYPE_CHECKING:
+    from jupyter_faas.fanout.kept import KeptMap
+
+FILES = ("inputs", "outcomes", "prints")
+PIECE_BYTES = 4 << 20
+PAUSE_S = 0.2
+"""Between two writes, while outcomes come."""
+RETRY_S = 1.0
+_json = msgspec.json.Encoder().encode
+_log = logging.getLogger(__name__)
+
+
+class File(Protocol):
+    """A file of a kept map that only grows."""
+
+    found_size: int
+    """Bytes it had when it was opened."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all that is whole in it."""
+
+    def raw(self, at: int, length: int) -> bytes:
+        """Return a piece that is there."""
+
+
+class MapHead(msgspec.Struct, array_like=True):
+    """What the service says of a map."""
+
+    namespace: str
+    function: str
+    at: float
+    order: bytes
+    total: int | None
+    ended: bytes | None
+    turn: int
+
+
+class Mirror:
+    """Writes one map to the service.
+
+    Args:
+        kept: The map.
+        link: To the service.
+        turn: Of this driver with it; None: the service does not have it yet.
+    """
+
+    def __init__(self, kept: KeptMap, link: KeptLink, turn: int | None = None) -> None:
+        self._kept = kept
+        self._link = link
+        self._turn = turn or 0
+        self._is_begun = turn is not None
+        self._written = [one.size if self._is_begun else 0 for one in kept.files]
+        self._marked = self._mark_of(kept) if self._is_begun else (None, None)
+        self._is_due = False
+        self._is_urgent = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.is_lost = False
+        """Another gateway has taken it over."""
+
+    def poke(self) -> None:
+        """Something has been added, or has changed."""
+        self._is_due = True
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._write())
+
+    async def settled(self) -> None:
+        """Wait until the service has all that is here now, or the map is another's."""
+        self._is_urgent.set()
+        self.poke()
+        assert self._task is not None
+        await asyncio.shield(self._task)
+
+    def stop(self) -> None:
+        """Write nothing more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _write(self) -> None:
+        while self._is_due and not self.is_lost:
+            self._is_due = False
+            try:
+                await self._push()
+            except FaasError as error:
+                _log.warning("%s cannot be kept yet: %s", self._kept.id, error.detail)
+                self._is_due = True
+                await asyncio.sleep(RETRY_S)
+            else:
+                await self._rest()
+        self._is_urgent.clear()
+
+    async def _rest(self) -> None:
+        """Let more come together, unless somebody waits."""
+        try:
+            async with asyncio.timeout(PAUSE_S):
+                await self._is_urgent.wait()
+        except TimeoutError:
+            pass
+
+    async def _push(self) -> None:
+        kept, link = self._kept, self._link
+        mark = self._mark_of(kept)
+        ends = [one.size for one in kept.files]
+        if not self._is_begun:
+            place = (kept.id, kept.order.namespace, kept.order.function)
+            await link.ask("map_begin", type(None), place, kept.started_at, _json(kept.order))
+            self._is_begun = True
+        for file, content in enumerate(kept.files):
+            await self._push_file(file, content, ends[file])
+        if mark != self._marked and not self.is_lost:
+            state = _json(kept.status())
+            values = (kept.id, self._turn, *mark, state, kept.now())
+            self.is_lost = not await link.ask("map_mark", bool, *values)
+            self._marked = mark
+
+    async def _push_file(self, file: int, content: File, end: int) -> None:
+        while self._written[file] < end and not self.is_lost:
+            at = self._written[file]
+            piece = content.raw(at, min(PIECE_BYTES, end - at))
+            where = (self._kept.id, self._turn, file, at)
+            is_ours = await self._link.ask("map_write", bool, *where, piece)
+            self.is_lost = not is_ours
+            self._written[file] = at + len(piece)
+
+    def _mark_of(self, kept: KeptMap) -> tuple[int | None, bytes | None]:
+        return kept.total, None if kept.ended is None else _json(kept.ended)
+
+
+async def fetch(link: KeptLink, id: str, root: Path) -> int | None:
+    """Write the files of a map as the service has them; return the turn, None: there is no such.
+
+    Args:
+        link: To the service.
+        id: Of the map.
+        root: Directory of directories of maps.
+    """
+    head = await link.find("map_head", MapHead, id)
+    if head is None:
+        return None
+    directory = root / id
+    directory.mkdir(mode=0o700, parents=True)
+    (directory / "order").write_bytes(head.order)
+    os.utime(directory / "order", (head.at, head.at))  # it says when the map began
+    for file, name in enumerate(FILES):
+        with (directory / name).open("xb") as out:
+            while piece := await link.ask("map_read", bytes, id, file, out.tell()):
+                out.write(piece)
+    if head.total is not None:
+        (directory / "whole").write_bytes(b"%d" % head.total)
+    if head.ended is not None:
+        (directory / "ended").write_bytes(head.ended)
+    return head.turn
+
+
+async def cut(link: KeptLink, kept: KeptMap) -> None:
+    """Have the service drop what a killed driver has left of a last record, as `kept` has."""
+    for file, content in enumerate(kept.files):
+        if content.found_size != content.size:
+            await link.ask("map_cut", type(None), kept.id, file, content.size)

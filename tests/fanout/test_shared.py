@@ -1,0 +1,205 @@
+"""Kept maps of several drivers: a real service has them, a backend does as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from jupyter_faas.core.batch import DONE, STARTED
+from jupyter_faas.core.errors import InvocationNotFound
+from jupyter_faas.fanout.base import Caller
+from jupyter_faas.fanout.driver import Driver
+from jupyter_faas.fanout.shelf import Shelf
+from jupyter_faas.gateway.blob_service import BlobService
+from jupyter_faas.wire.kept import KeptLink
+from tests.fanout.told import Backend, order
+
+KEY = b"k" * 32
+CLOCK = [1000.0]
+
+
+class House:
+    """A driver of the gateway `name`."""
+
+    def __init__(self, root, port, name):
+        self.backend = Backend(slots=1)
+        self.link = KeptLink(f"127.0.0.1:{port}", KEY.hex(), name)
+        driver = Driver(self.backend, 0)
+        self.shelf = Shelf(
+            root / name,
+            60.0,
+            lambda wanted, id: driver.begin(wanted, Caller(), id),
+            lambda: CLOCK[0],
+            self.link,
+        )
+        self.shelf.restore()
+
+    async def begin(self, count):
+        kept = self.shelf.begin(order(is_ordered=False, stops_at_error=False, chunk_size=1))
+        kept.add([b"%d" % n for n in range(count)])
+        kept.close_inputs()
+        await kept.mirror.settled()
+        return kept
+
+    async def take(self, id):
+        """Do what a gateway does with a map of a function that it owns now."""
+        assert await self.link.ask("map_take", bool, id)
+        return await self.shelf.fetch(id)
+
+    def work(self):
+        while self.backend.open:
+            self.backend.open[0].answer()
+
+    @property
+    def ran(self):
+        return [index for sent in self.backend.sent for index in sent.given.indices]
+
+
+@pytest.fixture
+async def houses(tmp_path):
+    now = [0.0]
+    service = BlobService(
+        tmp_path / "blobs", KEY, clock=lambda: now[0], database=tmp_path / "faas.db"
+    )
+    await service.start("127.0.0.1", 0)
+    a, b = (House(tmp_path, service.port, name) for name in "ab")
+    a.silence = lambda: now.__setitem__(0, now[0] + 10.0)
+    yield a, b
+    a.shelf.close()
+    b.shelf.close()
+    await service.stop()
+
+
+async def test_a_map_of_a_killed_driver_goes_on_from_what_is_done(houses):
+    a, b = houses
+    kept = await a.begin(4)
+    a.backend.open[0].answer()
+    await kept.mirror.settled()
+    a.backend.open[0].answer()  # this one is not written down any more
+    kept.mirror.stop()
+    a.silence()
+    again = await b.take(kept.id)
+    assert (again.outcomes.count, again.status().total) == (1, 4)
+    assert again.started_at == pytest.approx(kept.started_at, abs=0.001)
+    b.work()
+    assert again.is_over
+    assert sorted(b.ran) == [1, 2, 3], "what is done does not run again"
+    assert [again.outcomes.read(n).kind for n in range(4)] == [DONE] * 4
+    await again.mirror.settled()
+    assert await b.link.ask("map_open_maps", list) == []
+
+
+async def test_who_has_lost_a_map_writes_nothing_and_lets_go(houses):
+    a, b = houses
+    kept = await a.begin(3)
+    a.silence()
+    await b.take(kept.id)
+    a.backend.open[0].answer()
+    await kept.mirror.settled()
+    assert kept.mirror.is_lost
+    a.shelf.sweep()
+    await asyncio.gather(*a.shelf._tasks)
+    assert kept.id not in a.shelf.maps
+    assert not kept.root.exists()
+    head = await b.link.ask("map_read", bytes, kept.id, 1, 0)
+    assert head == b"", "none of its outcomes"
+
+
+async def test_a_driver_that_has_missed_a_turn_writes_nothing_either(houses):
+    a, b = houses
+    kept = await a.begin(2)
+    a.silence()
+    await b.take(kept.id)
+    b.work()
+    await b.shelf.release(kept.id)
+    assert await a.link.ask("map_take", bool, kept.id), "held here again, and it did not notice"
+    a.work()
+    await kept.mirror.settled()
+    assert kept.mirror.is_lost
+    a.shelf.sweep()
+    await asyncio.gather(*a.shelf._tasks)
+    assert [(await a.shelf.fetch(kept.id)).outcomes.read(n).body for n in (0, 1)] == [b"r0", b"r1"]
+
+
+async def test_what_is_under_way_may_end_when_a_map_goes_to_another_driver(houses):
+    a, b = houses
+    kept = await a.begin(3)
+    running = a.backend.open[0]
+    running.say(STARTED, *running.given.indices)
+    going = asyncio.ensure_future(a.shelf.release(kept.id))
+    await asyncio.sleep(0.1)  # it waits for the item
+    assert not going.done()
+    running.answer()
+    await going
+    assert a.ran == [0]
+    assert kept.id not in a.shelf.maps
+    again = await b.take(kept.id)
+    b.work()
+    assert sorted(b.ran) == [1, 2]
+    assert again.is_over
+
+
+async def test_an_ended_map_is_read_by_another_driver_and_can_be_retried(houses):
+    a, b = houses
+    kept = await a.begin(2)
+    a.work()
+    await a.shelf.release(kept.id)
+    again = await b.take(kept.id)
+    assert again.is_over
+    assert [again.outcomes.read(n).body for n in range(2)] == [b"r0", b"r1"]
+    assert again.retry_failed() == 0
+
+
+async def test_a_torn_last_record_is_written_anew(houses):
+    a, b = houses
+    kept = await a.begin(2)
+    a.backend.open[0].answer()
+    await kept.mirror.settled()
+    size = kept.outcomes.size
+    assert await a.link.ask("map_write", bool, kept.id, 0, 1, size, b"torn")
+    kept.mirror.stop()
+    a.silence()
+    again = await b.take(kept.id)
+    b.work()
+    await again.mirror.settled()
+    await b.shelf.release(kept.id)
+    whole = await b.take(kept.id)
+    assert whole.outcomes.count == 2
+
+
+async def test_there_is_no_map_of_an_unknown_id_and_a_dropped_one_is_gone(houses):
+    a, b = houses
+    assert await b.shelf.fetch("map-none") is None
+    kept = await a.begin(1)
+    a.shelf.discard(kept)
+    await asyncio.gather(*a.shelf._tasks)
+    assert await b.shelf.fetch(kept.id) is None
+
+
+async def test_a_driver_that_ends_has_written_down_how_far_it_is(houses):
+    a, b = houses
+    kept = await a.begin(3)
+    a.backend.open[0].answer()
+    await a.shelf.leave()
+    again = await b.take(kept.id)
+    assert again.outcomes.count == 1
+
+
+async def test_ended_maps_leave_the_driver_not_the_service(houses):
+    a, b = houses
+    kept = await a.begin(1)
+    a.work()
+    CLOCK[0] += 61
+    a.shelf.sweep()
+    await asyncio.gather(*a.shelf._tasks)
+    assert kept.id not in a.shelf.maps
+    assert (await b.take(kept.id)).is_over
+
+
+def test_nothing_is_kept_without_a_place(tmp_path):
+    async def begin():
+        Shelf(None, 60.0, lambda *_: None, lambda: 0.0).begin(order())
+
+    with pytest.raises(InvocationNotFound):
+        asyncio.run(begin())
