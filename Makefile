@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo lab lab-build lab-check lab-test test test-fast test-cluster test-ray test-ui images check format bench bench-ray bench-cluster clean
+.PHONY: help screenshots demo lab lab-build lab-check lab-test test test-fast test-cluster test-ray test-ui images check format bench bench-ray bench-cluster clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -73,6 +73,9 @@ test: $(VENV)/.ready lab-test lab-build ## everything without Ray and cluster, w
 
 test-ui: $(VENV)/.ready lab-build ## the part of `make test` with a real Chromium (apt-get install chromium)
 	$(CLEAN_ENV) $(BIN)/pytest tests/ui $(PYTEST_FLAGS)
+
+screenshots: $(VENV)/.lab lab-build ## take the pictures of docs/notebook.md anew (apt-get install chromium)
+	@$(CLEAN_ENV) $(BIN)/python -m tools.pictures
 
 test-fast: $(VENV)/.ready lab-test ## tests without processes, network and notebooks
 	$(CLEAN_ENV) $(BIN)/pytest -q --ignore tests/e2e --ignore tests/examples --ignore tests/cluster --ignore tests/ray -m 'not e2e and not ui' $(PYTEST_FLAGS)

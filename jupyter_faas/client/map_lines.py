@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _SPARKS = "▁▂▃▄▅▆▇█"
 _BAR_WIDTH = 10
+_SLOW_S = 1.0
+"""Of items that are quicker than this the slowest one is no news."""
 _QUIET = "color:var(--jp-ui-font-color2,#666)"
 
 
@@ -55,9 +57,8 @@ def failed_text(progress: MapProgress) -> str:
 def html(progress: MapProgress) -> str:
     """Return the notebook's form."""
     if progress.state != "running":
-        return (
-            f"<div>{_name(progress)}: {markup.escape(end_text(progress))}{_details(progress)}</div>"
-        )
+        said = f"{_name(progress)}: {markup.escape(end_text(progress))}"
+        return f"<div>{said}{_details(progress)}{_remark(progress)}</div>"
     return f"<div>{_bar_html(progress)}{_aside(progress)}</div>"
 
 
@@ -108,15 +109,17 @@ def _bar_html(progress: MapProgress) -> str:
         count += f" / {markup.count(progress.total)}"
     failed = failed_text(progress)
     parts = [count, f"{markup.count(progress.running)} running", _times(progress), failed]
-    said = "  ".join(part for part in parts if part)
+    said = "".join(f"<span>{markup.escape(part)}</span>" for part in parts if part)
     return (
-        '<div style="display:flex;gap:1em;align-items:center;font-variant-numeric:tabular-nums">'
+        '<div style="display:flex;gap:1em;align-items:center;white-space:nowrap;'
+        'font-variant-numeric:tabular-nums">'
         f"{_name(progress)}<span>{text}</span>"
         '<span role="progressbar" aria-valuemin="0" aria-valuemax="100" '
-        f'aria-valuenow="{share * 100:.0f}" style="display:inline-block;width:16em;height:1em;'
-        'border:1px solid var(--jp-border-color2,#ccc)"><span style="display:block;height:100%;'
+        f'aria-valuenow="{share * 100:.0f}" style="flex:1 1 4em;max-width:16em;min-width:3em;'
+        'height:1em;border:1px solid var(--jp-border-color2,#ccc)">'
+        '<span style="display:block;height:100%;'
         f'width:{share * 100:.1f}%;background:var(--jp-brand-color1,#1976d2)"></span></span>'
-        f"<span>{markup.escape(said)}</span></div>"
+        f"{said}</div>"
     )
 
 
@@ -124,10 +127,18 @@ def _aside(progress: MapProgress) -> str:
     parts = []
     if progress.workers:
         parts.append(f"workers {spark(progress.workers)}")
-    if progress.slowest is not None:
+    if progress.slowest is not None and progress.slowest[1] >= _SLOW_S:
         index, seconds = progress.slowest
         parts.append(f"slowest item {markup.duration(seconds)} (#{index})")
-    return f'<div style="{_QUIET}">{"   ".join(parts)}</div>' if parts else ""
+    said = "".join(f"<span>{markup.escape(part)}</span>" for part in parts)
+    line = f'<div style="display:flex;flex-wrap:wrap;gap:0 1em;{_QUIET}">{said}</div>'
+    return (line if parts else "") + _remark(progress)
+
+
+def _remark(progress: MapProgress) -> str:
+    if not progress.remark:
+        return ""
+    return f'<div style="{_QUIET}">{markup.escape(progress.remark)}</div>'
 
 
 def _details(progress: MapProgress) -> str:

@@ -106,7 +106,8 @@ class Outcomes:
     def _note(self, state: MapState) -> None:
         if state.note and state.note != self._told:
             self._told = state.note
-            self._output.write(STDERR, state.note + "\n")
+            if not self._progress.is_shown:
+                self._output.write(STDERR, state.note + "\n")
         self._progress.note(
             total=state.total,
             done=state.done,
@@ -115,4 +116,5 @@ class Outcomes:
             workers=state.workers,
             slowest=state.slowest,
             run_id=state.id,
+            remark=state.note,
         )

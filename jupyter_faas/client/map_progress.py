@@ -45,6 +45,7 @@ class MapProgress:
         reason: Why the whole map failed, in a sentence.
         workers: How busy each worker is, 0 to 1.
         slowest: The item that has run longest: its index and its seconds.
+        remark: A sentence worth knowing, e.g. why Ray takes no part.
         failures: The first failed items: index and what was raised, one line.
         started_s: When it began, by `clock`.
         ended_s: When it ended; None: it has not.
@@ -61,6 +62,7 @@ class MapProgress:
     reason: str = ""
     workers: tuple[float, ...] = ()
     slowest: tuple[int, float] | None = None
+    remark: str = ""
     failures: list[tuple[int, str]] = field(default_factory=list)
     started_s: float = -1.0
     ended_s: float | None = None
@@ -69,6 +71,11 @@ class MapProgress:
     def __post_init__(self) -> None:
         if self.started_s < 0:
             self.started_s = self.clock()
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether a display shows it: then remarks are seen there."""
+        return self._display is not None and self._display.shows_remarks
 
     @property
     def elapsed_s(self) -> float:
@@ -136,6 +143,10 @@ class MapDisplay(Protocol):
     def is_watched(self) -> bool:
         """Whether a person can see it."""
 
+    @property
+    def shows_remarks(self) -> bool:
+        """Whether remarks are part of what is shown."""
+
     def update(self, progress: MapProgress) -> None:
         """Show the numbers if it is time to; called from any thread, as often as they change."""
 
@@ -145,6 +156,8 @@ class MapDisplay(Protocol):
 
 class TerminalMapDisplay:
     """tqdm's bar on stderr, if that is a terminal; at the end one line in its place."""
+
+    shows_remarks = False
 
     def __init__(self) -> None:
         self._bar: Any = None

@@ -48,7 +48,7 @@ def html_table(header: Sequence[str], rows: Iterable[Sequence[object]], title: s
 def html_fields(title: str, aside: str, fields: Iterable[tuple[str, str]], footer: str = "") -> str:
     """Return a card: a title line and labelled lines; `footer` is HTML made elsewhere."""
     rows = "".join(
-        f'<tr><td style="{_CELL};{_QUIET}">{escape(label)}</td>'
+        f'<tr style="background:none"><td style="{_CELL};{_QUIET}">{escape(label)}</td>'
         f'<td style="{_CELL};white-space:pre-wrap">{escape(value)}</td></tr>'
         for label, value in fields
     )

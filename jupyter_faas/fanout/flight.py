@@ -21,6 +21,7 @@ from jupyter_faas.core.errors import (
 from jupyter_faas.core.sections import Buffer
 from jupyter_faas.execution.failure import Fault
 from jupyter_faas.fanout.base import Backend, Errand
+from jupyter_faas.fanout.pace import share_busy
 
 if TYPE_CHECKING:
     from jupyter_faas.fanout.run import Run
@@ -47,6 +48,11 @@ class Flight:
         self._worked_s = 0.0
         self._done_before = run.chunks.done
         self.errand: Errand | None = None
+
+    def share_busy(self, now_s: float) -> float:
+        """Return how much of its time the worker has worked on the chunk, 0 to 1."""
+        since_s = None if self.chunk.running is None else self.chunk.since_s
+        return share_busy(self.sent_s, self.busy_s, since_s, now_s)
 
     def cancel(self) -> None:
         """End its code."""

@@ -7,7 +7,6 @@ gives free slots their chunks and the caller its outcomes. What to do is said by
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -23,12 +22,12 @@ from jupyter_faas.core.sections import Buffer, total_bytes
 from jupyter_faas.execution.failure import Fault
 from jupyter_faas.fanout.base import Backend, Caller
 from jupyter_faas.fanout.flight import Flight
+from jupyter_faas.fanout.pace import Pace
 from jupyter_faas.fanout.usage import Usage
 from jupyter_faas.wire.frames import FrameKind, encode_header
 
 PROGRESS_S = 0.25
 """How often a caller is told how its map goes."""
-_RATE_S = 2.0
 _MOST_SHOWN = 64
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -105,7 +104,7 @@ class Run:
         self._told_s = 0.0
         self._usage = usage
         self._counted = self._counted_failed = 0
-        self._marks: deque[tuple[float, int]] = deque([(self.now_s(), 0)])
+        self._pace = Pace(self.now_s())
         self._wall_s = wall_s
 
     def now_s(self) -> float:
@@ -279,7 +278,7 @@ class Run:
             failed=chunks.failed,
             running=len(flights),
             rate=self._rate(now_s),
-            workers=tuple(_share(f, now_s) for f in flights[:_MOST_SHOWN]),
+            workers=tuple(flight.share_busy(now_s) for flight in flights[:_MOST_SHOWN]),
             slowest=None if slowest is None else (slowest[1], round(slowest[0], 3)),
             started_at=self._wall_s,
         )
@@ -294,13 +293,7 @@ class Run:
         return (total - chunks.done) / rate
 
     def _rate(self, now_s: float) -> float:
-        marks = self._marks
-        if now_s - marks[-1][0] >= PROGRESS_S:
-            marks.append((now_s, self.chunks.done))
-        while len(marks) > 1 and now_s - marks[0][0] > _RATE_S:
-            marks.popleft()
-        since_s, before = marks[0]
-        return round((self.chunks.done - before) / max(now_s - since_s, 0.001), 1)
+        return self._pace.rate(now_s, self.chunks.done)
 
     def _set_timer(self) -> None:
         """Wake up when something becomes due by itself."""
@@ -335,8 +328,3 @@ class Run:
             sink.write([encode_header(FrameKind.END, 0)])
             sink.finish()
         self._on_over(self)
-
-
-def _share(flight: Flight, now_s: float) -> float:
-    """Return how much of its time a worker has worked on its chunk."""
-    return round(min(1.0, flight.busy_s / max(now_s - flight.sent_s, 0.001)), 2)

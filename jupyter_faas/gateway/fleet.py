@@ -509,7 +509,8 @@ class Fleet:
         is_harmless = self._succession.is_successor(replica)
         self._succession.on_lost(replica, detail)
         has_been_ready = replica.ready_at_s > float("-inf")
-        replica.reason = detail or reason
+        # What was asked to end says just that: pages do not show it as lost.
+        replica.reason = reason if reason == "stopped" else detail or reason
         self._change(replica, ReplicaState.LOST)
         self._activator.remove_replica(entry, replica, reason, detail)
         if error is not None and not is_harmless:

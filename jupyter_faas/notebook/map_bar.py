@@ -24,7 +24,7 @@ class CellMapDisplay:
         output: Knows the cell of the calling thread.
     """
 
-    is_watched = True
+    is_watched = shows_remarks = True
 
     def __init__(self, output: CellOutput) -> None:
         self._bound = output.place()

@@ -27,7 +27,7 @@ class Seen:
     """Records what is shown."""
 
     def __init__(self, is_watched: bool = True) -> None:
-        self.is_watched = is_watched
+        self.is_watched = self.shows_remarks = is_watched
         self.lines: list[str] = []
         self.ends: list[str] = []
 
@@ -121,6 +121,12 @@ def test_the_bar_tells_workers_and_the_slowest_item(clock: Clock) -> None:
     assert "2 running" in html
     assert "█" in html
     assert "slowest item 2.1 s (#6881)" in html
+    progress.note(slowest=(6881, 0.2), remark=f"Ray does not start: {NASTY}")
+    html = progress._repr_html_()
+    assert "slowest" not in html
+    assert "Ray does not start: &lt;script&gt;" in html
+    progress.end("done")
+    assert "Ray does not start" in progress._repr_html_()
 
 
 def test_of_many_failures_the_first_are_named(clock: Clock) -> None:

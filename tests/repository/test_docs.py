@@ -40,3 +40,9 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
 def test_first_code_is_within_the_first_fifty_lines_of_the_readme() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
     assert lines.index("from jupyter_faas import serverless") < 50
+
+
+def test_pictures_are_few_and_small() -> None:
+    pictures = sorted(ROOT.glob("docs/pictures/*.png"))
+    assert 0 < len(pictures) <= 8
+    assert [one.name for one in pictures if one.stat().st_size > 150_000] == []

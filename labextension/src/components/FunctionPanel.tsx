@@ -70,7 +70,7 @@ function Known({ feed, one, views, back, items }: KnownProps) {
       {copied !== '' && <p class="faas-copied" role="status">{copied}</p>}
       <Load feed={feed} one={one} />
       <Reasons feed={feed} one={one} />
-      <Decision feed={feed} scaled={one.view.scaled} />
+      <Decision feed={feed} one={one} />
       <Totals counts={one.view.counts} />
       {maps.length > 0 && (
         <Part title="Maps">

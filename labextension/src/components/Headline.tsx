@@ -72,10 +72,13 @@ export function Reasons({ feed, one }: { feed: Feed; one: FunctionState }) {
 }
 
 /** The autoscaler's last decision, with its reason. */
-export function Decision({ feed, scaled }: { feed: Feed; scaled: Scaled | null }) {
+export function Decision({ feed, one }: { feed: Feed; one: FunctionState }) {
+  const { scaled, traffic, latest } = one.view;
   if (scaled === null) return null;
+  const isAlone = scaled.revision === latest && Object.keys(traffic).length <= 1;
   return (
     <p class="faas-decision">
+      {!isAlone && `revision ${scaled.revision}: `}
       {scaled.before} → {scaled.after}, <Ago feed={feed} at={scaled.at} />: {reasonOf(scaled)}
     </p>
   );

@@ -23,7 +23,6 @@ export function Maps({ feed, maps }: MapsProps) {
 
 const MapLine = memo(function MapLine({ feed, one }: { feed: Feed; one: ShownMap }) {
   const acting = useAct(feed);
-  const isRunning = one.state === 'running';
   const cancel = () => {
     const asked = new URLSearchParams({ namespace: one.namespace });
     void acting.act('DELETE', `v1/maps/${encodeURIComponent(one.id)}?${asked.toString()}`);
@@ -35,20 +34,21 @@ const MapLine = memo(function MapLine({ feed, one }: { feed: Feed; one: ShownMap
           {one.function}
         </b>
         <Bar one={one} />
-        <span class="faas-map-done">
+        <span>
           {count(one.done)}
           {one.total !== null && `/${count(one.total)}`}
         </span>
         {one.failed > 0 && <span class="faas-bad">{count(one.failed)} failed</span>}
-        <span class="faas-quiet faas-map-left">{isRunning ? leftWords(one) : endWords(one)}</span>
-        {isRunning && <Cancel name={one.function} onCancel={cancel} />}
+        {one.state !== 'running' && <span class="faas-quiet">{ENDS[one.state]}</span>}
       </div>
-      {isRunning && <Workers one={one} />}
+      {one.state === 'running' && <Work one={one} onCancel={cancel} />}
       {one.note !== '' && <p class="faas-quiet faas-map-note">{one.note}</p>}
       {acting.problem !== '' && <p class="faas-bad" role="alert">{acting.problem}</p>}
     </li>
   );
 });
+
+const ENDS = { done: '✓ done', failed: '✕ failed', cancelled: 'cancelled' };
 
 function Bar({ one }: { one: ShownMap }) {
   const share = shareOf(one);
@@ -72,15 +72,17 @@ function Bar({ one }: { one: ShownMap }) {
   );
 }
 
-/** What each worker does: one block each, as high as it is busy. */
-function Workers({ one }: { one: ShownMap }) {
+/** How long it takes yet, and what each worker does: one block each, as high as it is busy. */
+function Work({ one, onCancel }: { one: ShownMap; onCancel: () => void }) {
   const { workers, slowest, engine, rate } = one;
   const busy = workers.reduce((sum, share) => sum + share, 0) / Math.max(1, workers.length);
   const told = `${plural(workers.length, 'worker')}, ${Math.round(busy * 100)} % busy`;
+  const left = leftS(one);
   return (
-    <p class="faas-quiet faas-map-workers">
-      <span>{engine === 'ray' ? 'on Ray' : 'on replicas'}</span>
+    <div class="faas-map-line faas-quiet">
+      {left !== null && <span>{left < 60 ? `${Math.ceil(left)} s` : duration(left)} left</span>}
       <span>{perSecond(rate)}</span>
+      <span>{engine === 'ray' ? 'on Ray' : 'on replicas'}</span>
       {workers.length > 0 && (
         <span class="faas-map-strip" role="img" aria-label={told} title={told}>
           {blocks(workers)}
@@ -91,7 +93,8 @@ function Workers({ one }: { one: ShownMap }) {
           slowest item {duration(slowest[1])} (#{slowest[0]})
         </span>
       )}
-    </p>
+      <Cancel name={one.function} onCancel={onCancel} />
+    </div>
   );
 }
 
@@ -113,13 +116,4 @@ function Cancel({ name, onCancel }: { name: string; onCancel: () => void }) {
       {isAsking ? 'cancel?' : '✕'}
     </button>
   );
-}
-
-function leftWords(one: ShownMap): string {
-  const left = leftS(one);
-  return left === null ? '' : `${duration(left)} left`;
-}
-
-function endWords({ state }: ShownMap): string {
-  return state === 'failed' ? '✕ failed' : state === 'done' ? '✓ done' : 'cancelled';
 }

@@ -244,8 +244,9 @@ function withReplica(replicas: readonly ShownReplica[], event: GatewayEvent): Sh
   const before = replicas.find(one => one.id === status.id);
   const others = replicas.filter(one => one.id !== status.id);
   if (status.state !== 'lost') return [...others, status].sort(byStart);
-  // What was asked to end and has ended is gone; what ended otherwise is shown for a moment.
-  if (before === undefined || before.state === 'draining') return others;
+  // What was asked to end and has ended is gone; what ended otherwise is shown for a moment. That it
+  // drained may not have been told: of each replica only the newest event is.
+  if (before === undefined || before.state === 'draining' || status.reason === 'stopped') return others;
   return [...others, { ...status, lostAt: event.at }].sort(byStart);
 }
 

@@ -153,3 +153,10 @@ test('load and replicas are recorded as they change', () => {
   const points = find(state, 'score')?.history.map(one => [one.at - NOW_S, one.last.inFlight, one.last.replicas]);
   assert.deepEqual(points, [[0, 0, 0], [2, 2, 0], [4, 2, 1]]);
 });
+
+test('a replica that was asked to end is gone, also if nobody told that it drained', () => {
+  const begun = started({ replicas: [replica('a', 'busy'), replica('b', 'busy')] });
+  const lost = (id: string, reason: string) => event(11, 'replica', replica(id, 'lost', { reason }));
+  assert.deepEqual(states(after(begun, lost('a', 'stopped'))), ['b busy']);
+  assert.deepEqual(states(after(begun, lost('a', 'out of memory'))), ['a lost', 'b busy']);
+});

@@ -17,7 +17,7 @@ export interface OpenedProps {
 export function Opened({ feed, one, acts, onClose }: OpenedProps) {
   const [drawer, setDrawer] = useState<DrawerName | null>(null);
   const toolbar = useRef<HTMLDivElement>(null);
-  const { name, scaled } = one.view;
+  const { name } = one.view;
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key !== 'Escape') return;
     event.stopPropagation();
@@ -28,7 +28,7 @@ export function Opened({ feed, one, acts, onClose }: OpenedProps) {
   return (
     <div onKeyDown={onKeyDown}>
       <Reasons feed={feed} one={one} />
-      <Decision feed={feed} scaled={scaled} />
+      <Decision feed={feed} one={one} />
       <div ref={toolbar} class="faas-side-acts" role="group" aria-label={`Actions for ${name}`}>
         <button type="button" class="faas-button" onClick={() => acts.openDetails(name)}>
           Open
