@@ -72,6 +72,19 @@ def processes(gateway: Gateway, mark: str) -> list[int]:
     return [pid for pid in descendants(gateway.pid) if mark in command_of(pid)]
 
 
+def test_what_runs_on_ray_is_metered_as_calls_are(ray: Gateway) -> None:
+    def counts() -> dict[str, float]:
+        return dict(ray.request("GET", "/v1/functions/ray-napping").json()["counts"])
+
+    nap.deploy()
+    before = counts()
+    assert all(map(is_on_ray, nap.map([0.25] * 8, engine="ray")))
+    wait_until(lambda: counts()["items"] == before["items"] + 8, 5.0, seen=counts)
+    used = counts()["memoryMebibyteSeconds"] - before["memoryMebibyteSeconds"]
+    assert 8 * 0.25 * 512 <= used <= 3 * 8 * 0.25 * 512
+    assert counts()["accepted"] == before["accepted"], "no call of the gateway has run them"
+
+
 def test_results_are_those_of_the_plain_map_in_order(ray: Gateway) -> None:
     for count in (0, 1, 2, 1000):
         assert list(square.map(range(count), engine="ray")) == [x * x for x in range(count)]

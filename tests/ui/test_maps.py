@@ -61,7 +61,5 @@ def test_a_changed_value_is_seen_at_the_mark_until_the_kernel_is_another_one(
     screen.rewrite(2, "threshold = 0.1")
     screen.run(2)
     expect(screen.mark(0)).to_have_text("▲ 2~")
-    screen.page.evaluate(
-        "() => void window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
-    )
+    screen.restart_kernel()
     expect(screen.mark(0)).to_have_text("▲ 2", timeout=SLOW_MS)
