@@ -99,6 +99,11 @@ class KeptMap:
         return self.ended is not None
 
     @property
+    def is_due(self) -> bool:
+        """Whether the service does not know all that is here."""
+        return self.mirror is not None and self.mirror.is_due and not self.mirror.is_lost
+
+    @property
     def files(self) -> tuple[File, ...]:
         """What it was given, what came of it, and what that has printed."""
         return self._inputs, self.outcomes, self.prints

@@ -9,7 +9,7 @@ import msgspec
 
 from jupyter_faas.core import batch
 from jupyter_faas.core.batch import RAISED, Head
-from jupyter_faas.core.errors import BadRequest
+from jupyter_faas.core.errors import BadRequest, FaasError, InternalError
 from jupyter_faas.core.sections import Buffer, total_bytes
 from jupyter_faas.fanout.ledger import Record
 from jupyter_faas.wire.frames import CONTENT_TYPE, FrameKind, FrameReader, encode_header
@@ -70,7 +70,17 @@ class Intake:
             self._accept()
         else:
             self._task = asyncio.get_running_loop().create_task(mirror.settled())
-            self._task.add_done_callback(lambda _task: self._accept())
+            self._task.add_done_callback(self._settled)
+
+    def _settled(self, task: asyncio.Task[None]) -> None:
+        """The service has everything, or fails: then nothing was accepted."""
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
+            self._accept()
+        elif not self._exchange.is_over:
+            self._give_up(error if isinstance(error, FaasError) else InternalError(str(error)))
 
     def _accept(self) -> None:
         self._exchange.receiver = None
@@ -84,7 +94,7 @@ class Intake:
     def on_writable(self) -> None:
         """Nothing waits for it."""
 
-    def _give_up(self, error: BadRequest) -> None:
+    def _give_up(self, error: FaasError) -> None:
         self._shelf.discard(self._kept)
         self._exchange.receiver = None
         self._exchange.respond(*problem_answer(error))

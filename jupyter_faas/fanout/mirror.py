@@ -71,24 +71,39 @@ class Mirror:
         self._is_begun = turn is not None
         self._written = [one.size if self._is_begun else 0 for one in kept.files]
         self._marked = self._mark_of(kept) if self._is_begun else (None, None)
-        self._is_due = False
+        self.is_due = False
+        """Something here is not at the service yet."""
         self._is_urgent = asyncio.Event()
+        self._trouble: FaasError | None = None
+        self._is_failing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.is_lost = False
         """Another gateway has taken it over."""
 
     def poke(self) -> None:
         """Something has been added, or has changed."""
-        self._is_due = True
+        self.is_due = True
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._write())
 
     async def settled(self) -> None:
-        """Wait until the service has all that is here now, or the map is another's."""
+        """Wait until the service has all that is here now, or the map is another's.
+
+        Raises:
+            ProviderError: The service fails; it is tried on all the same.
+        """
         self._is_urgent.set()
         self.poke()
         assert self._task is not None
-        await asyncio.shield(self._task)
+        failing = asyncio.ensure_future(self._is_failing.wait())
+        try:
+            await asyncio.wait({self._task, failing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            failing.cancel()
+        if not self._task.done():
+            assert self._trouble is not None
+            raise self._trouble
+        self._task.result()
 
     def stop(self) -> None:
         """Write nothing more."""
@@ -96,15 +111,18 @@ class Mirror:
             self._task.cancel()
 
     async def _write(self) -> None:
-        while self._is_due and not self.is_lost:
-            self._is_due = False
+        while self.is_due and not self.is_lost:
             try:
+                self.is_due = False
                 await self._push()
             except FaasError as error:
                 _log.warning("%s cannot be kept yet: %s", self._kept.id, error.detail)
-                self._is_due = True
+                self.is_due = True
+                self._trouble = error
+                self._is_failing.set()
                 await asyncio.sleep(RETRY_S)
             else:
+                self._is_failing.clear()
                 await self._rest()
         self._is_urgent.clear()
 

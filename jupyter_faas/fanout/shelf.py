@@ -57,8 +57,8 @@ class Shelf:
 
     @property
     def is_busy(self) -> bool:
-        """Whether one of them runs."""
-        return any(not kept.is_over for kept in self.maps.values())
+        """Whether one of them runs, or is not written down yet."""
+        return any(not kept.is_over or kept.is_due for kept in self.maps.values())
 
     def restore(self) -> None:
         """Bring back what an earlier driver has left, and go on with what has not ended."""
@@ -139,13 +139,23 @@ class Shelf:
         while kept.hold_back() and loop.time() < until_s:  # noqa: ASYNC110 - rare: no event for it
             await asyncio.sleep(_LOOK_S)
         kept.stop()
+        try:
+            if kept.mirror is not None:
+                await kept.mirror.settled()
+        finally:
+            await self._let_go(kept)
+
+    async def _let_go(self, kept: KeptMap) -> None:
+        """Forget a map here; what the service does not know of it by now runs again."""
+        assert self.link is not None
+        if self.maps.pop(kept.id, None) is not kept:
+            return
         if kept.mirror is not None:
-            await kept.mirror.settled()
-        if self.maps.pop(id, None) is kept:
-            kept.close()
-            shutil.rmtree(kept.root, ignore_errors=True)
-            if kept.mirror is None or not kept.mirror.is_lost:
-                await self.link.ask("map_let_go", type(None), id)
+            kept.mirror.stop()
+        kept.close()
+        shutil.rmtree(kept.root, ignore_errors=True)
+        if kept.mirror is None or not kept.mirror.is_lost:
+            await self.link.ask("map_let_go", type(None), kept.id)
 
     def begin_release(self, id: str, grace_s: float = RELEASE_S) -> None:
         """Begin to let another gateway have a map; see `release`."""

@@ -24,7 +24,7 @@ from jupyter_faas.gateway.forwarding import is_forwarded
 from jupyter_faas.gateway.held import Held
 from jupyter_faas.gateway.maps import Maps
 from jupyter_faas.gateway.replica import Replica
-from jupyter_faas.gateway.store.kept_maps import MapPlace
+from jupyter_faas.gateway.store.kept_maps import MapPlace, OpenMap
 from jupyter_faas.wire.exchange import Exchange
 from jupyter_faas.wire.kept import KeptLink
 from jupyter_faas.wire.upstream import AnswerLost, request
@@ -115,7 +115,7 @@ class KeptMaps:
     async def states(self, namespace: str) -> list[dict[str, Any]]:
         """Return how the kept maps of a namespace go, as was last written down."""
         try:
-            told = await self._link.ask("map_states", list[bytes], namespace)
+            told = await self._link.ask("map_states", list[bytes], namespace, tries=1)
             return [msgspec.json.decode(state, type=dict[str, Any]) for state in told]
         except _FAILURES as error:
             _log.warning("kept maps are not listed: %s", error)
@@ -156,7 +156,7 @@ class KeptMaps:
 
     async def _look(self) -> None:
         """Have the driver run what is owned here, and let go of what is not."""
-        there = await self._link.ask("map_open_maps", list[MapPlace])
+        there = await self._link.ask("map_open_maps", list[OpenMap])
         own = {
             one.id: (one.namespace, one.function)
             for one in there
@@ -170,6 +170,9 @@ class KeptMaps:
             is_here = address is None or id in known
             if not is_here and await self._hold(id, partial(self._owns, *place)):
                 await request(str(address), "GET", f"{PATH}/{id}", timeout_s=_TIMEOUT_S)
+        for one in there:
+            if one.is_ours and one.id not in known and one.id not in own:
+                await self._link.ask("map_let_go", type(None), one.id)  # it was not said, or heard
         gone = [id for id, place in known.items() if not self._owns(*place)]
         for id in gone:
             assert address is not None

@@ -26,6 +26,8 @@ NAMES = ("mapped", "mapping", "slow-once")
 @pytest.fixture(scope="module")
 def connected(system: System) -> Iterator[Gateway]:
     host, port = system.address
+    blobs = ("rollout", "status", "statefulset/jupyter-faas-blobs", "--timeout=60s")
+    run_kubectl("-n", system.system, *blobs, timeout_s=70.0)
     before = session.gateway
     gateway = faas.connect(f"http://{host}:{port}", system.token, namespace=system.namespace)
     yield gateway

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from jupyter_faas.core.batch import DONE, STARTED
-from jupyter_faas.core.errors import InvocationNotFound
+from jupyter_faas.core.errors import InvocationNotFound, ProviderError
 from jupyter_faas.fanout.base import Caller
 from jupyter_faas.fanout.driver import Driver
 from jupyter_faas.fanout.shelf import Shelf
@@ -195,6 +195,22 @@ async def test_ended_maps_leave_the_driver_not_the_service(houses):
     await asyncio.gather(*a.shelf._tasks)
     assert kept.id not in a.shelf.maps
     assert (await b.take(kept.id)).is_over
+
+
+async def test_what_cannot_be_written_down_is_a_reason_and_is_tried_again(houses):
+    a, _ = houses
+    a.link._headers = []  # the service refuses
+    kept = a.shelf.begin(order(is_ordered=False, stops_at_error=False))
+    kept.add([b"x"])
+    kept.close_inputs()
+    with pytest.raises(ProviderError, match="gateways only"):
+        await kept.mirror.settled()
+    a.work()
+    assert kept.is_over
+    assert a.shelf.is_busy, "the driver does not leave before it is known"
+    with pytest.raises(ProviderError):
+        await a.shelf.release(kept.id, 0.0)
+    assert not a.shelf.maps
 
 
 def test_nothing_is_kept_without_a_place(tmp_path):

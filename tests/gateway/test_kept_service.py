@@ -13,7 +13,7 @@ from jupyter_faas.gateway.blob_service import BlobService
 from jupyter_faas.gateway.kept.remote import RemoteKept
 from jupyter_faas.gateway.kept_service import SILENCE_S
 from jupyter_faas.gateway.store.kept_base import QUEUED, STARTED, KeptAnswer, KeptCall
-from jupyter_faas.gateway.store.kept_maps import MapHead, MapPlace
+from jupyter_faas.gateway.store.kept_maps import MapHead, MapPlace, OpenMap
 from jupyter_faas.wire.kept import KeptLink
 
 KEY = b"k" * 32
@@ -123,12 +123,12 @@ async def test_old_answers_go(service: Service) -> None:
 async def test_a_map_is_written_by_who_holds_it_and_read_by_the_next(service: Service) -> None:
     a, b = service.link("a"), service.link("b", "a")
     await a.ask("map_begin", type(None), PLACE, 5.0, b"order")
-    assert await a.ask("map_open_maps", list[MapPlace]) == [], "its inputs are not all here"
+    assert await a.ask("map_open_maps", list[OpenMap]) == [], "its inputs are not all here"
     for at, piece in ((0, b"one"), (3, b"two")):
         assert await a.ask("map_write", bool, "map-1", 0, 0, at, piece)
     assert not await b.ask("map_write", bool, "map-1", 0, 0, 0, b"no")
     assert await a.ask("map_mark", bool, "map-1", 0, 2, None, b"{}", 6.0)
-    assert await b.ask("map_open_maps", list[MapPlace]) == [PLACE]
+    assert await b.ask("map_open_maps", list[OpenMap]) == [(*PLACE, False)]
     assert not await b.ask("map_take", bool, "map-1")
     await a.ask("map_let_go", type(None), "map-1")
     assert await b.ask("map_take", bool, "map-1")

@@ -26,6 +26,16 @@ class MapPlace(NamedTuple):
     function: str
 
 
+class OpenMap(NamedTuple):
+    """One that is to be run."""
+
+    id: str
+    namespace: str
+    function: str
+    is_ours: bool
+    """Who asks holds it."""
+
+
 class MapHead(NamedTuple):
     """A map, less what it was given and what came of it."""
 
@@ -131,10 +141,10 @@ class SqliteKeptMaps:
 
         await self._work(work)
 
-    async def open_maps(self) -> list[MapPlace]:
+    async def open_maps(self) -> list[OpenMap]:
         """Return those that have all their inputs and have not ended."""
         rows = await self._work(lambda db: db.execute(_OPEN).fetchall())
-        return [MapPlace(*row) for row in rows]
+        return [OpenMap(id, space, name, who == self._holder) for id, space, name, who in rows]
 
     async def place(self, id: str) -> MapPlace | None:
         """Return where a map belongs; None: there is no such map."""
@@ -197,7 +207,7 @@ _TRIM = (
     " WHERE map = ? AND file = ? AND at + length(piece) > ?"
 )
 _OPEN = (
-    "SELECT id, namespace, function FROM kept_maps"
+    "SELECT id, namespace, function, holder FROM kept_maps"
     " WHERE total IS NOT NULL AND ended IS NULL ORDER BY rowid"
 )
 _OLD = "SELECT id FROM kept_maps WHERE ended_at < ? OR (total IS NULL AND at < ?)"
