@@ -57,7 +57,7 @@ export const FunctionRow = memo(function FunctionRow(props: RowProps) {
           {row.name}
         </span>
         {row.word === '' ? (
-          <Dots replicas={one.replicas} most={6} />
+          <Dots replicas={one.replicas} most={5} />
         ) : (
           <span class={row.isFailed ? 'faas-side-word faas-failed' : 'faas-side-word'} title={row.word}>
             {row.word}
