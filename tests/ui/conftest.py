@@ -30,12 +30,15 @@ MOST_REPLICAS = 4
 expect.set_options(timeout=20_000)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.ui)
-            item.add_marker(pytest.mark.timeout(120))
+    ours = [item for item in items if here in item.path.parents]
+    for item in ours:
+        item.add_marker(pytest.mark.ui)
+        item.add_marker(pytest.mark.timeout(120))
+    # Last of all: while the browser runs no other event loop can, and it ends with the session.
+    items[:] = [item for item in items if here not in item.path.parents] + ours
 
 
 @pytest.hookimpl(wrapper=True)
@@ -72,7 +75,7 @@ def _missing(reason: str) -> None:
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
     """A browser without a window, with a cache that all pages share.
 
-    While it runs, no other event loop can: it ends with the last test of this folder.
+    While it runs, no other event loop can: the tests of this folder are the last ones.
     """
     path = _chromium()
     with sync_playwright() as playwright:

@@ -12,6 +12,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,9 @@ class Lab:
     def end_kernels(self) -> None:
         """End every kernel: the pages that had them are gone."""
         for session in self._ask("GET", "api/sessions"):
-            self._ask("DELETE", f"api/sessions/{session['id']}")
+            # One that is being restarted cannot be ended: it ends with the server.
+            with suppress(urllib.error.HTTPError):
+                self._ask("DELETE", f"api/sessions/{session['id']}")
 
     def interrupt_kernels(self) -> None:
         """Interrupt what runs in any notebook."""
