@@ -132,7 +132,7 @@ def test_a_kept_call_is_the_same_at_every_gateway(system: System, connected: Gat
     failed = work.spawn(-1)
     with pytest.raises(ValueError, match="negative"):
         failed.get()
-    slow_one = work.spawn(1, seconds=60)
+    slow_one = slow.spawn(1, 60.0)
     wait_until(lambda: slow_one.status == "running", 20.0)
     assert slow_one.cancel() is True
     wait_until(lambda: slow_one.status == "cancelled", 10.0)
