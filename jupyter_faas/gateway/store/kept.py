@@ -22,6 +22,7 @@ from jupyter_faas.gateway.store.kept_base import (
     Owns,
     Taken,
 )
+from jupyter_faas.gateway.store.transaction import transaction
 
 T = TypeVar("T")
 
@@ -156,14 +157,8 @@ class SqliteKept:
 
 def _change_all(db: sqlite3.Connection, statement: str, values: Sequence[tuple[Any, ...]]) -> None:
     """Do one thing to many rows, all or none, with one wait for the disk."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(db):
         db.executemany(statement, values)
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
 
 
 _ADD = (

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from jupyter_faas.gateway.store.kept import Work
+from jupyter_faas.gateway.store.transaction import transaction
 
 READ_BYTES = 8 << 20
 """So much is read at once."""
@@ -174,16 +175,10 @@ class SqliteKeptMaps:
 
 
 def _drop(db: sqlite3.Connection, ids: Sequence[str]) -> None:
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(db):
         for id in ids:
             db.execute("DELETE FROM kept_pieces WHERE map = ?", (id,))
             db.execute("DELETE FROM kept_maps WHERE id = ?", (id,))
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
 
 
 _BEGIN = (

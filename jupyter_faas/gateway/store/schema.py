@@ -10,6 +10,7 @@ import sqlite3
 from pathlib import Path
 
 from jupyter_faas.core.errors import InternalError
+from jupyter_faas.gateway.store.transaction import transaction
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -68,14 +69,8 @@ def migrate(
     """
     version = check_version(db, path, len(migrations))
     for number, statements in enumerate(migrations[version:], start=version + 1):
-        db.execute("BEGIN EXCLUSIVE")
-        try:
+        with transaction(db, is_exclusive=True):
             if check_version(db, path, len(migrations)) < number:
                 for statement in statements:
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version = {number}")
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise

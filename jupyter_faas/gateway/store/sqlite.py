@@ -33,6 +33,7 @@ from jupyter_faas.gateway.store.rows import (
 )
 from jupyter_faas.gateway.store.schema import migrate
 from jupyter_faas.gateway.store.thread import JobThread
+from jupyter_faas.gateway.store.transaction import transaction
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -196,15 +197,9 @@ class SqliteStore:
 
     def _in_transaction(self, steps: Sequence[tuple[str, tuple[object, ...]]]) -> None:
         db = self._db
-        db.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(db):
             for statement, values in steps:
                 db.execute(statement, values)
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
 
     def _add_group(self, rows: Sequence[InvocationRow]) -> None:
         step = (_ADD_GROUP, (self._wall_clock(), len(rows), encode_rows(rows)))
