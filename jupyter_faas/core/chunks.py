@@ -98,6 +98,10 @@ class Chunks:
         self.released += 1
         self._advance(index)
 
+    def has_raised(self, index: int, tries: int) -> None:
+        """An input that is to come has raised so often, at an earlier time."""
+        self._tries[index] = tries
+
     def close(self) -> None:
         """No more inputs come."""
         self.total = self.given

@@ -12,6 +12,7 @@ from jupyter_faas.core.chunks import Given
 from jupyter_faas.core.errors import (
     CapacityError,
     FaasError,
+    GatewayUnavailable,
     InvocationCancelled,
     InvocationTimeout,
     PayloadTooLarge,
@@ -119,7 +120,8 @@ class Flight:
             return
         run.chunks.refuse(chunk)
         has_progress = run.chunks.done > self._done_before or run.in_flight > 0
-        if isinstance(error, QueueFull) or (isinstance(error, CapacityError) and has_progress):
+        is_soon = has_progress or isinstance(error, QueueFull | GatewayUnavailable)
+        if isinstance(error, CapacityError) and is_soon:
             run.wait(min(error.retry_after_s, 2.0))
         else:
             run.fail(error)

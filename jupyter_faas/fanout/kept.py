@@ -3,6 +3,7 @@
     {maps}/{id}/order      what is mapped (JSON)
     {maps}/{id}/inputs     ledger; complete once `whole` is there
     {maps}/{id}/outcomes   ledger
+    {maps}/{id}/begun      ledger of what may run once only: these items may have begun
     {maps}/{id}/prints     what its items have printed, up to a bound
     {maps}/{id}/whole      number of inputs: from here on the map is the driver's to finish
     {maps}/{id}/ended      how it ended (JSON); gone again while failed items are retried
@@ -14,7 +15,7 @@ Where there are several gateways, a service has the same files for all of them (
 
 from __future__ import annotations
 
-import os
+import asyncio
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,9 @@ from jupyter_faas.core.errors import BadRequest
 from jupyter_faas.core.mapping import MapOrder, MapState
 from jupyter_faas.core.sections import Buffer
 from jupyter_faas.execution.failure import Fault
+from jupyter_faas.fanout import kept_files
+from jupyter_faas.fanout.booked import Begun, Booked, lost_item
+from jupyter_faas.fanout.flight import error_body
 from jupyter_faas.fanout.ledger import GONE, Ledger
 from jupyter_faas.fanout.mirror import File, Mirror
 from jupyter_faas.fanout.prints import Prints
@@ -39,16 +43,6 @@ _FEED_BYTES = 4 << 20
 _HOLD_S = 3600.0
 
 Begin = Callable[[MapOrder, str], Run]
-
-
-class Ended(msgspec.Struct):
-    """How a map ended."""
-
-    state: str
-    at: float
-    """Seconds since the epoch."""
-    reason: str = ""
-    """Why it could not go on."""
 
 
 class KeptMap:
@@ -72,15 +66,17 @@ class KeptMap:
         self.root = root
         if order is not None:
             root.mkdir(mode=0o700, parents=True)
-            _write(root / "order", msgspec.json.encode(order))
+            kept_files.write(root / "order", msgspec.json.encode(order))
         self.order = order or msgspec.json.decode((root / "order").read_bytes(), type=MapOrder)
         self._begin = begin
         self._wall_clock = wall_clock
         self._inputs = Ledger(root / "inputs")
         self.outcomes = Ledger(root / "outcomes")
         self.prints = Prints(root / "prints")
-        self.total = _number(root / "whole")
-        self.ended = _ended(root / "ended")
+        is_once = self.order.of is not None and self.order.of.idempotent is False
+        self.begun = Begun(root / "begun") if is_once else None
+        self.total = kept_files.read_number(root / "whole")
+        self.ended = kept_files.read_ended(root / "ended")
         self.started_at = (root / "order").stat().st_mtime
         self.on_news: set[Callable[[], None]] = set()
         """Called when there are more outcomes or prints, or it has ended."""
@@ -88,6 +84,7 @@ class KeptMap:
         """Keeps it where the next driver finds it; None: the next one finds these files."""
         self.run: Run | None = None
         self._reason = ""
+        self._booked: Booked | None = None
         self._fed = 0
         self._is_feeding = False
 
@@ -105,8 +102,9 @@ class KeptMap:
 
     @property
     def files(self) -> tuple[File, ...]:
-        """What it was given, what came of it, and what that has printed."""
-        return self._inputs, self.outcomes, self.prints
+        """What it was given, what came of it, what that has printed, and perhaps what has begun."""
+        files: tuple[File, ...] = (self._inputs, self.outcomes, self.prints)
+        return files if self.begun is None else (*files, self.begun)
 
     def now(self) -> float:
         """Return the time, in seconds since the epoch."""
@@ -118,12 +116,14 @@ class KeptMap:
         run = self.run = self._begin(self.order, self.id)
         run.sink = self
         run.on_room = self.feed
+        if self.begun is not None:
+            self._booked = run.backend = Booked(run.backend, self.begun, self._settle_begun)
         self.feed()
 
     def add(self, payloads: list[Buffer]) -> None:
         """Take more inputs in."""
-        for payload in payloads:
-            self._inputs.add(len(self._inputs), DONE, payload)
+        first = len(self._inputs)
+        self._inputs.extend((first + at, DONE, body) for at, body in enumerate(payloads))
         self._changed()
         self.feed()
 
@@ -131,7 +131,7 @@ class KeptMap:
         """All inputs are here: from now on it needs nobody."""
         self._inputs.sync()
         self.total = len(self._inputs)
-        _write(self.root / "whole", b"%d" % self.total)
+        kept_files.write(self.root / "whole", b"%d" % self.total)
         self._changed()
         self.feed()
 
@@ -159,6 +159,8 @@ class KeptMap:
     def let_go(self) -> None:
         """This driver ends: stop, and leave the rest to the next one."""
         self.stop()
+        if self.mirror is not None:
+            self.mirror.stop()
         self.close()
 
     def stop(self) -> None:
@@ -167,6 +169,8 @@ class KeptMap:
         if run is not None:
             run.sink = None
             run.cancel()
+        if self._booked is not None:
+            self._booked.stop()
 
     def hold_back(self) -> bool:
         """Begin no more items; False: none is under way."""
@@ -187,8 +191,9 @@ class KeptMap:
         lost = self.ended is not None and self.ended.state != "done"
         if not failed and not lost:
             return 0
-        for index in failed:
-            self.outcomes.add(index, GONE, b"")
+        self.outcomes.extend((index, GONE, b"") for index in failed)
+        if self.begun is not None:
+            self.begun.forget()
         (self.root / "ended").unlink(missing_ok=True)
         self.ended = None
         self._changed()
@@ -197,17 +202,13 @@ class KeptMap:
 
     def discard(self) -> None:
         """Forget it, with its files."""
-        self.stop()
-        if self.mirror is not None:
-            self.mirror.stop()
-        self.close()
+        self.let_go()
         shutil.rmtree(self.root, ignore_errors=True)
 
     def close(self) -> None:
         """Close its files."""
-        self._inputs.close()
-        self.outcomes.close()
-        self.prints.close()
+        for file in self.files:
+            file.close()
 
     def status(self) -> MapState:
         """Return how it goes."""
@@ -251,8 +252,7 @@ class KeptMap:
         if kind != FrameKind.ITEM:
             return
         head, payloads = batch.unpack(b"".join(parts[1:]))
-        for index, what, payload in zip(head.indices, head.kinds, payloads, strict=True):
-            self.outcomes.add(index, what, payload)
+        self.outcomes.extend(zip(head.indices, head.kinds, payloads, strict=True))
         self._tell()
 
     def finish(self) -> None:
@@ -265,8 +265,8 @@ class KeptMap:
     def _note_end(self, state: str) -> None:
         if self.ended is None:
             self.outcomes.sync()
-            self.ended = Ended(state, self._wall_clock(), self._reason)
-            _write(self.root / "ended", msgspec.json.encode(self.ended))
+            self.ended = kept_files.Ended(state, self._wall_clock(), self._reason)
+            kept_files.write(self.root / "ended", msgspec.json.encode(self.ended))
         self._tell()
 
     def _changed(self) -> None:
@@ -282,38 +282,32 @@ class KeptMap:
         payloads: list[Buffer] = []
         size = 0
         while self._fed < len(self._inputs) and len(payloads) < _FEED and size < _FEED_BYTES:
-            if self._fed in self.outcomes:
+            if self._is_settled(self._fed):
                 if payloads:
                     break
                 run.skip()
             else:
                 payloads.append(self._inputs.read(self._fed).body)
                 size += len(payloads[-1])
+                if self.begun is not None and (tries := self.begun.tries(self._fed)):
+                    run.chunks.has_raised(self._fed, tries)
             self._fed += 1
         run.take(payloads)
 
+    def _is_settled(self, index: int) -> bool:
+        """Whether an item has its outcome; one that may have run, and may not again, gets it."""
+        if index in self.outcomes:
+            return True
+        if self.begun is None or index not in self.begun.lost:
+            return False
+        self.outcomes.add(index, RAISED, error_body(lost_item(index)))
+        self._tell()
+        return True
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a small file, whole or not at all, also against a power cut."""
-    new = path.with_name(path.name + ".new")
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(fd, content)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    new.rename(path)
-
-
-def _number(path: Path) -> int | None:
-    try:
-        return int(path.read_bytes())
-    except FileNotFoundError:
-        return None
-
-
-def _ended(path: Path) -> Ended | None:
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Ended)
-    except FileNotFoundError:
-        return None
+    async def _settle_begun(self) -> bool:
+        """Wait until what has begun is durable; False: the map is another driver's now."""
+        assert self.begun is not None
+        if self.mirror is not None:
+            return await self.mirror.has(len(self.files) - 1, self.begun.size)
+        await asyncio.to_thread(self.begun.sync)
+        return True

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import struct
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,8 @@ from jupyter_faas.core.sections import Buffer
 _HEAD = struct.Struct("<QB7xQ")
 GONE = 255
 """Kind of a record that takes an earlier one of its index back."""
+_TOGETHER_BYTES = 1 << 20
+"""So much is copied to be written at once."""
 
 
 class Record(NamedTuple):
@@ -81,15 +83,28 @@ class Ledger:
         Raises:
             OSError: The disk is full or gone.
         """
-        parts: list[Buffer] = [_HEAD.pack(index, kind, len(body)), body]
-        size = _HEAD.size + len(body)
-        sent = os.pwritev(self._fd, parts, self._end)
-        while sent < size:  # a signal, or more than one call may write
-            rest = b"".join(parts)[sent:]
-            sent += os.pwrite(self._fd, rest, self._end + sent)
+        self._append([_HEAD.pack(index, kind, len(body)), body])
         self._note(index, kind, self._end)
-        self._end += size
-        self._is_dirty = True
+        self._end += _HEAD.size + len(body)
+
+    def extend(self, records: Iterable[tuple[int, int, Buffer]]) -> None:
+        """Append records (index, kind, body), with one write if they are small.
+
+        Raises:
+            OSError: The disk is full or gone.
+        """
+        told = list(records)
+        if sum(len(body) for _, _, body in told) > _TOGETHER_BYTES:
+            for index, kind, body in told:
+                self.add(index, kind, body)
+        elif told:
+            parts: list[Buffer] = []
+            for index, kind, body in told:
+                parts += (_HEAD.pack(index, kind, len(body)), body)
+            self._append([b"".join(parts)])
+            for index, kind, body in told:
+                self._note(index, kind, self._end)
+                self._end += _HEAD.size + len(body)
 
     def read(self, index: int) -> Record:
         """Return a record that is there."""
@@ -108,6 +123,14 @@ class Ledger:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def _append(self, parts: list[Buffer]) -> None:
+        size = sum(map(len, parts))
+        sent = os.pwritev(self._fd, parts, self._end)
+        while sent < size:  # a signal, or more than one call may write
+            rest = b"".join(parts)[sent:]
+            sent += os.pwrite(self._fd, rest, self._end + sent)
+        self._is_dirty = True
 
     def _pread(self, length: int, offset: int) -> bytes:
         body = os.pread(self._fd, length, offset)

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from jupyter_faas.core.errors import FaasError
-from jupyter_faas.wire.kept import KeptLink
+from jupyter_faas.wire.kept import KeptLink, MapHead
 
 if TYPE_CHECKING:
     from jupyter_faas.fanout.kept import KeptMap
 
-FILES = ("inputs", "outcomes", "prints")
+FILES = ("inputs", "outcomes", "prints", "begun")
 PIECE_BYTES = 4 << 20
 PAUSE_S = 0.2
 """Between two writes, while outcomes come."""
@@ -42,17 +42,8 @@ class File(Protocol):
     def raw(self, at: int, length: int) -> bytes:
         """Return a piece that is there."""
 
-
-class MapHead(msgspec.Struct, array_like=True):
-    """What the service says of a map."""
-
-    namespace: str
-    function: str
-    at: float
-    order: bytes
-    total: int | None
-    ended: bytes | None
-    turn: int
+    def close(self) -> None:
+        """Close it."""
 
 
 class Mirror:
@@ -76,6 +67,7 @@ class Mirror:
         self._is_urgent = asyncio.Event()
         self._trouble: FaasError | None = None
         self._is_failing = asyncio.Event()
+        self._is_pushed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.is_lost = False
         """Another gateway has taken it over."""
@@ -105,6 +97,15 @@ class Mirror:
             raise self._trouble
         self._task.result()
 
+    async def has(self, file: int, size: int) -> bool:
+        """Wait until the service has so much of a file, however long; False: the map is lost."""
+        while self._written[file] < size and not self.is_lost:
+            self._is_pushed.clear()
+            self._is_urgent.set()
+            self.poke()
+            await self._is_pushed.wait()
+        return not self.is_lost
+
     def stop(self) -> None:
         """Write nothing more."""
         if self._task is not None:
@@ -125,6 +126,7 @@ class Mirror:
                 self._is_failing.clear()
                 await self._rest()
         self._is_urgent.clear()
+        self._is_pushed.set()
 
     async def _rest(self) -> None:
         """Let more come together, unless somebody waits."""
@@ -158,6 +160,7 @@ class Mirror:
             is_ours = await self._link.ask("map_write", bool, *where, piece)
             self.is_lost = not is_ours
             self._written[file] = at + len(piece)
+            self._is_pushed.set()
 
     def _mark_of(self, kept: KeptMap) -> tuple[int | None, bytes | None]:
         return kept.total, None if kept.ended is None else _json(kept.ended)

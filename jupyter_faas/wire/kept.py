@@ -40,6 +40,22 @@ class Asked(msgspec.Struct, array_like=True):
     """What the operation is given."""
 
 
+class MapHead(msgspec.Struct, array_like=True):
+    """What is kept of a map, less what it was given and what came of it."""
+
+    namespace: str
+    function: str
+    at: float
+    """When it began, seconds since the epoch."""
+    order: bytes
+    total: int | None
+    """Number of inputs; None: its caller had not sent all."""
+    ended: bytes | None
+    """How it ended (JSON)."""
+    turn: int = 0
+    """How often it has changed hands."""
+
+
 class LinkTo(msgspec.Struct):
     """What a driver is told of the service."""
 

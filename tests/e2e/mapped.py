@@ -62,6 +62,15 @@ def marks(directory: str, x: int, seconds: float) -> int:
     return x
 
 
+@serverless(max_containers=2, idempotent=False)
+def marks_once(directory: str, x: int) -> int:
+    """Leaves a line for each begin."""
+    with open(os.path.join(directory, str(x)), "a") as file:
+        print("begun", file=file, flush=True)
+    time.sleep(0.3)
+    return x
+
+
 @serverless(max_containers=2)
 def dies_at(x: int, at: int, how: str) -> int:
     if x == at:

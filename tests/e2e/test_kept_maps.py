@@ -18,7 +18,12 @@ import pytest
 
 import jupyter_faas as faas
 from jupyter_faas import MapRun
-from jupyter_faas.core.errors import BadRequest, InvocationNotFound, NotSerializable
+from jupyter_faas.core.errors import (
+    BadRequest,
+    ExecutionError,
+    InvocationNotFound,
+    NotSerializable,
+)
 from tests.e2e import mapped
 from tests.e2e.gateway import Gateway, wait_until
 from tests.e2e.test_maps import driver_pid
@@ -89,6 +94,29 @@ def test_killed_in_the_middle_it_goes_on_from_what_is_done(gateway: Gateway, who
         gateway.kill()
         gateway.start()
     assert list(MapRun.from_id(run.id).results()) == list(range(60))
+
+
+@pytest.mark.parametrize("who", ["driver", "gateway"])
+def test_what_may_run_once_is_told_lost_and_does_not_run_again(
+    gateway: Gateway, tmp_path: Path, who: str
+) -> None:
+    n = 8
+    run = mapped.marks_once.spawn_map([str(tmp_path)] * n, range(n))
+    wait_until(lambda: len(list(tmp_path.iterdir())) >= 3, 20.0)
+    if who == "driver":
+        os.kill(driver_pid(gateway), signal.SIGKILL)
+    else:
+        gateway.kill()
+        gateway.start()
+    results = list(MapRun.from_id(run.id).results(return_exceptions=True))
+    lost = [x for x, result in enumerate(results) if isinstance(result, ExecutionError)]
+    assert 1 <= len(lost) <= 3
+    assert [r for x, r in enumerate(results) if x not in lost] == [
+        x for x in range(n) if x not in lost
+    ]
+    begins = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert set(begins.values()) == {"begun\n"}
+    assert begins.keys() >= {str(x) for x in range(n) if x not in lost}
 
 
 def test_failed_items_are_told_and_run_again(gateway: Gateway, tmp_path: Path) -> None:

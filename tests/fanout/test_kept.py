@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+
+import msgspec
 import pytest
 
-from jupyter_faas.core.batch import DONE, RAISED
-from jupyter_faas.core.errors import BadRequest, FunctionNotFound, InvocationNotFound
+from jupyter_faas.core.batch import DONE, GIVEN_BACK, RAISED, STARTED
+from jupyter_faas.core.errors import (
+    BadRequest,
+    FunctionNotFound,
+    InvocationNotFound,
+    QueueFull,
+)
+from jupyter_faas.core.model import Retries
+from jupyter_faas.execution.failure import Fault
 from jupyter_faas.fanout.base import Caller
 from jupyter_faas.fanout.driver import Driver
 from jupyter_faas.fanout.shelf import Shelf, has_unfinished
@@ -34,6 +45,18 @@ class House:
         kept.add([b"%d" % n for n in range(count)])
         kept.close_inputs()
         return kept
+
+    def lose(self):
+        """Kill the driver, and start another one: what runs ends in nothing."""
+        for kept in self.shelf.maps.values():
+            run, kept.run = kept.run, None
+            if run is not None:
+                run.sink = None
+                run.backend = Backend(slots=0)
+                for file in kept.files:
+                    os.close(file._fd)
+                    file._fd = -1
+        self.open()
 
     def work(self):
         while self.backend.open:
@@ -159,3 +182,128 @@ async def test_a_directory_that_cannot_be_read_costs_the_others_nothing(house):
     house.shelf.close()
     house.open()
     assert set(house.shelf.maps) == {kept.id}
+
+
+# -- what may run once
+
+ONCE = {"idempotent": False}
+
+
+async def begun(backend, count):
+    """Wait until so many chunks have been sent."""
+    async with asyncio.timeout(5.0):
+        while len(backend.sent) < count:
+            backend.has_sent.clear()
+            await backend.has_sent.wait()
+    return backend.sent
+
+
+async def finish(house, kept):
+    """Have everything run that is sent, until the map is over."""
+    async with asyncio.timeout(5.0):
+        while not kept.is_over:
+            house.work()
+            await asyncio.sleep(0)
+
+
+def ran(house):
+    return [index for sent in house.backend.sent for index in sent.given.indices]
+
+
+def error_of(kept, index):
+    record = kept.outcomes.read(index)
+    assert record.kind == RAISED
+    return msgspec.msgpack.decode(record.body, type=Fault).problem
+
+
+async def test_what_may_run_once_is_written_down_before_it_is_sent(house):
+    kept = house.begin(5, of=ONCE)
+    assert house.backend.sent == []
+    assert kept.begun.count == 0
+    await begun(house.backend, 2)
+    assert list(kept.begun.of_kind(1)) == [0, 1]
+    await finish(house, kept)
+    assert sorted(ran(house)) == [0, 1, 2, 3, 4]
+
+
+async def test_what_may_run_again_waits_for_nothing(house):
+    kept = house.begin(5)
+    assert len(house.backend.sent) == 2
+    assert kept.begun is None
+
+
+async def test_what_had_begun_when_a_driver_was_killed_fails_and_says_so(house):
+    kept = house.begin(6, of=ONCE)
+    await begun(house.backend, 2)
+    house.backend.sent[0].answer()
+    await begun(house.backend, 3)
+    house.lose()
+    again = house.shelf.maps[kept.id]
+    await finish(house, again)
+    assert sorted(ran(house)) == [3, 4, 5], "0 has its outcome, 1 and 2 may have run"
+    assert [again.outcomes.kind(n) for n in range(6)] == [DONE, RAISED, RAISED, DONE, DONE, DONE]
+    problem = error_of(again, 1)
+    assert problem["code"] == "gateway_lost"
+    assert problem["detail"].startswith("Item 1 may have run")
+    assert (again.status().state, again.status().failed) == ("done", 2)
+
+
+async def test_who_asks_for_it_has_them_run_again(house):
+    kept = house.begin(2, of=ONCE)
+    await begun(house.backend, 2)
+    house.lose()
+    again = house.shelf.maps[kept.id]
+    assert again.is_over
+    assert again.retry_failed() == 2
+    await finish(house, again)
+    assert [again.outcomes.kind(n) for n in range(2)] == [DONE, DONE]
+
+
+async def test_what_a_worker_has_not_begun_is_not_lost(house):
+    kept = house.begin(6, of=ONCE, chunk_size=3)
+    first, second = await begun(house.backend, 2)
+    first.say(STARTED, 0)
+    first.say(DONE, 0)
+    first.say(GIVEN_BACK, 1, 2)
+    second.report.on_refused(QueueFull("full", retry_after_s=60.0))
+    house.lose()
+    again = house.shelf.maps[kept.id]
+    await finish(house, again)
+    assert [again.outcomes.kind(n) for n in range(6)] == [DONE] * 6
+    assert sorted(ran(house)) == [1, 2, 3, 4, 5]
+
+
+async def test_retries_are_counted_over_the_death_of_a_driver(house):
+    once = {**ONCE, "retries": Retries(max_retries=1, initial_delay_s=60.0)}
+    kept = house.begin(1, of=once)
+    await begun(house.backend, 1)
+    house.backend.sent[0].say(RAISED, 0)
+    assert not kept.is_over
+    house.lose()
+    again = house.shelf.maps[kept.id]
+    await begun(house.backend, 1)
+    house.backend.sent[0].say(RAISED, 0)
+    assert again.is_over
+    assert again.outcomes.kind(0) == RAISED
+
+
+async def test_a_chunk_that_is_ended_before_it_was_sent_is_not_lost(house):
+    kept = house.begin(2, of=ONCE)
+    house.shelf.close()
+    house.open()
+    again = house.shelf.maps[kept.id]
+    await finish(house, again)
+    assert [again.outcomes.kind(n) for n in range(2)] == [DONE, DONE]
+
+
+async def test_what_cannot_be_written_down_does_not_run(house, monkeypatch):
+    kept = house.begin(2, of=ONCE)
+
+    def full():
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(kept.begun, "sync", full)
+    await finish(house, kept)
+    assert house.backend.sent == []
+    assert kept.status().state == "failed"
+    assert "No space left" in kept.status().note

@@ -12,6 +12,7 @@ from jupyter_faas.core.batch import DONE, GIVEN_BACK, RAISED, STARTED
 from jupyter_faas.core.errors import (
     ColdStartTimeout,
     FunctionNotFound,
+    GatewayUnavailable,
     InvalidSpec,
     InvocationNotFound,
     InvocationTimeout,
@@ -167,6 +168,15 @@ async def test_a_full_queue_is_waited_for(backend):
         await backend.has_sent.wait()
     backend.sent[1].answer()
     assert sink.outcomes == [(0, DONE, b"r0")]
+
+
+async def test_a_gateway_that_goes_away_is_no_reason_to_fail(backend):
+    """It takes the driver along; a kept map goes on with the next one."""
+    run, sink = begin(backend, 1)
+    backend.sent[0].report.on_refused(GatewayUnavailable("gone", retry_after_s=60.0))
+    assert not run.is_over
+    assert not sink.is_finished
+    run.cancel()
 
 
 async def test_no_capacity_at_all_fails_the_map(backend):

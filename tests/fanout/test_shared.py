@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from jupyter_faas.core.batch import DONE, STARTED
+from jupyter_faas.core.batch import DONE, RAISED, STARTED
 from jupyter_faas.core.errors import InvocationNotFound, ProviderError
 from jupyter_faas.fanout.base import Caller
 from jupyter_faas.fanout.driver import Driver
@@ -35,8 +35,9 @@ class House:
         )
         self.shelf.restore()
 
-    async def begin(self, count):
-        kept = self.shelf.begin(order(is_ordered=False, stops_at_error=False, chunk_size=1))
+    async def begin(self, count, **more):
+        wanted = order(is_ordered=False, stops_at_error=False, chunk_size=1, **more)
+        kept = self.shelf.begin(wanted)
         kept.add([b"%d" % n for n in range(count)])
         kept.close_inputs()
         await kept.mirror.settled()
@@ -88,6 +89,34 @@ async def test_a_map_of_a_killed_driver_goes_on_from_what_is_done(houses):
     assert [again.outcomes.read(n).kind for n in range(4)] == [DONE] * 4
     await again.mirror.settled()
     assert await b.link.ask("map_open_maps", list) == []
+
+
+async def test_what_may_run_once_is_at_the_service_before_it_runs(houses):
+    a, b = houses
+    kept = await a.begin(3, of={"idempotent": False})
+    async with asyncio.timeout(5.0):
+        await a.backend.has_sent.wait()
+    kept.mirror.stop()  # killed: nothing more is written down
+    a.silence()
+    again = await b.take(kept.id)
+    async with asyncio.timeout(5.0):
+        while not again.is_over:
+            b.work()
+            await asyncio.sleep(0)
+    assert (a.ran, b.ran) == ([0], [1, 2])
+    assert [again.outcomes.read(n).kind for n in range(3)] == [RAISED, DONE, DONE]
+
+
+async def test_what_may_run_once_does_not_run_where_the_map_is_lost(houses):
+    a, b = houses
+    kept = await a.begin(2, of={"idempotent": False})
+    async with asyncio.timeout(5.0):
+        await a.backend.has_sent.wait()
+    a.silence()
+    await b.take(kept.id)
+    a.backend.open[0].answer()
+    assert not await kept.mirror.has(3, kept.begun.size + 1)
+    assert a.ran == [0]
 
 
 async def test_who_has_lost_a_map_writes_nothing_and_lets_go(houses):

@@ -13,8 +13,8 @@ from jupyter_faas.gateway.blob_service import BlobService
 from jupyter_faas.gateway.kept.remote import RemoteKept
 from jupyter_faas.gateway.kept_service import SILENCE_S
 from jupyter_faas.gateway.store.kept_base import QUEUED, STARTED, KeptAnswer, KeptCall
-from jupyter_faas.gateway.store.kept_maps import MapHead, MapPlace, OpenMap
-from jupyter_faas.wire.kept import KeptLink
+from jupyter_faas.gateway.store.kept_maps import MapPlace, OpenMap
+from jupyter_faas.wire.kept import KeptLink, MapHead
 
 KEY = b"k" * 32
 ANSWER = KeptAnswer(200, [], b"said", 100.0)

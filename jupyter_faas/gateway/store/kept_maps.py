@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from jupyter_faas.gateway.store.kept import Work
 from jupyter_faas.gateway.store.transaction import transaction
+from jupyter_faas.wire.kept import MapHead
 
 READ_BYTES = 8 << 20
 """So much is read at once."""
@@ -35,22 +36,6 @@ class OpenMap(NamedTuple):
     function: str
     is_ours: bool
     """Who asks holds it."""
-
-
-class MapHead(NamedTuple):
-    """A map, less what it was given and what came of it."""
-
-    namespace: str
-    function: str
-    at: float
-    """When it began, seconds since the epoch."""
-    order: bytes
-    total: int | None
-    """Number of inputs; None: its caller had not sent all."""
-    ended: bytes | None
-    """How it ended (JSON)."""
-    turn: int = 0
-    """How often it has changed hands."""
 
 
 class SqliteKeptMaps:
