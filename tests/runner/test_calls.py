@@ -460,3 +460,21 @@ def test_inline_source_that_fails_says_where(replica: Replica) -> None:
     answer = replica.specialise(blob, digest=package.digest, expect=422)
     assert answer.problem["exception"] == "ModuleNotFoundError"
     assert '"<source>", line 1' in answer.problem["traceback"]
+
+
+def test_collecting_garbage_does_not_copy_what_the_process_was_forked_with(
+    replica: Replica,
+) -> None:
+    def collected_kib():
+        import gc
+
+        def own_kib():
+            with open("/proc/self/smaps_rollup") as lines:
+                return sum(int(one.split()[1]) for one in lines if one.startswith("Private_"))
+
+        before_kib = own_kib()
+        gc.collect()
+        return own_kib() - before_kib
+
+    replica.specialise(collected_kib)
+    assert replica.call().value < 1024
