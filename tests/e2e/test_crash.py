@@ -154,7 +154,7 @@ def test_a_client_that_leaves_cancels_its_call_and_the_slot_comes_back(
     left_s = time.monotonic()
     link.close()
     wait_until(lambda: "ended" in mark.read_text(), 5.0, what="the code has ended")
-    assert time.monotonic() - left_s < 1.0
+    assert time.monotonic() - left_s < 3.0
     assert "KeyboardInterrupt" in mark.read_text()
     again = gateway.call(name, {"path": str(mark), "seconds": 0})
     assert again.status == 200

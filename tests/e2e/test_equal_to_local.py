@@ -353,7 +353,7 @@ def test_interrupting_the_cell_stops_the_code(kernel: Kernel, folder: Path) -> N
     from tests.support import wait_until
 
     wait_until(lambda: ended.exists() and ended.read_text(), 2)
-    assert float(ended.read_text()) - kernel.interrupted_s < 0.2
+    assert float(ended.read_text()) - kernel.interrupted_s < 1.0
 
 
 def test_code_and_class_identity_outlive_the_kernel(kernel: Kernel) -> None:

@@ -24,6 +24,25 @@ from jupyter_faas.wire.problems import problem_answer
 from jupyter_faas.wire.server import HttpServerProtocol
 
 
+def kill_server(server: asyncio.Server, connections: set[HttpServerProtocol]) -> None:
+    """Close a listener and its connections, as the end of its process does.
+
+    One that is being accepted is waited for: asyncio loses the socket of a connection whose
+    listener is closed between `accept` and the making of its transport.
+    """
+    loop = server.get_loop()
+    for listener in server.sockets:
+        loop.remove_reader(listener.fileno())
+
+    def abort() -> None:
+        for connection in tuple(connections):
+            connection.transport.abort()
+
+    abort()
+    loop.call_soon(server.close)
+    loop.call_soon(loop.call_soon, abort)  # those whose `connection_made` comes before it
+
+
 class Call:
     """A call that has reached the front; the test decides how it goes on."""
 
@@ -93,9 +112,7 @@ class FakeFront:
     def die(self) -> None:
         """End as a killed process does."""
         if self._server is not None:
-            self._server.close()
-        for connection in tuple(self._connections):
-            connection.transport.abort()
+            kill_server(self._server, self._connections)
         self.socket.unlink(missing_ok=True)
 
     def say(self, frame: Frame) -> None:

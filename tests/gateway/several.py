@@ -21,7 +21,7 @@ from jupyter_faas.gateway.store.rows import InvocationRow, record_of
 from jupyter_faas.providers.base import ReplicaFound
 from tests.gateway.cluster import KEYS
 from tests.gateway.conftest import TOKEN, Bench
-from tests.gateway.fake_front import FakeFront, FakeProvider
+from tests.gateway.fake_front import FakeFront, FakeProvider, kill_server
 
 PEER_TOKEN = "what gateways show one another"
 
@@ -250,9 +250,7 @@ class Group:
         service = bench.service
         service.several.peers.leave = lambda: None
         for server in service._servers:
-            server.close()
-        for connection in tuple(service._connections):
-            connection.transport.abort()
+            kill_server(server, service._connections)
         service.autoscaler.close()
         await service.several.close()
         bench.upstream.close()

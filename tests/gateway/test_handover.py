@@ -61,7 +61,7 @@ async def test_a_killed_gateways_replicas_serve_on_under_the_next_owner():
         answer = await a.call(name, b"3")
         assert answer.body == b"3"
         assert made_by(answer) == a.service.ids.prefix
-        assert asyncio.get_running_loop().time() - begin_s < 1.0
+        assert asyncio.get_running_loop().time() - begin_s < 3.0
         assert (world.started, world.stopped) == (1, [])
         assert list(world.fronts) == [id]
 
