@@ -18,6 +18,7 @@ from jupyter_faas.client.route import Route, is_replica
 from jupyter_faas.client.session import session
 from jupyter_faas.client.waiting import Waiting
 from jupyter_faas.core.errors import FaasError, InvalidSpec, UsageError
+from jupyter_faas.core.mapping import most_tries
 
 if TYPE_CHECKING:
     from jupyter_faas.client.deployment import Deployed
@@ -242,6 +243,13 @@ class Deployable:
     @property
     def _is_idempotent(self) -> bool:
         return self._target is not None and self._target.options.revision["idempotent"] is True
+
+    @property
+    def map_tries(self) -> int:
+        """How often a map of it may be begun if its gateway goes away, as far as is known here."""
+        return (
+            1 if self._target is None else most_tries(self._target.options.revision["idempotent"])
+        )
 
     def _code(self) -> Target:
         if self._target is None:

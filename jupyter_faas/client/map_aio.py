@@ -7,18 +7,19 @@ things the loop does, or from an asynchronous one. Leaving the loop ends what ru
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import msgspec
 
 from jupyter_faas.client import answers
-from jupyter_faas.client.map_inputs import END, MOST_BYTES, frame_of
+from jupyter_faas.client.map_inputs import END, MOST_BYTES, Item, frame_of, in_batches, item_of
+from jupyter_faas.client.map_left import PATIENCE_S, PAUSE_S, Left
 from jupyter_faas.client.map_outcomes import Outcomes
-from jupyter_faas.core import codec
-from jupyter_faas.core.errors import FaasError, GatewayUnavailable
-from jupyter_faas.core.mapping import HEADER, PATH
+from jupyter_faas.client.session import session
+from jupyter_faas.core.errors import FaasError, GatewayLost, GatewayUnavailable
+from jupyter_faas.core.mapping import HEADER, PATH, MapOrder
 from jupyter_faas.core.sections import total_bytes
 from jupyter_faas.wire.aio_duplex import AsyncDuplex
 
@@ -41,10 +42,13 @@ class AsyncMapIterator(Generic[T], AsyncIterator[T]):
         self._make = plan
         self._plan: MapPlan | None = None
         self._duplex: AsyncDuplex | None = None
-        self._sending: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
+        """Of whoever sends inputs: the task that takes them, or one that sends them once more."""
+        self._tasks: set[asyncio.Task[None]] = set()
         self._error: BaseException | None = None
-        self._is_over = False
+        self._is_over = self._is_complete = False
         self._outcomes: Outcomes
+        self._left: Left
         self._route: Route
         self._head: dict[str, str] = {}
         self._has_answered = False
@@ -78,18 +82,25 @@ class AsyncMapIterator(Generic[T], AsyncIterator[T]):
         await self.aclose()
 
     def __del__(self) -> None:
-        if getattr(self, "_duplex", None) is not None:
+        if getattr(self, "_plan", None) is not None and not self._is_over:
             with suppress(RuntimeError):  # the loop may be closed
                 self._shut("cancelled")
 
     async def _begin(self) -> None:
         plan = self._plan = await asyncio.to_thread(self._make)
-        self._outcomes = Outcomes(
-            plan.name, plan.output, plan.progress, returns_exceptions=plan.returns_exceptions
-        )
-        route = plan.route
+        self._outcomes, self._left, self._route = Outcomes(plan), plan.left, plan.route
+        while self._duplex is None:
+            try:
+                await self._begin_leg(plan)
+            except GatewayLost as lost:
+                self._left.begin_again(lost)
+        self._do(self._send(plan))
+        plan.show()
+
+    async def _begin_leg(self, plan: MapPlan) -> None:
+        order = self._left.order(plan.order, self._head)
         while True:
-            duplex = await _open(route, plan)
+            duplex = await _open(self._route, order)
             try:
                 head = await duplex.receive_head()
                 if answers.is_framed(head.status, head.headers):
@@ -100,54 +111,113 @@ class AsyncMapIterator(Generic[T], AsyncIterator[T]):
                 raise
             duplex.cut()
             error = answers.problem_of(head.status, head.headers, body)
-            other = route.refused(error)
+            other = None if order.revision is not None else self._route.refused(error)
             if other is None:
-                raise answers.with_load_lines(error, route.name)
-            route = other
-        self._route, self._head, self._duplex = route, head.headers, duplex
-        self._sending = asyncio.get_running_loop().create_task(self._send(plan, duplex))
-        plan.show()
+                raise answers.with_load_lines(error, self._route.name)
+            self._route = other
+        self._head, self._duplex = head.headers, duplex
+        self._left.told(head.headers)
 
-    async def _send(self, plan: MapPlan, duplex: AsyncDuplex) -> None:
+    async def _send(self, plan: MapPlan) -> None:
         """Send the inputs; what an asynchronous iterable gives goes out at once."""
         calls: Any = plan.calls
         try:
             if hasattr(calls, "__aiter__"):
                 async for args, kwargs in calls:
-                    await duplex.send(frame_of([codec.dumps_call(args, kwargs)]))
+                    await self._put([item_of(args, kwargs)])
             else:
-                await self._send_many(calls, duplex)
+                await self._send_many(calls)
         except Exception as error:
             self._error = error
-        await duplex.send([END])
-        await duplex.end()
+        async with self._turn:
+            self._is_complete = True
+            await self._send_end(self._duplex)
 
-    async def _send_many(self, calls: Any, duplex: AsyncDuplex) -> None:
-        items: list[Any] = []
+    async def _send_many(self, calls: Any) -> None:
+        items: list[Item] = []
         size = 0
         for args, kwargs in calls:
-            items.append(codec.dumps_call(args, kwargs))
+            items.append(item_of(args, kwargs))
             size += total_bytes(items[-1])
             if len(items) >= _MOST_ITEMS or size >= MOST_BYTES:
-                await duplex.send(frame_of(items))
+                await self._put(items)
                 items, size = [], 0
                 await asyncio.sleep(0)
         if items:
-            await duplex.send(frame_of(items))
+            await self._put(items)
+
+    async def _put(self, items: Sequence[Item]) -> None:
+        async with self._turn:
+            self._left.add(items)
+            if self._duplex is not None:
+                await self._duplex.send(frame_of(items))
+
+    async def _send_end(self, duplex: AsyncDuplex | None) -> None:
+        if duplex is not None:
+            await duplex.send([END])
+            await duplex.end()
 
     async def _read(self) -> None:
         __tracebackhide__ = True
         duplex = self._duplex
         if duplex is None or self._is_over:
             raise StopAsyncIteration
-        pieces = await duplex.receive()
+        try:
+            pieces = await duplex.receive()
+        except GatewayLost as lost:
+            if self._is_over:
+                raise
+            await self._go_on(lost)
+            return
         for piece in pieces or ():
             self._outcomes.feed(piece)
         if self._outcomes.has_begun and not self._has_answered:
             self._has_answered = True
             self._route.answered(self._head)
-        if pieces is None:
+        if pieces is None and self._outcomes.is_cut:
+            await self._go_on(answers.cut(self._route.name))
+        elif pieces is None:
             self._finish()
+
+    async def _go_on(self, lost: GatewayLost) -> None:
+        """Begin the map again with what is left of it, at the gateway's successor."""
+        __tracebackhide__ = True
+        assert self._plan is not None
+        self._leave_connection()
+        await self._turn.acquire()
+        try:
+            again = self._left.begin_again(lost)
+            until_s = session.monotonic_s() + PATIENCE_S
+            while self._duplex is None:
+                try:
+                    await self._begin_leg(self._plan)
+                except GatewayUnavailable:
+                    if session.monotonic_s() > until_s:
+                        raise
+                    await asyncio.sleep(PAUSE_S)
+                except GatewayLost as error:
+                    again = self._left.begin_again(error)
+        except BaseException:
+            self._turn.release()
+            raise
+        self._outcomes.begin_again()
+        self._do(self._send_again(self._duplex, again))
+
+    async def _send_again(self, duplex: AsyncDuplex, again: Sequence[Item]) -> None:
+        """Send inputs once more, before any others: it is this task's turn."""
+        try:
+            for items in in_batches(again):
+                if not await duplex.send(frame_of(items)):
+                    return
+            if self._is_complete:
+                await self._send_end(duplex)
+        finally:
+            self._turn.release()
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _finish(self) -> None:
         __tracebackhide__ = True
@@ -161,18 +231,22 @@ class AsyncMapIterator(Generic[T], AsyncIterator[T]):
 
     def _shut(self, state: str, reason: str = "") -> None:
         self._is_over = True
-        duplex, self._duplex = self._duplex, None
-        if self._sending is not None:
-            self._sending.cancel()
-        if duplex is not None:
-            duplex.cut()
+        for task in tuple(self._tasks):
+            task.cancel()
+        self._leave_connection()
         if self._plan is not None:
             self._plan.progress.end(state, reason)
 
+    def _leave_connection(self) -> None:
+        duplex, self._duplex = self._duplex, None
+        if duplex is not None:
+            duplex.cut()
 
-async def _open(route: Route, plan: MapPlan) -> AsyncDuplex:
+
+async def _open(route: Route, order: MapOrder) -> AsyncDuplex:
     gateway = route.gateway
-    order = msgspec.structs.replace(plan.order, revision=route.pinned)
+    if order.revision is None:
+        order = msgspec.structs.replace(order, revision=route.pinned)
     for is_last in (not gateway.may_start, True):
         location = gateway.location
         if gateway.access is not None and gateway.access.is_due():

@@ -19,6 +19,7 @@ from jupyter_faas.core.sections import Buffer, total_bytes
 from jupyter_faas.wire.frames import FrameKind, encode_header
 
 if TYPE_CHECKING:
+    from jupyter_faas.client.map_left import Left
     from jupyter_faas.wire.duplex import Duplex
 
 MOST_ITEMS = 2048
@@ -42,22 +43,49 @@ def frame_of(items: Sequence[Item]) -> list[Buffer]:
     return [encode_header(FrameKind.ITEM, total_bytes(body)), *body]
 
 
-def few(calls: Iterator[Arguments], total: int | None) -> tuple[bytes, bool]:
-    """Return the first inputs as they travel, where they are few; and whether these are all.
+def item_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Item:
+    """Return an input as it travels; what becomes of its values here does not change it.
+
+    Raises:
+        NotSerializable: It cannot be pickled.
+    """
+    parts = codec.dumps_call(args, kwargs)
+    return parts if len(parts) == 1 else [b"".join(parts)]
+
+
+def joined(items: Sequence[Item], *, is_whole: bool) -> bytes:
+    """Return inputs as they are sent along with an order; `is_whole`: these are all."""
+    return b"".join(frame_of(items) if items else []) + (END if is_whole else b"")
+
+
+def few(calls: Iterator[Arguments], total: int | None) -> tuple[list[Item], bool]:
+    """Return the first inputs, where they are few; and whether these are all.
 
     Raises:
         NotSerializable: One of them cannot be pickled.
     """
+    items: list[Item] = []
     if total is None or total > _FEW:
-        return b"", False
-    items = []
+        return items, False
     size = 0
     for args, kwargs in islice(calls, total):
-        items.append(codec.dumps_call(args, kwargs))
+        items.append(item_of(args, kwargs))
         size += total_bytes(items[-1])
         if size > _FEW_BYTES:
-            return b"".join(frame_of(items)), False
-    return (b"".join(frame_of(items)) if items else b"") + END, True
+            return items, False
+    return items, True
+
+
+def in_batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Yield inputs in the pieces in which they are sent."""
+    first = size = 0
+    for at, item in enumerate(items):
+        size += total_bytes(item)
+        if size >= MOST_BYTES or at - first + 1 >= MOST_ITEMS:
+            yield items[first : at + 1]
+            first, size = at + 1, 0
+    if first < len(items):
+        yield items[first:]
 
 
 class Inputs:
@@ -65,7 +93,7 @@ class Inputs:
 
     Args:
         calls: Arguments of each item.
-        duplex: Where they go.
+        left: Is told what is about to be sent.
         never_blocks: The inputs are there already: they may be taken many at a time.
         is_kept: Inputs that end by an error are no map: the connection is cut instead.
 
@@ -76,7 +104,7 @@ class Inputs:
     def __init__(
         self,
         calls: Iterable[Arguments],
-        duplex: Duplex,
+        left: Left,
         *,
         never_blocks: bool = False,
         is_kept: bool = False,
@@ -85,14 +113,33 @@ class Inputs:
         self._calls = calls
         self._is_kept = is_kept
         self._together = _TOGETHER if never_blocks else 1
-        self._duplex = duplex
+        self._left = left
+        self._leg = 0
         self._changed = threading.Condition()
         self._items: list[Item] = []
         self._bytes = 0
         self._is_complete = self._is_stopped = False
-        self._sender = threading.Thread(target=self._send, name="faas-map-send", daemon=True)
+        self._sender: threading.Thread | None = None
         threading.Thread(target=self._take, name="faas-map-inputs", daemon=True).start()
+
+    def send_to(self, duplex: Duplex, again: Sequence[Item] = ()) -> None:
+        """Begin to send.
+
+        Args:
+            duplex: Where they go.
+            again: Inputs that were sent before and are to go first.
+        """
+        self._sender = threading.Thread(
+            target=self._send, args=(duplex, self._leg, again), name="faas-map-send", daemon=True
+        )
         self._sender.start()
+
+    def pause(self) -> None:
+        """Send nothing more where they went, which has been cut; inputs are taken all the same."""
+        with self._changed:
+            self._leg += 1
+            self._changed.notify_all()
+        self.leave_socket()
 
     def stop(self) -> None:
         """Take and send no more."""
@@ -102,16 +149,15 @@ class Inputs:
 
     def leave_socket(self) -> None:
         """Wait until nothing here uses the socket any more, which has been cut."""
-        if threading.current_thread() is not self._sender:
+        if self._sender is not None and threading.current_thread() is not self._sender:
             self._sender.join(_LEAVE_S)
 
     def _take(self) -> None:
-        dumps = codec.dumps_call
         items: list[Item] = []
         size = 0
         try:
             for args, kwargs in self._calls:
-                items.append(dumps(args, kwargs))
+                items.append(item_of(args, kwargs))
                 size += total_bytes(items[-1])
                 if len(items) >= self._together or size >= _TOGETHER_BYTES:
                     if not self._put(items, size):
@@ -141,22 +187,28 @@ class Inputs:
     def _is_full(self) -> bool:
         return len(self._items) >= MOST_ITEMS or (self._bytes >= MOST_BYTES and bool(self._items))
 
-    def _send(self) -> None:
+    def _send(self, duplex: Duplex, leg: int, again: Sequence[Item]) -> None:
+        for items in in_batches(again):
+            if not duplex.send(frame_of(items)):
+                return
         while True:
             with self._changed:
-                while not (self._items or self._is_complete or self._is_stopped):
+                while not (self._items or self._is_complete or self._is_left(leg)):
                     self._changed.wait()
-                if self._is_stopped:
+                if self._is_left(leg):
                     return
                 items, self._items, self._bytes = self._items, [], 0
+                self._left.add(items)
                 self._changed.notify_all()
             if not items:
                 break
-            if not self._duplex.send(frame_of(items)):
-                self.stop()
-                return
+            if not duplex.send(frame_of(items)):
+                return  # it takes no more: its answer, or its end, says why
         if self.error is not None and self._is_kept:
-            self._duplex.cut()
+            duplex.cut()
             return
-        self._duplex.send([END])
-        self._duplex.end()
+        duplex.send([END])
+        duplex.end()
+
+    def _is_left(self, leg: int) -> bool:
+        return self._is_stopped or leg != self._leg

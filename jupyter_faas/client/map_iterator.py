@@ -1,27 +1,33 @@
 """What `f.map(...)` gives: the results as they stream back. It has begun when it is made.
 
-Dropping or closing it, and an interrupt while it is read, end what runs. Nothing is read ahead of
-its reader but what sockets and the driver's bounded buffers hold: a slow reader slows the map.
+Dropping or closing it, and an interrupt while it is read, end what runs. If the gateway goes away,
+it is begun again with what is left, as often as its function allows (`map_left.py`). Nothing is
+read ahead of its reader but what sockets and the driver's bounded buffers hold: a slow reader slows
+the map.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import msgspec
 
 from jupyter_faas.client import answers
-from jupyter_faas.client.map_inputs import Inputs, few
+from jupyter_faas.client.map_inputs import Inputs, Item, few, joined
+from jupyter_faas.client.map_left import PATIENCE_S, PAUSE_S
 from jupyter_faas.client.map_outcomes import Outcomes
-from jupyter_faas.core.errors import FaasError, GatewayUnavailable
+from jupyter_faas.client.session import session
+from jupyter_faas.core.errors import FaasError, GatewayLost, GatewayUnavailable
 from jupyter_faas.core.mapping import HEADER, PATH
 from jupyter_faas.wire.duplex import Duplex
 
 if TYPE_CHECKING:
     from jupyter_faas.client.map_plan import MapPlan
     from jupyter_faas.client.route import Route
+    from jupyter_faas.core.mapping import MapOrder
     from jupyter_faas.wire.answers import AnswerHead
 
 T = TypeVar("T")
@@ -35,19 +41,29 @@ class MapIterator(Generic[T], Iterator[T]):
     """
 
     def __init__(self, plan: MapPlan) -> None:
+        self._is_over = True
+        self._plan = plan
+        self._route = plan.route
+        self._left = plan.left
         self._duplex: Duplex | None = None
         self._inputs: Inputs | None = None
         self.progress = plan.progress
-        self._outcomes = Outcomes(
-            plan.name, plan.output, plan.progress, returns_exceptions=plan.returns_exceptions
-        )
+        self._outcomes = Outcomes(plan)
         first, is_whole = few(plan.calls, plan.order.total)
+        self._left.add(first)
         self._head: dict[str, str] = {}
-        self._route, _ = begin(plan, first, is_whole, lambda _duplex: None, self._start)
         self._has_answered = False
+        while True:
+            try:
+                self._begin(first, is_whole=is_whole)
+                break
+            except GatewayLost as lost:
+                first = self._left.begin_again(lost)
+        self._is_over = False
         if not is_whole:
             assert self._duplex is not None
-            self._inputs = Inputs(plan.calls, self._duplex, never_blocks=plan.never_blocks)
+            self._inputs = Inputs(plan.calls, self._left, never_blocks=plan.never_blocks)
+            self._inputs.send_to(self._duplex)
         plan.show()
 
     def __iter__(self) -> MapIterator[T]:
@@ -60,8 +76,7 @@ class MapIterator(Generic[T], Iterator[T]):
                 self._read()
             return cast(T, self._outcomes.next())
         except BaseException as error:
-            if self._duplex is not None:
-                self._fail(error)
+            self._fail(error)
             answers.without_frames(error)
             raise
 
@@ -81,7 +96,7 @@ class MapIterator(Generic[T], Iterator[T]):
         self.close()
 
     def __del__(self) -> None:
-        if getattr(self, "_duplex", None) is not None:
+        if not getattr(self, "_is_over", True):
             self.close()
 
     def __repr__(self) -> str:
@@ -92,19 +107,26 @@ class MapIterator(Generic[T], Iterator[T]):
 
     def _start(self, duplex: Duplex, head: AnswerHead) -> bool:
         self._duplex, self._head = duplex, head.headers
+        self._left.told(head.headers)
         return True
+
+    def _begin(self, first: Sequence[Item], *, is_whole: bool) -> None:
+        order = self._left.order(self._plan.order, self._head)
+        body = joined(first, is_whole=is_whole)
+        self._route, _ = begin(self._route, order, body, is_whole, started=self._start)
 
     def _read(self) -> None:
         """Read one more piece of the answer; at its end raise what there is to raise."""
         __tracebackhide__ = True
-        duplex = self._duplex
-        if duplex is None:
+        if self._is_over or self._duplex is None:
             raise StopIteration
-        if self._has_answered:
-            pieces = duplex.receive()
-        else:
-            with self._route.waiting():
-                pieces = duplex.receive()
+        try:
+            pieces = self._receive(self._duplex)
+        except GatewayLost as lost:
+            if self._is_over:
+                raise
+            self._go_on(lost)
+            return
         for piece in pieces or ():
             self._outcomes.feed(piece)
         if self._outcomes.has_begun and not self._has_answered:
@@ -113,9 +135,37 @@ class MapIterator(Generic[T], Iterator[T]):
         if pieces is None:
             self._finish()
 
+    def _receive(self, duplex: Duplex) -> list[bytes] | None:
+        if self._has_answered:
+            return duplex.receive()
+        with self._route.waiting():
+            return duplex.receive()
+
+    def _go_on(self, lost: GatewayLost) -> None:
+        """Begin the map again with what is left of it, at the gateway's successor."""
+        __tracebackhide__ = True
+        self._leave_connection()
+        until_s = session.monotonic_s() + PATIENCE_S
+        again = self._left.begin_again(lost)
+        while self._duplex is None:
+            try:
+                self._begin([] if self._inputs else again, is_whole=self._inputs is None)
+            except GatewayUnavailable:
+                if session.monotonic_s() > until_s:
+                    raise
+                time.sleep(PAUSE_S)
+            except GatewayLost as error:
+                again = self._left.begin_again(error)
+        self._outcomes.begin_again()
+        if self._inputs is not None:
+            self._inputs.send_to(self._duplex, again)
+
     def _finish(self) -> None:
         __tracebackhide__ = True
         failure = self._outcomes.failure()
+        if isinstance(failure, GatewayLost) and self._outcomes.is_cut:
+            self._go_on(failure)
+            return
         if failure is not None:
             if isinstance(failure, FaasError):
                 self._route.refused(failure)
@@ -130,28 +180,37 @@ class MapIterator(Generic[T], Iterator[T]):
         self._shut("cancelled" if is_interrupt else "failed", str(error))
 
     def _shut(self, state: str, reason: str = "") -> None:
+        if self._is_over:
+            return
+        self._is_over = True
+        if self._inputs is not None:
+            self._inputs.stop()
+        self._leave_connection()
+        self.progress.end(state, reason)
+
+    def _leave_connection(self) -> None:
         duplex, self._duplex = self._duplex, None
         if duplex is None:
             return
         duplex.cut()
         if self._inputs is not None:
-            self._inputs.stop()
-            self._inputs.leave_socket()
+            self._inputs.pause()
         duplex.close()
-        self.progress.end(state, reason)
 
 
 def begin(
-    plan: MapPlan,
+    route: Route,
+    order: MapOrder,
     first: bytes,
     is_whole: bool,
-    opened: Callable[[Duplex], object],
+    opened: Callable[[Duplex], object] = lambda _duplex: None,
     started: Callable[[Duplex, AnswerHead], bool] = lambda _duplex, _head: False,
 ) -> tuple[Route, bytes]:
     """Send the order, and return the route it went by with the answer that is no stream.
 
     Args:
-        plan: What is mapped.
+        route: Of the function.
+        order: What is wanted; without a revision it is that of the route.
         first: Of the inputs, to be sent along.
         is_whole: These are all.
         opened: Called once the order is on its way.
@@ -161,9 +220,8 @@ def begin(
         FaasError: Why there is no map.
     """
     __tracebackhide__ = True
-    route = plan.route
     while True:
-        duplex = _open(route, plan, first, is_whole)
+        duplex = _open(route, order, first, is_whole)
         try:
             opened(duplex)
             head = duplex.receive_head()
@@ -178,7 +236,7 @@ def begin(
         if head.status < 400:
             return route, body
         error = answers.problem_of(head.status, head.headers, body)
-        other = route.refused(error)
+        other = None if order.revision is not None else route.refused(error)
         if other is None:
             raise answers.with_load_lines(error, route.name)
         route = other
@@ -189,9 +247,10 @@ def _all(duplex: Duplex) -> Iterator[bytes]:
         yield from pieces
 
 
-def _open(route: Route, plan: MapPlan, first: bytes, is_whole: bool) -> Duplex:
+def _open(route: Route, order: MapOrder, first: bytes, is_whole: bool) -> Duplex:
     gateway = route.gateway
-    order = msgspec.structs.replace(plan.order, revision=route.pinned)
+    if order.revision is None:
+        order = msgspec.structs.replace(order, revision=route.pinned)
     for is_last in (not gateway.may_start, True):
         location = gateway.location
         if gateway.access is not None and gateway.access.is_due():

@@ -9,14 +9,13 @@ import msgspec
 
 from jupyter_faas.client import answers
 from jupyter_faas.client.map_prints import ItemPrints
-from jupyter_faas.client.output import BoundOutput
 from jupyter_faas.core import batch, codec
-from jupyter_faas.core.batch import RAISED
+from jupyter_faas.core.batch import RAISED, Head
 from jupyter_faas.core.mapping import MapState
 from jupyter_faas.wire.frames import STDERR, FrameKind, FrameReader
 
 if TYPE_CHECKING:
-    from jupyter_faas.client.map_progress import MapProgress
+    from jupyter_faas.client.map_plan import MapPlan
 
 _LOG, _ITEM, _ERROR, _END, _PROGRESS = (
     int(kind)
@@ -35,23 +34,21 @@ class Outcomes:
     """The answer to a map as it arrives.
 
     Args:
-        name: Of the function, for people.
-        output: Where prints go.
-        progress: Is told how it goes.
-        returns_exceptions: Errors are handed out like results.
+        plan: What is mapped: how its outcomes and its prints are shown, and what is left of it.
     """
 
-    def __init__(
-        self, name: str, output: BoundOutput, progress: MapProgress, *, returns_exceptions: bool
-    ) -> None:
+    def __init__(self, plan: MapPlan) -> None:
         self.is_ended = False
         """END has come: nothing is missing."""
         self.has_begun = False
         """A first outcome has come: the revision serves."""
-        self._name = name
-        self._output = output
-        self._progress = progress
-        self._returns = returns_exceptions
+        self._name = plan.name
+        self._output = output = plan.output
+        self._progress = plan.progress
+        self._left = plan.left
+        self._returns = plan.returns_exceptions
+        self._wants_results = plan.order.wants_results
+        self._failed = self._before = self._failed_before = 0
         self._told = ""
         self._reader = FrameReader()
         self._ready: deque[tuple[int, answers.Body]] = deque()
@@ -68,8 +65,7 @@ class Outcomes:
             kind = frame.kind
             if kind == _ITEM:
                 head, payloads = batch.unpack(frame.body)
-                self._ready.extend(zip(head.kinds, payloads, strict=True))
-                self.has_begun = True
+                self._take(head, payloads)
             elif kind == _LOG:
                 self._prints.log(frame)
             elif kind == _PROGRESS:
@@ -78,6 +74,12 @@ class Outcomes:
                 self._error = frame.body
             elif kind == _END:
                 self.is_ended = True
+
+    def begin_again(self) -> None:
+        """Another answer goes on where this one was cut."""
+        self._reader = FrameReader()
+        self._before, self._failed_before = self._left.ended, self._failed
+        self._say(self._left.remark())
 
     def next(self) -> Any:
         """Return the next outcome, of those there are.
@@ -98,23 +100,42 @@ class Outcomes:
         raise error
 
     def failure(self) -> Exception | None:
-        """Return why the map as a whole has failed, or was cut; None: it has not."""
+        """Return why the map as a whole has failed; None: it has not."""
         if self._error is not None:
             return answers.remote_exception(self._error, self._name)
-        return None if self.is_ended else answers.cut(self._name)
+        return answers.cut(self._name) if self.is_cut else None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether, at the end of the answer, something is missing."""
+        return not self.is_ended and self._error is None
+
+    def _take(self, head: Head, payloads: list[memoryview]) -> None:
+        self.has_begun = True
+        self._left.end(head.indices)
+        self._failed += head.kinds.count(RAISED)
+        pairs = zip(head.kinds, payloads, strict=True)
+        self._ready.extend(
+            pairs if self._wants_results else [pair for pair in pairs if pair[0] == RAISED]
+        )
 
     def _note(self, state: MapState) -> None:
         if state.note and state.note != self._told:
-            self._told = state.note
-            if not self._progress.is_shown:
-                self._output.write(STDERR, state.note + "\n")
+            self._say(state.note)
+        slowest, total = state.slowest, state.total
         self._progress.note(
-            total=state.total,
-            done=state.done,
-            failed=state.failed,
+            total=None if total is None else total + self._before,
+            done=state.done + self._before,
+            failed=state.failed + self._failed_before,
             running=state.running,
             workers=state.workers,
-            slowest=state.slowest,
-            run_id=state.id,
-            remark=state.note,
+            slowest=slowest and (self._left.number(slowest[0]), slowest[1]),
+            remark=self._told,
         )
+
+    def _say(self, text: str) -> None:
+        """Tell people something worth knowing, once, where they see it."""
+        self._told = text
+        self._progress.note(remark=text)
+        if not self._progress.is_shown:
+            self._output.write(STDERR, text + "\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sized
 from typing import TYPE_CHECKING, Any
 
+from jupyter_faas.client.map_left import Left
 from jupyter_faas.client.map_progress import MapProgress
 from jupyter_faas.client.session import session
 from jupyter_faas.core.errors import InvalidSpec
@@ -59,6 +60,7 @@ class MapPlan:
         )
         self.output = session.output.bind()
         self.progress = MapProgress(f"{self.name}.map", session.monotonic_s, total=total)
+        self.left = Left(self.progress.name, handle.map_tries)
         self._display = session.map_display()
         self._wants_display = options["progress"]
         self.calls = calls()

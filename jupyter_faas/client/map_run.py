@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 import msgspec
 
 from jupyter_faas.client import answers, connect, views
-from jupyter_faas.client.map_inputs import Inputs, few
+from jupyter_faas.client.map_inputs import Inputs, few, joined
 from jupyter_faas.client.map_iterator import begin
 from jupyter_faas.client.map_prints import ItemLines, ItemPrints
 from jupyter_faas.client.map_progress import MapProgress
@@ -126,15 +126,18 @@ def spawn(plan: MapPlan) -> MapRun[Any]:
         FaasError: Why there is no map.
     """
     __tracebackhide__ = True
-    first, is_whole = few(plan.calls, plan.order.total)
+    few_items, is_whole = few(plan.calls, plan.order.total)
+    first = joined(few_items, is_whole=is_whole)
     inputs: list[Inputs] = []
 
     def sending(duplex: Any) -> None:
         if not is_whole:
-            inputs.append(Inputs(plan.calls, duplex, never_blocks=plan.never_blocks, is_kept=True))
+            one = Inputs(plan.calls, plan.left, never_blocks=plan.never_blocks, is_kept=True)
+            one.send_to(duplex)
+            inputs.append(one)
 
     try:
-        route, body = begin(plan, first, is_whole, sending)
+        route, body = begin(plan.route, plan.order, first, is_whole, sending)
     except GatewayLost:
         if inputs and inputs[0].error is not None:
             raise inputs[0].error from None

@@ -11,6 +11,8 @@ from jupyter_faas.core.names import DEFAULT_NAMESPACE
 
 HEADER = b"Faas-Map"
 """Carries a `MapOrder` as JSON: the body is the inputs, from its first byte."""
+TRIES_HEADER = b"Faas-Map-Tries"
+"""Says in the answer how often the map may be begun in all, if its gateway goes away."""
 PATH = "/v1/maps"
 KEPT_PREFIX = "map-"
 """Of the ids of maps that are kept."""
@@ -44,6 +46,17 @@ class MapFunction(Value, kw_only=True):
     """None: it runs on its replicas only."""
 
 
+def most_tries(idempotent: bool | None) -> int:
+    """Return how often a map may be begun in all: what was lost with a gateway may have run.
+
+    Args:
+        idempotent: What its function says; None: an item may be begun three times.
+    """
+    if idempotent is None:
+        return 3
+    return 10 if idempotent else 1
+
+
 class MapOrder(Value, kw_only=True):
     """One map, as it is asked for."""
 
@@ -58,7 +71,7 @@ class MapOrder(Value, kw_only=True):
     is_ordered: bool = True
     stops_at_error: bool = True
     wants_results: bool = True
-    """False: only errors come back."""
+    """False: of a result it comes back only that it is there."""
     engine: str = "auto"
     chunk_size: Annotated[int, msgspec.Meta(ge=0)] = 0
     """0: adaptive."""

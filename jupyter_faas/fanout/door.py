@@ -31,7 +31,14 @@ from jupyter_faas.core.errors import (
     InvocationCancelled,
     InvocationNotFound,
 )
-from jupyter_faas.core.mapping import HEADER, KEPT_PREFIX, PATH, MapOrder
+from jupyter_faas.core.mapping import (
+    HEADER,
+    KEPT_PREFIX,
+    PATH,
+    TRIES_HEADER,
+    MapOrder,
+    most_tries,
+)
 from jupyter_faas.core.sections import Buffer
 from jupyter_faas.fanout.base import Caller
 from jupyter_faas.fanout.kept_streams import Intake, Outlet, Wanted
@@ -231,7 +238,12 @@ class MapStream:
         run.sink = self
         run.on_room = self._on_room
         number = str(run.order.revision).encode()
-        told = [(b"Faas-Map-Id", run.id.encode()), (b"Faas-Revision", number)]
+        tries = b"%d" % most_tries(run.order.of.idempotent if run.order.of else False)
+        told = [
+            (b"Faas-Map-Id", run.id.encode()),
+            (b"Faas-Revision", number),
+            (TRIES_HEADER, tries),
+        ]
         exchange.start(200, [*_FRAMED, *told])
 
     # -- inputs

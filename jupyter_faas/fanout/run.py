@@ -239,11 +239,9 @@ class Run:
             self.tell(sink, now_s)
 
     def _write(self, sink: Sink, outcomes: list[Outcome]) -> None:
-        if not self.order.wants_results:
-            outcomes = [outcome for outcome in outcomes if outcome.is_error]
-            if not outcomes:
-                return
         payloads = [outcome.payload for outcome in outcomes]
+        if not self.order.wants_results:
+            payloads = [outcome.payload if outcome.is_error else b"" for outcome in outcomes]
         head = Head(
             [outcome.at for outcome in outcomes],
             bytes([RAISED if outcome.is_error else DONE for outcome in outcomes]),

@@ -14,6 +14,8 @@ from jupyter_faas.core.errors import ProviderError
 
 _START_S = 20.0
 _END_S = 3.0
+_TRIES = 3
+"""So often one is started that somebody kills before it is ready."""
 
 
 class DriverHost:
@@ -60,8 +62,10 @@ class DriverHost:
             ProviderError: It does not start.
         """
         async with self._lock:
-            if self.pid is None:
-                await self._start()
+            tries_left = _TRIES
+            while self.pid is None:
+                tries_left -= 1
+                await self._start(may_be_killed=tries_left > 0)
             return f"unix:{self._path}"
 
     async def close(self) -> None:
@@ -78,7 +82,7 @@ class DriverHost:
                 process.kill()
             await process.wait()
 
-    async def _start(self) -> None:
+    async def _start(self, *, may_be_killed: bool) -> None:
         self._count += 1
         path = self._socket_path(self._count)
         process = await asyncio.create_subprocess_exec(
@@ -92,9 +96,12 @@ class DriverHost:
         except TimeoutError:
             line = b""
         if line.strip() != b"ready":
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            has_ended = line == b"" and process.stdout.at_eof()
+            if not has_ended:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+            if await process.wait() < 0 and has_ended and may_be_killed:
+                return
             raise ProviderError(
                 "The process that runs maps does not start; the gateway's log says why."
             )

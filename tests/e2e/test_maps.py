@@ -360,16 +360,85 @@ def test_workers_killed_at_random_cost_no_item(gateway: Gateway, seed: int) -> N
     assert got == list(range(n))
 
 
-def test_a_killed_driver_is_told_and_the_next_map_has_another(
+@pytest.mark.parametrize("who", ["driver", "gateway"])
+def test_a_map_whose_gateway_goes_away_goes_on_with_what_is_left(
+    gateway: Gateway, capfd: pytest.CaptureFixture[str], who: str
+) -> None:
+    results = mapped.tenth.map(iter(range(30)))
+    got = [next(results)]
+    lose(gateway, who)
+    got.extend(results)
+    assert got == list(range(30))
+    assert "tenth.map goes on: the gateway went away when" in capfd.readouterr().err
+
+
+async def test_so_does_its_asynchronous_twin(gateway: Gateway) -> None:
+    async def inputs() -> AsyncIterator[int]:
+        for x in range(20):
+            await asyncio.sleep(0.02)
+            yield x
+
+    results = mapped.tenth.map.aio(inputs())
+    got = [await anext(results)]
+    lose(gateway, "driver")
+    got.extend([y async for y in results])
+    assert got == list(range(20))
+    counted = mapped.tenth.map.aio(range(20), order_outputs=False)
+    got = [await anext(counted)]
+    await asyncio.to_thread(lose, gateway, "gateway")
+    got.extend([y async for y in counted])
+    assert sorted(got) == list(range(20))
+
+
+def test_endless_inputs_go_on_too_and_results_that_stay_there(
     gateway: Gateway, tmp_path: Path
 ) -> None:
-    results = mapped.marks.map([str(tmp_path)] * 4, range(4), [60.0] * 4)
-    wait_until((tmp_path / "0").exists, 20.0)
-    os.kill(driver_pid(gateway), signal.SIGKILL)
-    with pytest.raises(GatewayLost):
+    results = mapped.tenth.map(itertools.count())
+    got = [next(results)]
+    lose(gateway, "driver")
+    got.extend(itertools.islice(results, 9))
+    results.close()
+    assert got == list(range(10))
+
+    n = 20
+    killer = threading.Thread(
+        target=lambda: (
+            wait_until(lambda: len(list(tmp_path.iterdir())) > 6, 20.0),
+            lose(gateway, "driver"),
+        )
+    )
+    killer.start()
+    mapped.marks.for_each([str(tmp_path)] * n, range(n), [0.1] * n)
+    killer.join()
+    begins = [(tmp_path / str(x)).read_text().count("begun") for x in range(n)]
+    assert max(begins) <= 2
+    assert begins[0] == 1, "what is done does not run again"
+
+
+def test_what_may_run_once_is_told_and_not_begun_again(gateway: Gateway, tmp_path: Path) -> None:
+    n = 8
+    results = mapped.marks_once.map([str(tmp_path)] * n, range(n))
+    assert next(results) == 0
+    lose(gateway, "driver")
+    with pytest.raises(GatewayLost, match="idempotent=False forbids"):
         list(results)
-    wait_until(lambda: all(_has_stopped(path) for path in tmp_path.iterdir()), 10.0)
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"begun\n"}
     assert list(mapped.square.map([5])) == [25]
+
+
+def test_a_map_that_is_closed_while_it_is_read_does_not_begin_again(gateway: Gateway) -> None:
+    results = mapped.naps.map([60.0, 60.0])
+    threading.Timer(0.3, results.close).start()
+    with pytest.raises(GatewayLost):
+        next(results)
+
+
+def lose(gateway: Gateway, who: str) -> None:
+    """kill -9 the driver, or the gateway, which takes the driver along."""
+    if who == "driver":
+        os.kill(driver_pid(gateway), signal.SIGKILL)
+    else:
+        gateway.kill()
 
 
 def test_memory_of_the_driver_stays_flat(gateway: Gateway) -> None:

@@ -116,13 +116,13 @@ async def test_an_error_ends_the_rest(backend):
     assert run.state == "failed"
 
 
-async def test_errors_only_come_back_where_results_are_not_wanted(backend):
+async def test_results_stay_where_they_are_if_they_are_not_wanted(backend):
     _, sink = begin(backend, 2, wants_results=False, stops_at_error=False)
     first, second = backend.sent
     first.say(RAISED, 0)
     first.report.on_end(None)
     second.answer()
-    assert sink.outcomes == [(0, RAISED, b"r0")]
+    assert sink.outcomes == [(0, RAISED, b"r0"), (1, DONE, b"")]
     assert sink.is_finished
 
 
