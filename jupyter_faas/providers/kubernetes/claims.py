@@ -8,6 +8,7 @@ a spare one, goes to whoever has waited longest, and spare pods that nobody need
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -55,7 +56,7 @@ class Claims:
         self._owner_reference = owner_reference
         self._run = run
         self._on_claimed = on_claimed
-        self.matches = Matches()
+        self.matches = Matches(chance=random.random)
         self._pods: dict[str, tuple[Pod, Seal | None]] = {}
         self.on_empty: Callable[[PoolKey], None] = lambda key: None
         """Called when replicas wait and no pod is on offer."""

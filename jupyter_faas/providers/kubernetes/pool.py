@@ -7,7 +7,7 @@ neither its pod nor its replica is given to anybody else meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from jupyter_faas.core.model import RevisionSpec
@@ -15,6 +15,8 @@ from jupyter_faas.providers.kubernetes.lines import Lines
 
 DEFAULT_RUNTIME = "default"
 AT_ONCE = 4
+SPREAD = 32
+"""Places of the order of age by which one gateway's order of pods may differ from another's."""
 
 
 class PoolKey(NamedTuple):
@@ -88,11 +90,13 @@ def spares_to_make(waiting: int, coming: int, making: int, at_once: int) -> int:
 
 
 class _Offer:
-    __slots__ = ("is_retracted", "is_stale", "key", "replica", "version")
+    __slots__ = ("is_retracted", "is_stale", "key", "place", "replica", "version")
 
-    def __init__(self, key: PoolKey, version: str) -> None:
+    def __init__(self, key: PoolKey, version: str, place: float) -> None:
         self.key = key
         self.version = version
+        self.place = place
+        """In the order of offers: lower is taken first."""
         self.is_stale = False
         """The version was refused: nothing can be done before another one is offered."""
         self.is_retracted = False
@@ -110,18 +114,23 @@ class Matches:
     Args:
         at_once: Most claims of one pool under way. The API server does no more at a time anyway;
             what waits here keeps its order, and gets its turn between functions.
+        chance: Returns numbers from 0 to 1. Gateways share pools: if all took the oldest pod
+            first, a single claim of one would lose every race against twenty of another.
     """
 
-    def __init__(self, at_once: int = AT_ONCE) -> None:
+    def __init__(self, at_once: int = AT_ONCE, chance: Callable[[], float] = lambda: 0.0) -> None:
         self._at_once = at_once
+        self._chance = chance
+        self._count = 0
         self._offers: dict[str, _Offer] = {}
         self._lines: Lines[PoolKey] = Lines()
 
     def offer(self, key: PoolKey, pod: str, version: str) -> None:
-        """A pod can be claimed, or has a new version; the oldest offer is taken first."""
+        """A pod can be claimed, or has a new version; old offers are taken first, by and large."""
         offer = self._offers.get(pod)
         if offer is None:
-            self._offers[pod] = _Offer(key, version)
+            self._count += 1
+            self._offers[pod] = _Offer(key, version, self._count + SPREAD * self._chance())
             return
         offer.is_retracted = False
         if offer.version != version:
@@ -162,7 +171,9 @@ class Matches:
         """Return the claims to be made now; each must be answered by `landed` or `refused`."""
         pairs: list[Pair] = []
         room = {key: self._at_once - self._lines.under_way(key) for key in self._lines.occupied()}
-        for pod, offer in self._offers.items():
+        if not room:
+            return pairs
+        for pod, offer in sorted(self._offers.items(), key=lambda item: item[1].place):
             if not offer.is_free or room.get(offer.key, 0) <= 0:
                 continue
             replica = self._lines.call(offer.key)

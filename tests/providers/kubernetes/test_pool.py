@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -134,6 +136,32 @@ def test_one_call_does_not_wait_until_another_function_has_all_it_wants():
         matches.landed(under_way.pop(0))
         under_way += matches.pair()
     assert order == ["many-0", "one", "many-1", "many-2", "many-3", "many-4"]
+
+
+def tries_of_one(seed: int) -> int:
+    """Two gateways, one pool: many claims of one, which is always faster, and one of the other."""
+    many, one = (Matches(at_once=4, chance=random.Random(f"{seed} {n}").random) for n in "ab")
+    for matches in (many, one):
+        for number in range(25):
+            matches.offer(KEY, f"p{number}", "1")
+    for number in range(20):
+        many.want(KEY, f"many-{number}", "many")
+    one.want(KEY, "one", "one")
+    for tries in range(1, 25):
+        taken = many.pair()
+        (pair,) = one.pair()
+        for each in taken:
+            many.landed(each)
+            one.retract(each.pod)
+        if pair.pod not in {each.pod for each in taken}:
+            return tries
+        one.refused(pair)
+    raise AssertionError("never")
+
+
+def test_a_claim_of_one_gateway_does_not_lose_every_race_against_those_of_another():
+    tries = [tries_of_one(seed) for seed in range(100)]
+    assert sum(tries) / len(tries) < 2, "always the oldest pod: 6"
 
 
 def test_functions_that_want_one_each_get_it_in_the_order_of_their_calls():
