@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from jupyter_faas.cli import run
+from jupyter_faas.core.version import VERSION
 
 
 def objects_of(capsys: pytest.CaptureFixture[str], *options: str) -> list[dict[str, Any]]:
@@ -29,6 +30,30 @@ def test_options_reach_the_objects(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(deployments) == ["jupyter-faas-gateway", "jupyter-faas-pool-py312"]
 
 
+def test_ray_is_written_when_it_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("--ray", "--ray-kind", "statefulset", "--ray-min-workers", "2", "--pool", "3.12=1")
+    objects = objects_of(capsys, *asked, "--ray-worker-memory", "3072")
+    (head,) = (one for one in objects if one["metadata"]["name"] == "jupyter-faas-ray-head"
+               and one["kind"] == "Deployment")  # fmt: skip
+    container = head["spec"]["template"]["spec"]["containers"][0]
+    assert container["image"] == f"jupyter-faas/ray:{VERSION}-py3.12"
+    env = {one["name"]: one.get("value") for one in container["env"]}
+    assert (env["FAAS_RAY_MIN_WORKERS"], env["FAAS_RAY_SEAT_MIB"]) == ("2", "2560")
+    clusters = objects_of(capsys, "--ray", "--ray-kind", "raycluster")
+    assert [one["kind"] for one in clusters].count("RayCluster") == 1
+
+
+def test_where_no_cluster_can_be_asked_ray_is_written_without_kuberay_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Any
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    assert run(["install", "--ray"]) == 0
+    told = capsys.readouterr()
+    assert "cannot be asked whether it has KubeRay" in told.err
+    assert "kind: StatefulSet" in told.out
+    assert "kind: RayCluster" not in told.out
+
+
 def test_json_is_one_list_for_kubectl(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["install", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
@@ -43,6 +68,8 @@ def test_json_is_one_list_for_kubectl(capsys: pytest.CaptureFixture[str]) -> Non
         (["--runtime-class", "gvisor=x"], "like --runtime-class gvisor=2."),
         (["--namespace", "Team"], "--namespace Team"),
         (["--egress", "some"], "--egress"),
+        (["--ray-max-workers", "0"], "--ray-min-workers 1, --ray-max-workers 0"),
+        (["--ray-kind", "deployment"], "--ray-kind"),
     ],
 )
 def test_a_wrong_option_is_named_and_ends_with_2(

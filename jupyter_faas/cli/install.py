@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from jupyter_faas.cli.cluster_yaml import require_extra, to_yaml
+from jupyter_faas.cli.install_ray import choose_kind, ray_options
 from jupyter_faas.cli.output import json_option, to_json
 from jupyter_faas.core.errors import InvalidSpec, ProviderError
 from jupyter_faas.core.version import VERSION
@@ -149,8 +150,9 @@ _LIKE = {"--pool": "3.11=4", "--runtime-class": "gvisor=2"}
     show_default=True,
     help="Where functions may connect to, beside DNS and their gateway.",
 )
+@ray_options
 @click.option("--check", "is_check", is_flag=True, help="Say what the cluster lacks instead.")
-@click.option("--context", metavar="NAME", help="Of kubeconfig, for --check.")
+@click.option("--context", metavar="NAME", help="Of kubeconfig, where the cluster is asked.")
 @json_option
 def install(is_check: bool, context: str | None, as_json: bool, **given: Any) -> int:
     """Print what has to be applied to a cluster.
@@ -158,12 +160,13 @@ def install(is_check: bool, context: str | None, as_json: bool, **given: Any) ->
     \b
       jupyter-faas install --check
       jupyter-faas install | kubectl apply --server-side -f -
+      jupyter-faas install --ray --ray-max-workers 8 | kubectl apply --server-side -f -
 
     Nothing is changed and no secret is printed: the gateways make their keys themselves. Prints
     the same for the same options: keep it in your repository if you like.
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     require_extra()
-    options = _options(given)
+    options = _options(context, given)
     if is_check:
         return _check(options, context, as_json)
     objects = manifests(options)
@@ -176,7 +179,7 @@ def install(is_check: bool, context: str | None, as_json: bool, **given: Any) ->
     return 0
 
 
-def _options(given: dict[str, Any]) -> InstallOptions:
+def _options(context: str | None, given: dict[str, Any]) -> InstallOptions:
     """Return the options as a value.
 
     Raises:
@@ -185,7 +188,9 @@ def _options(given: dict[str, Any]) -> InstallOptions:
     preload = tuple(part for part in given.pop("preload").split(",") if part not in ("", "none"))
     pool = given.pop("pool") or _DEFAULT.pool
     egress = Egress(given.pop("egress"))
-    return check(InstallOptions(preload=preload, pool=pool, egress=egress, **given))
+    kind = given.pop("ray_kind")
+    options = check(InstallOptions(preload=preload, pool=pool, egress=egress, **given))
+    return choose_kind(options, kind, context)
 
 
 def _check(options: InstallOptions, context: str | None, as_json: bool) -> int:

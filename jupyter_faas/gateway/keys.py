@@ -78,6 +78,14 @@ class Keys:
         """Return what gateways of this installation show one another, and nobody else has."""
         return hmac.digest(self._calls, b"gateways", "sha256").hex()
 
+    def ray_token(self, namespace: str) -> str:
+        """Return what the processes of a namespace's Ray show one another."""
+        return hmac.digest(self._calls, b"ray " + namespace.encode(), "sha256").hex()
+
+    def ray_host_token(self, namespace: str) -> str:
+        """Return what gateways show the host of seats of a namespace's Ray."""
+        return hmac.digest(self._calls, b"ray host " + namespace.encode(), "sha256").hex()
+
     def namespace_of(self, token: bytes) -> str | None:
         """Return the namespace whose functions a call token may call; None: it is forged."""
         namespace = token.decode("latin-1").removeprefix(CALL_TOKEN_PREFIX).rpartition(".")[0]

@@ -17,6 +17,7 @@ from jupyter_faas.providers.kubernetes.names import (
     KEYS_SECRET,
     MANAGED_LABEL,
     MANAGER,
+    RAY_NAME,
     TRUST_CONFIG,
     TRUST_KEY,
 )
@@ -61,16 +62,27 @@ async def publish_trust(api: KubeApi, namespaces: Iterable[str], public_key: byt
             ) from error
 
 
+async def publish_ray(api: KubeApi, namespace: str, tokens: Mapping[str, str]) -> None:
+    """Give a namespace's Ray its tokens; writes only what differs.
+
+    Raises:
+        ProviderError: The Secret cannot be written.
+    """
+    wanted = _secret(RAY_NAME, namespace, {name: token.encode() for name, token in tokens.items()})
+    path = path_of("secrets", namespace, RAY_NAME)
+    try:
+        found = await api.find(path)
+        if found is None or found.get("data") != wanted["data"]:
+            await api.apply(path, wanted)
+    except KubeError as error:
+        raise ProviderError(
+            f"Ray in namespace {namespace} cannot be given its tokens: {error.message}"
+        ) from error
+
+
 def keys_secret(namespace: str, keys: Mapping[str, bytes]) -> Object:
     """Return the Secret that holds keys."""
-    data = {name: base64.b64encode(key).decode("ascii") for name, key in keys.items()}
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": _metadata(KEYS_SECRET, namespace),
-        "type": "Opaque",
-        "data": data,
-    }
+    return _secret(KEYS_SECRET, namespace, keys)
 
 
 def trust_config(namespace: str, public_key: bytes) -> Object:
@@ -101,6 +113,17 @@ def _decoded(secret: Object) -> dict[str, bytes]:
         }
     except binascii.Error as error:
         raise ProviderError(f"Secret {KEYS_SECRET} cannot be read: {error}") from error
+
+
+def _secret(name: str, namespace: str, values: Mapping[str, bytes]) -> Object:
+    data = {key: base64.b64encode(value).decode("ascii") for key, value in values.items()}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": _metadata(name, namespace),
+        "type": "Opaque",
+        "data": data,
+    }
 
 
 def _metadata(name: str, namespace: str) -> Object:

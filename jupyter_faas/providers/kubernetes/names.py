@@ -58,3 +58,17 @@ RUNNERS_POLICY = "jupyter-faas-runners"
 """NetworkPolicy of runners, in each namespace of functions."""
 BLOBS_KEY = "blobs.key"
 """In `KEYS_SECRET`: 32 random bytes that gateways and the blob store share."""
+
+RAY_LABEL = f"{GROUP}/ray"
+"""`head` or `worker`, on pods of Ray; they have no role: no gateway takes them for runners."""
+RAY_HEAD, RAY_WORKER = "head", "worker"
+RAY_NAME = "jupyter-faas-ray"
+"""In each namespace of functions: of a RayCluster, and of the Secret with Ray's tokens."""
+RAY_HEAD_NAME = f"{RAY_NAME}-head"
+"""Of the head's Deployment, Service and ServiceAccount."""
+RAY_WORKER_NAME = f"{RAY_NAME}-worker"
+RAY_TOKEN, RAY_HOST_TOKEN = "ray.token", "host.token"
+"""In the Secret: what Ray's processes show one another, and what gateways show the host."""
+RAY_PORT = 6379
+RAY_HOST_PORT = 8091
+"""Where gateways find the host of seats, beside Ray's head."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
@@ -16,7 +18,13 @@ from jupyter_faas.providers.kubernetes.install.check import crd_finding, version
 from jupyter_faas.providers.kubernetes.install.gateway import GATEWAY_ENV, gateway_env
 from jupyter_faas.providers.kubernetes.install.options import Egress, check
 from jupyter_faas.providers.kubernetes.install.removal import plan
-from jupyter_faas.providers.kubernetes.names import GATEWAY_NAME, KEYS_SECRET, TRUST_CONFIG
+from jupyter_faas.providers.kubernetes.names import (
+    GATEWAY_NAME,
+    KEYS_SECRET,
+    RAY_NAME,
+    TRUST_CONFIG,
+)
+from tests.providers.kubernetes.raycluster import refused
 
 ROOT = Path(__file__).parents[3]
 FULL = InstallOptions(
@@ -29,6 +37,8 @@ FULL = InstallOptions(
     ingress_class="nginx",
     pull_secret="registry",
 )
+
+WITH_RAY = msgspec.structs.replace(FULL, ray=True, ray_worker_cpu=2.5, ray_worker_mib=4096)
 
 Object = dict[str, Any]
 
@@ -52,29 +62,35 @@ def test_the_file_in_the_repository_is_the_default_output() -> None:
     )
 
 
-def test_what_is_printed_reads_back_as_it_was() -> None:
-    objects = manifests(FULL)
+@pytest.mark.parametrize("options", [FULL, WITH_RAY])
+def test_what_is_printed_reads_back_as_it_was(options: InstallOptions) -> None:
+    objects = manifests(options)
     text = to_yaml(objects)
     assert list(yaml.safe_load_all(text)) == objects
     assert "&id" not in text
 
 
-def test_no_role_has_a_wildcard_and_no_secret_is_printed() -> None:
-    objects = manifests(FULL)
+@pytest.mark.parametrize("options", [FULL, WITH_RAY])
+def test_no_role_has_a_wildcard_and_no_secret_is_printed(options: InstallOptions) -> None:
+    objects = manifests(options)
     for role in of_kind(objects, "Role") + of_kind(objects, "ClusterRole"):
         for rule in role["rules"]:
             assert "*" not in rule["apiGroups"] + rule["resources"] + rule["verbs"]
     assert of_kind(objects, "Secret") == []
 
 
-def test_the_gateway_may_change_one_secret_and_read_no_list_of_them() -> None:
-    for role in of_kind(manifests(FULL), "Role"):
+@pytest.mark.parametrize("options", [FULL, WITH_RAY])
+def test_the_gateway_may_change_one_secret_and_read_no_list_of_them(
+    options: InstallOptions,
+) -> None:
+    for role in of_kind(manifests(options), "Role"):
         for rule in role["rules"]:
             if "secrets" not in rule["resources"]:
                 continue
             assert not {"list", "watch", "delete"} & set(rule["verbs"])
             if {"patch", "update"} & set(rule["verbs"]):
-                assert rule["resourceNames"] == [KEYS_SECRET]
+                is_system = role["metadata"]["namespace"] == "sys"
+                assert rule["resourceNames"] == [KEYS_SECRET if is_system else RAY_NAME]
 
 
 def test_the_trust_of_runners_is_the_only_config_map_that_can_be_changed() -> None:
@@ -90,11 +106,14 @@ def test_both_kinds_of_namespace_are_restricted() -> None:
         assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-def test_every_pod_is_restricted_and_only_gateways_have_a_token() -> None:
-    for spec in pod_specs(manifests(FULL)):
+@pytest.mark.parametrize("options", [FULL, WITH_RAY])
+def test_every_pod_is_restricted_and_only_who_asks_the_cluster_has_a_token(
+    options: InstallOptions,
+) -> None:
+    for spec in pod_specs(manifests(options)):
         assert spec["securityContext"]["runAsNonRoot"]
-        is_gateway = spec.get("serviceAccountName") == "jupyter-faas-gateway"
-        assert spec["automountServiceAccountToken"] is is_gateway
+        asks = ("jupyter-faas-gateway", "jupyter-faas-ray-head")
+        assert spec["automountServiceAccountToken"] is (spec.get("serviceAccountName") in asks)
         for container in spec["containers"]:
             assert container["securityContext"]["readOnlyRootFilesystem"]
             assert container["image"].startswith("registry.example.org/team/jupyter-faas/")
@@ -125,7 +144,8 @@ def test_a_selector_never_takes_in_what_a_claim_has_taken_out() -> None:
 
 
 def test_the_environment_of_a_gateway_is_the_list_that_is_told() -> None:
-    given = [one["name"] for one in gateway_env(InstallOptions(domain="a.b", blob_url="none"))]
+    options = InstallOptions(domain="a.b", blob_url="none", ray=True)
+    given = [one["name"] for one in gateway_env(options)]
     assert sorted(given) == sorted(GATEWAY_ENV)
 
 
@@ -190,6 +210,12 @@ def test_an_object_store_needs_no_volume_and_its_credentials_are_a_secrets():
         (InstallOptions(blob_url="none", blob_secret="s"), "--blob-secret"),
         (InstallOptions(domain="nodots"), "--domain nodots"),
         (InstallOptions(ingress_class="nginx"), "--ingress-class needs --domain"),
+        (InstallOptions(ray_min_workers=5), "--ray-min-workers 5, --ray-max-workers 4"),
+        (InstallOptions(ray_min_workers=-1), "--ray-min-workers -1"),
+        (InstallOptions(ray_min_workers=0, ray_max_workers=0), "--ray-max-workers 0"),
+        (InstallOptions(ray_worker_cpu=0.0), "--ray-worker-cpu 0"),
+        (InstallOptions(ray_idle_s=0.0), "--ray-idle 0"),
+        (InstallOptions(ray_worker_cpu=8.0, ray_worker_mib=1024), "need 1536 MiB or more"),
     ],
 )
 def test_an_option_that_does_not_fit_is_named(options: InstallOptions, says: str) -> None:
@@ -226,6 +252,170 @@ def test_a_crd_is_good_when_it_knows_all_our_fields_and_is_established() -> None
     schema = older["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     del schema["properties"]["spec"]["properties"]["expose"]
     assert "v1alpha1.spec.expose" in crd_finding(ours, older).detail
+
+
+def test_each_namespace_has_a_ray_of_its_own_that_runs_no_function_on_its_head() -> None:
+    made = manifests(WITH_RAY)
+    names = [
+        (one["kind"], one["metadata"]["namespace"])
+        for one in made
+        if one["metadata"]["name"] in ("jupyter-faas-ray-head", "jupyter-faas-ray-worker")
+        and one["kind"] in ("Deployment", "StatefulSet", "Service")
+    ]
+    kinds = ("Service", "Deployment", "StatefulSet")
+    assert names == [(kind, namespace) for namespace in ("a", "b") for kind in kinds]
+    head, worker = (ray_container(made, kind) for kind in ("Deployment", "StatefulSet"))
+    assert "ray start --head" in head["command"][-1]
+    assert "--num-cpus=0" in head["command"][-1]
+    assert "--num-cpus=2" in worker["command"][-1]
+    assert worker["resources"]["requests"]["cpu"] == "2500m"
+    assert worker["resources"]["limits"]["memory"] == "4096Mi"
+    assert environment(head)["FAAS_RAY_WORKER_SEATS"] == "2"
+    assert environment(head)["FAAS_RAY_SEAT_MIB"] == "1792"
+
+
+def test_how_many_workers_there_are_is_left_to_the_host() -> None:
+    (workers, *_) = (
+        one
+        for one in of_kind(manifests(WITH_RAY), "StatefulSet")
+        if one["metadata"]["name"] == "jupyter-faas-ray-worker"
+    )
+    assert "replicas" not in workers["spec"]
+    assert workers["spec"]["podManagementPolicy"] == "Parallel"
+    assert environment(ray_container(manifests(WITH_RAY), "Deployment")).items() >= {
+        ("FAAS_RAY_WORKERS", "statefulset/jupyter-faas-ray-worker"),
+        ("FAAS_RAY_MIN_WORKERS", "1"),
+        ("FAAS_RAY_MAX_WORKERS", "4"),
+        ("FAAS_RAY_IDLE_S", "60"),
+    }
+
+
+@pytest.mark.parametrize("is_kuberay", [False, True])
+def test_the_head_may_scale_its_workers_and_nothing_else(is_kuberay: bool) -> None:
+    options = msgspec.structs.replace(WITH_RAY, is_kuberay=is_kuberay)
+    (role, _) = (
+        one
+        for one in of_kind(manifests(options), "Role")
+        if one["metadata"]["name"] == "jupyter-faas-ray-head"
+    )
+    scaled = (
+        ("ray.io", "rayclusters", "jupyter-faas-ray")
+        if is_kuberay
+        else ("apps", "statefulsets/scale", "jupyter-faas-ray-worker")
+    )
+    (rule,) = role["rules"]
+    assert (*rule["apiGroups"], *rule["resources"], *rule["resourceNames"]) == scaled
+    assert rule["verbs"] == ["get", "patch"]
+
+
+def test_every_process_of_ray_shows_a_token_and_only_the_head_has_the_hosts() -> None:
+    made = manifests(WITH_RAY)
+    for kind, has_host_token in (("Deployment", True), ("StatefulSet", False)):
+        container = ray_container(made, kind)
+        assert environment(container)["RAY_AUTH_MODE"] == "token"
+        keys = {
+            one["name"]: one["valueFrom"]["secretKeyRef"]["key"]
+            for one in container["env"]
+            if "secretKeyRef" in one.get("valueFrom", {})
+        }
+        assert keys["RAY_AUTH_TOKEN"] == "ray.token"
+        assert ("FAAS_RAY_HOST_TOKEN" in keys) is has_host_token
+
+
+def test_gateways_reach_host_and_replicas_and_only_rays_own_pods_reach_ray() -> None:
+    policies = {
+        one["metadata"]["name"]: one["spec"]
+        for one in of_kind(manifests(WITH_RAY), "NetworkPolicy")
+        if one["metadata"]["namespace"] in ("a", "sys")
+    }
+    ours = {"matchExpressions": [{"key": "jupyter-faas.io/ray", "operator": "Exists"}]}
+    of_ray = [(6379, None), (10000, 10199)]
+    for name, of_gateways in (("head", (8091, None)), ("worker", (32768, 60999))):
+        from_gateways, from_ray = policies[f"jupyter-faas-ray-{name}"]["ingress"]
+        (gateways,) = from_gateways["from"]
+        assert gateways["podSelector"]["matchLabels"] == {"jupyter-faas.io/role": "gateway"}
+        assert gateways["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] == "sys"
+        assert ports(from_gateways) == [of_gateways]
+        assert from_ray["from"] == [{"podSelector": ours}]
+        assert ports(from_ray) == of_ray
+    calls = policies["jupyter-faas-gateway"]["ingress"][1]
+    assert {"jupyter-faas.io/ray": "worker"} in [
+        one["podSelector"]["matchLabels"] for one in calls["from"]
+    ]
+
+
+def test_the_ports_that_policies_name_are_those_that_ray_and_replicas_have() -> None:
+    made = manifests(WITH_RAY)
+    for kind in ("Deployment", "StatefulSet"):
+        command = ray_container(made, kind)["command"][-1]
+        told = [int(word) for word in re.findall(r"--[a-z-]+-port=(\d+)", command)]
+        assert sorted(told) == told
+        assert (told[0], told[-1], len(told)) == (10000, 10199, 8)
+        (spec, *_) = (
+            spec for spec in pod_specs(made) if ray_container(made, kind) in spec["containers"]
+        )
+        assert spec["securityContext"]["sysctls"] == [
+            {"name": "net.ipv4.ip_local_port_range", "value": "32768 60999"}
+        ]
+
+
+def test_what_is_written_for_kuberay_is_a_ray_cluster_with_the_same_pods() -> None:
+    plain, kuberay = (
+        manifests(msgspec.structs.replace(WITH_RAY, is_kuberay=is_kuberay))
+        for is_kuberay in (False, True)
+    )
+    cluster, other = of_kind(kuberay, "RayCluster")
+    assert (cluster["metadata"]["namespace"], other["metadata"]["namespace"]) == ("a", "b")
+    assert refused(cluster["spec"]) == []
+    assert cluster["metadata"]["annotations"] == {"ray.io/overwrite-container-cmd": "true"}
+    head = cluster["spec"]["headGroupSpec"]["template"]["spec"]
+    (group,) = cluster["spec"]["workerGroupSpecs"]
+    assert head["containers"][0]["command"] == ray_container(plain, "Deployment")["command"]
+    assert environment(head["containers"][0])["FAAS_RAY_WORKERS"] == "raycluster/jupyter-faas-ray"
+    assert group["template"]["spec"]["containers"] == [ray_container(plain, "StatefulSet")]
+    assert (group["minReplicas"], group["maxReplicas"]) == (1, 4)
+    names = {one["metadata"]["name"] for one in of_kind(kuberay, "StatefulSet")}
+    assert names == {"jupyter-faas-blobs"}
+
+
+def test_the_look_at_ray_clusters_finds_what_kuberay_would_refuse() -> None:
+    assert refused({"headGroupSpec": {"template": {}, "size": 1}, "workerGroupSpecs": {}}) == [
+        "spec.headGroupSpec.rayStartParams: missing",
+        "spec.headGroupSpec.size: unknown",
+        "spec.workerGroupSpecs: no array",
+    ]
+
+
+@pytest.mark.parametrize("is_kuberay", [False, True])
+def test_removal_takes_ray_of_every_namespace_with_its_tokens(is_kuberay: bool) -> None:
+    options = msgspec.structs.replace(WITH_RAY, is_kuberay=is_kuberay)
+    doomed = {(one.kind, one.name, one.namespace) for one in plan(options, keeps_crds=True)}
+    written = {
+        (one["kind"], one["metadata"]["name"], one["metadata"]["namespace"])
+        for one in manifests(options)
+        if "ray" in one["metadata"]["name"]
+    }
+    assert written <= doomed
+    assert {("Secret", RAY_NAME, name) for name in ("a", "b")} <= doomed
+    kinds = {kind for kind, _, _ in doomed}
+    assert ("RayCluster" in kinds) is is_kuberay
+
+
+def ray_container(objects: list[Object], kind: str) -> Object:
+    """Return the container of the head (a Deployment) or the workers (a StatefulSet)."""
+    (first, *_) = (
+        one for one in of_kind(objects, kind) if one["metadata"]["name"].startswith(RAY_NAME)
+    )
+    (container,) = first["spec"]["template"]["spec"]["containers"]
+    return dict(container)
+
+
+def environment(container: Object) -> dict[str, str]:
+    return {one["name"]: one["value"] for one in container["env"] if "value" in one}
+
+
+def ports(rule: Object) -> list[tuple[int, int | None]]:
+    return [(one["port"], one.get("endPort")) for one in rule["ports"]]
 
 
 def test_removal_leaves_namespaces_of_functions_and_takes_the_crds_last() -> None:

@@ -1,8 +1,8 @@
 """Everything that is installed on a cluster, as plain objects in the order they are applied. Pure.
 
 `jupyter-faas install` prints `manifests(options)`. Each module makes one part: namespaces, RBAC,
-gateways, pools, blobs, network. Nothing here reads or holds a secret: keys are made by the first
-gateway, on the cluster.
+gateways, pools, blobs, network, Ray. Nothing here reads or holds a secret: keys are made by the
+first gateway, on the cluster.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from jupyter_faas.providers.kubernetes.install.network import network_policies
 from jupyter_faas.providers.kubernetes.install.objects import Object
 from jupyter_faas.providers.kubernetes.install.options import InstallOptions
 from jupyter_faas.providers.kubernetes.install.pools import pools
+from jupyter_faas.providers.kubernetes.install.ray import ray
 from jupyter_faas.providers.kubernetes.install.rbac import rbac
 
 __all__ = ["InstallOptions", "manifests"]
@@ -30,4 +31,5 @@ def manifests(options: InstallOptions) -> list[Object]:
         *blob_store(options),
         *gateway(options),
         *pools(options),
+        *ray(options),
     ]

@@ -12,6 +12,9 @@ from typing import NamedTuple
 from jupyter_faas.providers.kubernetes.api import KubeApi, KubeError, Object, path_of
 from jupyter_faas.providers.kubernetes.crds import crds
 from jupyter_faas.providers.kubernetes.install.options import InstallOptions
+from jupyter_faas.providers.kubernetes.install.ray import KUBERAY_API, RAY_CLUSTERS
+from jupyter_faas.providers.kubernetes.install.ray_pods import worker
+from jupyter_faas.providers.kubernetes.names import RAY_HEAD, RAY_LABEL
 from jupyter_faas.providers.kubernetes.pods import RunnerShape, runner_pod
 
 MIN_VERSION = (1, 33)
@@ -41,7 +44,8 @@ async def look(api: KubeApi, options: InstallOptions) -> list[Finding]:
         KubeError: The cluster cannot be reached at all.
     """
     looks: tuple[Look, ...] = (
-        _version, _rights, _crds, _resize, _storage, _runtime_classes, _namespaces, _pods, _network,
+        _version, _rights, _crds, _resize, _storage, _runtime_classes, _namespaces, _pods, _ray,
+        _network,
     )  # fmt: skip
     found: list[Finding] = []
     for one in looks:
@@ -82,10 +86,22 @@ def crd_finding(wanted: Object, stored: Object | None) -> Finding:
     return Finding(OK, f"CRD {name}", "there")
 
 
+async def has_kuberay(api: KubeApi) -> bool:
+    """Return whether the cluster knows KubeRay's RayCluster, in the version that is written.
+
+    Raises:
+        KubeError: It cannot be asked.
+    """
+    known = await api.find(f"/apis/{KUBERAY_API}") or {}
+    return any(one["name"] == RAY_CLUSTERS for one in known.get("resources", ()))
+
+
 def needed_rights(options: InstallOptions) -> list[Object]:
     """Return what who applies an installation must be allowed, as `resourceAttributes`."""
     system = [options.system_namespace]
     everywhere = [*system, *options.namespaces]
+    with_ray = options.namespaces if options.ray else ()
+    workers = ("ray.io", RAY_CLUSTERS) if options.is_kuberay else ("apps", "statefulsets")
     return [
         _right("apiextensions.k8s.io", "customresourcedefinitions"),
         _right("rbac.authorization.k8s.io", "clusterroles"),
@@ -94,8 +110,9 @@ def needed_rights(options: InstallOptions) -> list[Object]:
         *(_right("apps", "deployments", name) for name in everywhere),
         *(_right("rbac.authorization.k8s.io", "roles", name) for name in everywhere),
         *(_right("networking.k8s.io", "networkpolicies", name) for name in everywhere),
-        *(_right("", "services", name) for name in system),
-        *(_right("", "serviceaccounts", name) for name in system),
+        *(_right("", "services", name) for name in (*system, *with_ray)),
+        *(_right("", "serviceaccounts", name) for name in (*system, *with_ray)),
+        *(_right(*workers, name) for name in with_ray),
     ]
 
 
@@ -179,22 +196,54 @@ async def _namespaces(api: KubeApi, options: InstallOptions) -> list[Finding]:
 
 
 async def _pods(api: KubeApi, options: InstallOptions) -> list[Finding]:
-    return [await _pod(api, options, name) for name in options.namespaces]
-
-
-async def _pod(api: KubeApi, options: InstallOptions, namespace: str) -> Finding:
-    what = f"pods in {namespace}"
     python = next(iter(options.pool))
-    pod = runner_pod(RunnerShape(image=options.image(options.runner_image, python), python=python))
-    pod["metadata"]["generateName"] = "jupyter-faas-check-"
-    pod |= {"apiVersion": "v1", "kind": "Pod"}
+    shape = RunnerShape(image=options.image(options.runner_image, python), python=python)
+    pods = {"a runner": runner_pod(shape)}
+    if options.ray:
+        pods["a worker of Ray"] = worker(options)
+    return [await _pod(api, name, pods) for name in options.namespaces]
+
+
+async def _pod(api: KubeApi, namespace: str, pods: dict[str, Object]) -> Finding:
+    what = f"pods in {namespace}"
     if await api.find(path_of("namespaces", None, namespace)) is None:
         return Finding(NOTE, what, "the namespace is not there yet; `install` makes it")
-    try:
-        await api.create(path_of("pods", namespace), pod, dryRun="All")
-    except KubeError as error:
-        return Finding(LACKS, what, f"a runner would be refused: {error.message}")
-    return Finding(OK, what, "a runner would be admitted")
+    for name, template in pods.items():
+        pod = {"apiVersion": "v1", "kind": "Pod", **template}
+        pod["metadata"] = {**template["metadata"], "generateName": "jupyter-faas-check-"}
+        try:
+            await api.create(path_of("pods", namespace), pod, dryRun="All")
+        except KubeError as error:
+            return Finding(LACKS, what, f"{name} would be refused: {error.message}")
+    return Finding(OK, what, f"{' and '.join(pods)} would be admitted")
+
+
+async def _ray(api: KubeApi, options: InstallOptions) -> list[Finding]:
+    if not options.ray:
+        return []
+    found = []
+    if options.is_kuberay:
+        is_there = await has_kuberay(api)
+        text = (
+            "there: Ray is written as a RayCluster"
+            if is_there
+            else "not there: use --ray-kind auto"
+        )
+        found.append(Finding(OK if is_there else LACKS, "KubeRay", text))
+    return [*found, *[await _head(api, name) for name in options.namespaces]]
+
+
+async def _head(api: KubeApi, namespace: str) -> Finding:
+    """Tell how a namespace's Ray is, if it is installed already."""
+    what = f"Ray in {namespace}"
+    listed = await api.get(path_of("pods", namespace), labelSelector=f"{RAY_LABEL}={RAY_HEAD}")
+    if not listed["items"]:
+        return Finding(NOTE, what, "not there yet")
+    status = listed["items"][0].get("status", {})
+    if any(one.get("ready") for one in status.get("containerStatuses", ())):
+        return Finding(OK, what, "its head answers")
+    look = f"kubectl -n {namespace} describe pod -l {RAY_LABEL}={RAY_HEAD}"
+    return Finding(LACKS, what, f"its head is not ready, maps run on replicas: `{look}`")
 
 
 async def _network(api: KubeApi, options: InstallOptions) -> list[Finding]:

@@ -10,6 +10,8 @@ from jupyter_faas.providers.kubernetes.names import (
     GATEWAY_NAME,
     GATEWAY_PORT,
     PEERS_NAME,
+    RAY_HEAD_NAME,
+    RAY_HOST_PORT,
     ROLE_LABEL,
 )
 from jupyter_faas.providers.kubernetes.pods import container_security, pod_security
@@ -22,6 +24,7 @@ GATEWAY_ENV = (
     "FAAS_NAMESPACE",
     "FAAS_NAMESPACES",
     "FAAS_PORT",
+    "FAAS_RAY_HOST",
     "FAAS_STATE_DIR",
     "FAAS_SYSTEM_NAMESPACE",
     "FAAS_URL",
@@ -34,6 +37,8 @@ GRACE_S = 330
 LEAVE_S = 3
 """Between leaving the Service and SIGTERM: so long nodes may take to hear that it has left."""
 STATE_DIR = "/var/lib/jupyter-faas"
+RAY_HOST = f"{RAY_HEAD_NAME}.{{namespace}}.svc:{RAY_HOST_PORT}"
+"""Where the host of seats of a namespace is."""
 
 _SELECTOR = {ROLE_LABEL: GATEWAY}
 _FIELDS = {
@@ -68,6 +73,7 @@ def gateway_env(options: InstallOptions) -> list[Object]:
         "FAAS_NAMESPACE": options.namespaces[0],  # that of `NAME.DOMAIN`, and of who names none
         "FAAS_NAMESPACES": ",".join(options.namespaces),
         "FAAS_PORT": str(GATEWAY_PORT),
+        "FAAS_RAY_HOST": RAY_HOST if options.ray else "",
         "FAAS_STATE_DIR": STATE_DIR,
         "FAAS_SYSTEM_NAMESPACE": options.system_namespace,
         "FAAS_URL": options.public_url,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from jupyter_faas.providers.kubernetes.install.objects import Object, obj
 from jupyter_faas.providers.kubernetes.install.options import Egress, InstallOptions
+from jupyter_faas.providers.kubernetes.install.ray_pods import OWN_PORTS, REPLICA_PORTS
 from jupyter_faas.providers.kubernetes.names import (
     BLOBS,
     BLOBS_NAME,
@@ -17,6 +18,13 @@ from jupyter_faas.providers.kubernetes.names import (
     GATEWAY_NAME,
     GATEWAY_PORT,
     POOL,
+    RAY_HEAD,
+    RAY_HEAD_NAME,
+    RAY_HOST_PORT,
+    RAY_LABEL,
+    RAY_PORT,
+    RAY_WORKER,
+    RAY_WORKER_NAME,
     REPLICA,
     ROLE_LABEL,
     RUNNER_PORT,
@@ -43,25 +51,21 @@ NODE_LOCAL_DNS = "169.254.20.10/32"
 
 
 def network_policies(options: InstallOptions) -> list[Object]:
-    """Return the policies of runners, gateways and the blob store."""
+    """Return the policies of runners, gateways, the blob store and Ray."""
     blobs = [_blobs(options)] if options.has_blob_volume else []
+    with_ray = options.namespaces if options.ray else ()
     return [
         *(_runners(namespace, options) for namespace in options.namespaces),
         _gateways(options),
         *blobs,
+        *(_ray_head(namespace, options) for namespace in with_ray),
+        *(_ray_workers(namespace, options) for namespace in with_ray),
     ]
 
 
 def _runners(namespace: str, options: InstallOptions) -> Object:
     gateways = _pods(options.system_namespace, GATEWAY)
-    egress = [
-        {"to": [gateways], "ports": [_port(CALLS_PORT)]},
-        {
-            "to": [_namespace("kube-system"), {"ipBlock": {"cidr": NODE_LOCAL_DNS}}],
-            "ports": [_port(53), _port(53, "UDP")],
-        },
-        *_beyond(options.egress),
-    ]
+    egress = _of_functions(options)
     roles = {"key": ROLE_LABEL, "operator": "In", "values": [POOL, SPARE, REPLICA]}
     spec = {
         "podSelector": {"matchExpressions": [roles]},
@@ -70,6 +74,19 @@ def _runners(namespace: str, options: InstallOptions) -> Object:
         "egress": egress,
     }
     return obj("networking.k8s.io/v1", "NetworkPolicy", RUNNERS_POLICY, namespace, spec=spec)
+
+
+def _of_functions(options: InstallOptions) -> list[Object]:
+    """Return where the code of functions may connect to."""
+    gateways = _pods(options.system_namespace, GATEWAY)
+    return [{"to": [gateways], "ports": [_port(CALLS_PORT)]}, _dns(), *_beyond(options.egress)]
+
+
+def _dns() -> Object:
+    return {
+        "to": [_namespace("kube-system"), {"ipBlock": {"cidr": NODE_LOCAL_DNS}}],
+        "ports": [_port(53), _port(53, "UDP")],
+    }
 
 
 def _beyond(egress: Egress) -> list[Object]:
@@ -86,6 +103,9 @@ def _beyond(egress: Egress) -> list[Object]:
 
 def _gateways(options: InstallOptions) -> Object:
     functions = [_pods(namespace, REPLICA) for namespace in options.namespaces]
+    if options.ray:
+        labels = {RAY_LABEL: RAY_WORKER}
+        functions += [_labelled(namespace, labels) for namespace in options.namespaces]
     spec = {
         "podSelector": {"matchLabels": {ROLE_LABEL: GATEWAY}},
         "policyTypes": ["Ingress"],
@@ -112,9 +132,58 @@ def _namespace(name: str) -> Object:
     return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
 
 
+def _ray_head(namespace: str, options: InstallOptions) -> Object:
+    """Return that only gateways reach the host, and only Ray's own pods reach Ray."""
+    gateways = _pods(options.system_namespace, GATEWAY)
+    spec = {
+        "podSelector": {"matchLabels": {RAY_LABEL: RAY_HEAD}},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [
+            {"from": [gateways], "ports": [_port(RAY_HOST_PORT)]},
+            {"from": [_RAY_PODS], "ports": _RAY_PORTS},
+        ],
+        "egress": [
+            {"to": [_RAY_PODS], "ports": _RAY_PORTS},
+            _dns(),
+            # The API server, which scales workers: a policy has no name for it.
+            {"ports": [_port(443), _port(6443)]},
+        ],
+    }
+    return obj("networking.k8s.io/v1", "NetworkPolicy", RAY_HEAD_NAME, namespace, spec=spec)
+
+
+def _ray_workers(namespace: str, options: InstallOptions) -> Object:
+    """Return the same for workers: gateways reach the replicas on them."""
+    gateways = _pods(options.system_namespace, GATEWAY)
+    spec = {
+        "podSelector": {"matchLabels": {RAY_LABEL: RAY_WORKER}},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [
+            {"from": [gateways], "ports": [_ports(*REPLICA_PORTS)]},
+            {"from": [_RAY_PODS], "ports": _RAY_PORTS},
+        ],
+        "egress": [{"to": [_RAY_PODS], "ports": _RAY_PORTS}, *_of_functions(options)],
+    }
+    return obj("networking.k8s.io/v1", "NetworkPolicy", RAY_WORKER_NAME, namespace, spec=spec)
+
+
 def _pods(namespace: str, role: str) -> Object:
-    return {**_namespace(namespace), "podSelector": {"matchLabels": {ROLE_LABEL: role}}}
+    return _labelled(namespace, {ROLE_LABEL: role})
+
+
+def _labelled(namespace: str, labels: dict[str, str]) -> Object:
+    return {**_namespace(namespace), "podSelector": {"matchLabels": labels}}
 
 
 def _port(port: int, protocol: str = "TCP") -> Object:
     return {"port": port, "protocol": protocol}
+
+
+def _ports(first: int, last: int) -> Object:
+    return {"port": first, "endPort": last, "protocol": "TCP"}
+
+
+_RAY_PODS: Object = {
+    "podSelector": {"matchExpressions": [{"key": RAY_LABEL, "operator": "Exists"}]}
+}
+_RAY_PORTS = [_port(RAY_PORT), _ports(*OWN_PORTS)]

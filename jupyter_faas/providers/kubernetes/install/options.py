@@ -16,6 +16,9 @@ from jupyter_faas.providers.kubernetes.pods import PRELOAD
 
 DEFAULT_POOL = {"3.11": 4}
 DEFAULT_BLOB_SIZE = "10Gi"
+RAY_OWN_MIB = 512
+"""What Ray itself takes of a worker's memory; replicas share the rest."""
+MIN_SEAT_MIB = 128
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _DOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+")
 _MINOR = re.compile(r"3\.\d{1,2}")
@@ -63,6 +66,20 @@ class InstallOptions(Value, kw_only=True):
     url: str = ""
     """Address that people are told; empty: `http://` and the domain, if there is one."""
     egress: Egress = Egress.PUBLIC
+    ray: bool = False
+    """A Ray for maps in each functions' namespace."""
+    is_kuberay: bool = False
+    """Written as KubeRay's RayCluster, which needs no StatefulSet of ours."""
+    ray_image: str = f"jupyter-faas/ray:{VERSION}-py{{python}}"
+    """`{python}` stands for the first minor version of `pool`."""
+    ray_min_workers: int = 1
+    ray_max_workers: int = 4
+    ray_worker_cpu: float = 1.0
+    """CPUs that a worker requests; it has a seat for each whole one, and at least one."""
+    ray_worker_mib: int = 2048
+    """Memory limit of a worker."""
+    ray_idle_s: float = 60.0
+    """So long without need, a worker above the minimum goes."""
 
     @property
     def has_blob_volume(self) -> bool:
@@ -73,6 +90,16 @@ class InstallOptions(Value, kw_only=True):
     def is_in_object_store(self) -> bool:
         """Whether packages are kept in an object store."""
         return self.blob_url.startswith(("s3:", "gs:", "az:"))
+
+    @property
+    def ray_seats(self) -> int:
+        """How many replicas a worker of Ray holds at once."""
+        return max(1, int(self.ray_worker_cpu))
+
+    @property
+    def ray_seat_mib(self) -> int:
+        """What a replica may take there."""
+        return (self.ray_worker_mib - RAY_OWN_MIB) // self.ray_seats
 
     @property
     def public_url(self) -> str:
@@ -108,6 +135,7 @@ def check(options: InstallOptions) -> InstallOptions:
         raise InvalidSpec(f"--domain {options.domain}: a domain name like faas.example.org.")
     if options.ingress_class and not options.domain:
         raise InvalidSpec("--ingress-class needs --domain: what the Ingress is for.")
+    _check_ray(options)
     if options.url and not _URL.fullmatch(options.url):
         raise InvalidSpec(f"--url {options.url}: an address like https://faas.example.org.")
     return options
@@ -149,6 +177,27 @@ def _check_pools(options: InstallOptions) -> None:
         raise InvalidSpec(
             "--runner-image needs {python} in it where there is more than one --pool: "
             "an image has one Python."
+        )
+
+
+def _check_ray(options: InstallOptions) -> None:
+    least, most = options.ray_min_workers, options.ray_max_workers
+    if not 0 <= least <= most <= 1000:
+        raise InvalidSpec(
+            f"--ray-min-workers {least}, --ray-max-workers {most}: 0 to 1000, the first not above "
+            "the second."
+        )
+    if not most:
+        raise InvalidSpec("--ray-max-workers 0: Ray without a worker runs no map.")
+    if not 0.01 <= options.ray_worker_cpu <= 256:
+        raise InvalidSpec(f"--ray-worker-cpu {options.ray_worker_cpu:g}: 0.01 to 256 CPUs.")
+    if not options.ray_idle_s >= 1:
+        raise InvalidSpec(f"--ray-idle {options.ray_idle_s:g}: 1 second or more.")
+    if options.ray_seat_mib < MIN_SEAT_MIB:
+        needed = RAY_OWN_MIB + MIN_SEAT_MIB * options.ray_seats
+        raise InvalidSpec(
+            f"--ray-worker-memory {options.ray_worker_mib}: Ray itself and {options.ray_seats} "
+            f"seats need {needed} MiB or more."
         )
 
 

@@ -20,6 +20,7 @@ from jupyter_faas.providers.kubernetes.names import (
     GROUP,
     KEYS_SECRET,
     LEADER_LEASE,
+    RAY_NAME,
     REVISIONS,
     SYSTEM_NAMESPACE,
     TRUST_CONFIG,
@@ -47,7 +48,7 @@ def rbac(options: InstallOptions) -> list[Object]:
         ),
         obj(_API, "ClusterRole", USER_ACCOUNT, labels=_AGGREGATED, rules=user_rules()),
         *_bound_role(system, system, system_rules()),
-        *(part for namespace in options.namespaces for part in _in_namespace(namespace, system)),
+        *(part for namespace in options.namespaces for part in _in_namespace(namespace, options)),
     ]
 
 
@@ -110,7 +111,17 @@ _AGGREGATED = {"rbac.authorization.k8s.io/aggregate-to-edit": "true"}
 """Who may edit a namespace may use its functions."""
 
 
-def _in_namespace(namespace: str, system: str) -> list[Object]:
+def ray_rules() -> list[Object]:
+    """Return what a gateway may in a namespace with a Ray: give it its tokens."""
+    return [
+        _rule("", ["secrets"], ["create"]),
+        _rule("", ["secrets"], ["patch"], names=[RAY_NAME]),
+    ]
+
+
+def _in_namespace(namespace: str, options: InstallOptions) -> list[Object]:
+    system = options.system_namespace
+    rules = [*namespace_rules(), *(ray_rules() if options.ray else [])]
     binding = obj(
         _API,
         "RoleBinding",
@@ -119,7 +130,7 @@ def _in_namespace(namespace: str, system: str) -> list[Object]:
         roleRef=_role_ref("ClusterRole", USER_ACCOUNT),
         subjects=_subjects(USER_ACCOUNT, system),
     )
-    return [*_bound_role(namespace, system, namespace_rules()), binding]
+    return [*_bound_role(namespace, system, rules), binding]
 
 
 def _bound_role(namespace: str, system: str, rules: list[Object]) -> list[Object]:

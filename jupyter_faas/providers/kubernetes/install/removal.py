@@ -10,9 +10,13 @@ import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
+import msgspec
+
 from jupyter_faas.providers.kubernetes.api import MERGE_PATCH, KubeApi, KubeError, Object, path_of
 from jupyter_faas.providers.kubernetes.install import manifests
+from jupyter_faas.providers.kubernetes.install.check import has_kuberay
 from jupyter_faas.providers.kubernetes.install.options import InstallOptions
+from jupyter_faas.providers.kubernetes.install.ray import ray_cluster
 from jupyter_faas.providers.kubernetes.names import (
     API_VERSION,
     FUNCTIONS,
@@ -20,6 +24,7 @@ from jupyter_faas.providers.kubernetes.names import (
     MANAGED_LABEL,
     MANAGER,
     POOL,
+    RAY_NAME,
     REPLICA,
     REVISIONS,
     ROLE_LABEL,
@@ -40,12 +45,18 @@ _PLURALS = {
     "Namespace": "namespaces",
     "NetworkPolicy": "networkpolicies",
     "PodDisruptionBudget": "poddisruptionbudgets",
+    "RayCluster": "rayclusters",
     "Role": "roles",
     "RoleBinding": "rolebindings",
     "Service": "services",
     "ServiceAccount": "serviceaccounts",
     "StatefulSet": "statefulsets",
 }
+_BY_GATEWAYS = (
+    ("ConfigMap", TRUST_CONFIG, "configmaps"),
+    ("Secret", RAY_NAME, "secrets"),
+)
+"""In each namespace of functions."""
 _SHARED = ("CustomResourceDefinition", "ClusterRole")
 """Kinds that another installation on the same cluster may use too."""
 
@@ -67,19 +78,23 @@ def plan(options: InstallOptions, *, keeps_crds: bool) -> list[Doomed]:
     """Return what is deleted after functions and pools are gone, in order. Pure.
 
     Args:
-        options: As installed; only the namespaces matter.
+        options: As installed; only the namespaces matter, and whether there is a Ray, or KubeRay.
         keeps_crds: Leave what other installations share: the CRDs and the users' ClusterRole.
     """
-    own = [one for one in manifests(options) if not _stays(one, options)]
+    plain = msgspec.structs.replace(options, is_kuberay=False)
+    clusters = [ray_cluster(options, name) for name in options.namespaces if options.is_kuberay]
+    everything = [*manifests(plain), *clusters]
+    own = [one for one in everything if not _stays(one, options)]
     shared = [one for one in own if _is_shared(one)]
     kept_last = [one for one in own if one["kind"] == "Namespace"]
     rest = [one for one in own if one not in shared and one not in kept_last]
-    trust = [
-        Doomed("ConfigMap", TRUST_CONFIG, name, path_of("configmaps", name, TRUST_CONFIG))
-        for name in options.namespaces
+    made = [
+        Doomed(kind, name, namespace, path_of(plural, namespace, name))
+        for namespace in options.namespaces
+        for kind, name, plural in _BY_GATEWAYS
     ]
     last = [*kept_last, *([] if keeps_crds else shared)]
-    return [*map(_doomed, reversed(rest)), *trust, *map(_doomed, last)]
+    return [*map(_doomed, reversed(rest)), *made, *map(_doomed, last)]
 
 
 async def installed(api: KubeApi, system_namespace: str) -> InstallOptions:
@@ -93,9 +108,13 @@ async def installed(api: KubeApi, system_namespace: str) -> InstallOptions:
     container = deployment["spec"]["template"]["spec"]["containers"][0]
     env = {one["name"]: one.get("value", "") for one in container.get("env", [])}
     namespaces = tuple(name for name in env.get("FAAS_NAMESPACES", "").split(",") if name)
-    # With a domain, so that an Ingress is among what is looked for.
+    # With a domain and Ray, so that an Ingress and Ray are among what is looked for.
     return InstallOptions(
-        system_namespace=system_namespace, namespaces=namespaces, domain="any.example"
+        system_namespace=system_namespace,
+        namespaces=namespaces,
+        domain="any.example",
+        ray=True,
+        is_kuberay=await has_kuberay(api),
     )
 
 
@@ -206,7 +225,8 @@ def _stays(one: Object, options: InstallOptions) -> bool:
     name: str = one["metadata"]["name"]
     if one["kind"] == "Namespace":
         return name != options.system_namespace
-    return one["kind"] == "Deployment" and one["metadata"]["namespace"] in options.namespaces
+    labels: dict[str, str] = one["metadata"].get("labels", {})
+    return labels.get(ROLE_LABEL) == POOL
 
 
 def _is_shared(one: Object) -> bool:
