@@ -48,6 +48,7 @@ class Outcomes:
         self._left = plan.left
         self._returns = plan.returns_exceptions
         self._wants_results = plan.order.wants_results
+        self._failed_at: deque[int] = deque()
         self._failed = self._before = self._failed_before = 0
         self._told = ""
         self._reader = FrameReader()
@@ -95,6 +96,7 @@ class Outcomes:
             except Exception:
                 return answers.load(payload, self._name)  # the same again, told as it should be
         error = answers.remote_exception(payload, self._name)
+        self._progress.name_failure(self._failed_at.popleft(), one_line(error))
         if self._returns:
             return error
         raise error
@@ -113,7 +115,13 @@ class Outcomes:
     def _take(self, head: Head, payloads: list[memoryview]) -> None:
         self.has_begun = True
         self._left.end(head.indices)
-        self._failed += head.kinds.count(RAISED)
+        if RAISED in head.kinds:
+            self._failed += head.kinds.count(RAISED)
+            self._failed_at.extend(
+                self._left.number(at)
+                for at, kind in zip(head.indices, head.kinds, strict=True)
+                if kind == RAISED
+            )
         pairs = zip(head.kinds, payloads, strict=True)
         self._ready.extend(
             pairs if self._wants_results else [pair for pair in pairs if pair[0] == RAISED]
@@ -139,3 +147,8 @@ class Outcomes:
         self._progress.note(remark=text)
         if not self._progress.is_shown:
             self._output.write(STDERR, text + "\n")
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an item raised, for a list of such: `ValueError: empty text`."""
+    return f"{type(error).__name__}: {error}"

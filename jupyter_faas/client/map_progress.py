@@ -115,9 +115,13 @@ class MapProgress:
     def add_failure(self, index: int, text: str) -> None:
         """Note a failed item: it has ended and counts as done."""
         self.failed += 1
+        self.name_failure(index, text)
+        self.note(done=self.done + 1)
+
+    def name_failure(self, index: int, text: str) -> None:
+        """Keep what an item raised for the line that stays; it is counted elsewhere."""
         if len(self.failures) < MAX_FAILURES:
             self.failures.append((index, text.partition("\n")[0][:300]))
-        self.note(done=self.done + 1)
 
     def end(self, state: str, reason: str = "") -> None:
         """Note that it is over (`done`, `cancelled`, `failed`) and show the last line; once."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -17,8 +18,9 @@ import msgspec
 from jupyter_faas.client import answers, connect, views
 from jupyter_faas.client.map_inputs import Inputs, few, joined
 from jupyter_faas.client.map_iterator import begin
+from jupyter_faas.client.map_outcomes import one_line
 from jupyter_faas.client.map_prints import ItemLines, ItemPrints
-from jupyter_faas.client.map_progress import MapProgress
+from jupyter_faas.client.map_progress import MAX_FAILURES, MapProgress
 from jupyter_faas.client.session import session
 from jupyter_faas.core import batch
 from jupyter_faas.core.batch import RAISED
@@ -70,8 +72,7 @@ class MapRun(Generic[T]):
 
     def failed(self) -> list[tuple[int, Exception]]:
         """Return index and error of each item that has failed; waits until the map has ended."""
-        outcomes = _Outcomes(self, 0, returns_exceptions=True, only_failed=True)
-        return [(outcomes.index, error) for error in outcomes]
+        return list(self._failures())
 
     def logs(self, follow: bool = False) -> views.LogLines | Iterator[str]:
         """Return what its items have printed, the first 4 MiB; with `follow` as it comes."""
@@ -102,6 +103,8 @@ class MapRun(Generic[T]):
             done=state.done, failed=state.failed, running=state.running, workers=state.workers
         )
         if state.state != "running":
+            for index, error in islice(self._failures(), MAX_FAILURES if state.failed else 0):
+                progress.name_failure(index, one_line(error))
             progress.end(state.state, state.note)
         return progress
 
@@ -112,6 +115,11 @@ class MapRun(Generic[T]):
 
     def __repr__(self) -> str:
         return f"<MapRun {self.id} of {self._function}>"
+
+    def _failures(self) -> Iterator[tuple[int, Exception]]:
+        with _Outcomes(self, 0, returns_exceptions=True, only_failed=True) as outcomes:
+            for error in outcomes:
+                yield outcomes.index, error
 
     def _ask(self) -> MapState:
         state: MapState = self._gateway.ask("GET", f"{PATH}/{self.id}", result=MapState)

@@ -129,6 +129,9 @@ def test_failed_items_are_told_and_run_again(gateway: Gateway, tmp_path: Path) -
     with pytest.raises(ValueError, match="no file for 0"):
         list(run.results())
     assert len(list(run.results(return_exceptions=True))) == 3
+    ended = run.progress()
+    assert ended.failures[0] == (0, "ValueError: no file for 0")
+    assert f"run.retry_failed()</code> of run {run.id}" in ended._repr_html_()
     path.touch()
     run.retry_failed()
     assert list(run.results()) == [0, 1, 2]

@@ -123,7 +123,9 @@ def test_the_first_error_in_input_order_is_raised_with_its_remote_lines(gateway:
 
 
 def test_errors_are_returned_in_their_places(gateway: Gateway) -> None:
-    results = list(mapped.fails_at.map(range(5), [2] * 5, return_exceptions=True))
+    mapping = mapped.fails_at.map(range(5), [2] * 5, return_exceptions=True)
+    results = list(mapping)
+    assert mapping.progress.failures == [(2, "ValueError: item 2")]
     assert [repr(r) for r in results] == ["0", "1", "ValueError('item 2')", "3", "4"]
     assert "fails_at" in "".join(results[2].__notes__)
 

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import type { Feed } from '../connection/feed';
 import { blocks, count, duration, exact, perSecond, plural } from '../model/format';
-import { leftS, shareOf, type ShownMap } from '../model/maps';
+import { canRetry, leftS, shareOf, type ShownMap } from '../model/maps';
 import { useAct } from './hooks';
 import { memo } from './memo';
 
@@ -23,9 +23,9 @@ export function Maps({ feed, maps }: MapsProps) {
 
 const MapLine = memo(function MapLine({ feed, one }: { feed: Feed; one: ShownMap }) {
   const acting = useAct(feed);
-  const cancel = () => {
+  const ask = (method: string, part = '') => {
     const asked = new URLSearchParams({ namespace: one.namespace });
-    void acting.act('DELETE', `v1/maps/${encodeURIComponent(one.id)}?${asked.toString()}`);
+    void acting.act(method, `v1/maps/${encodeURIComponent(one.id)}${part}?${asked.toString()}`);
   };
   return (
     <li class="faas-map" data-state={one.state}>
@@ -40,8 +40,20 @@ const MapLine = memo(function MapLine({ feed, one }: { feed: Feed; one: ShownMap
         </span>
         {one.failed > 0 && <span class="faas-bad">{count(one.failed)} failed</span>}
         {one.state !== 'running' && <span class="faas-quiet">{ENDS[one.state]}</span>}
+        {canRetry(one) && (
+          <button
+            type="button"
+            class="faas-map-cancel"
+            disabled={acting.isWaiting}
+            aria-label={`retry what failed of the map of ${one.function}`}
+            title="Run again what failed, and what never ran; what is done stays."
+            onClick={() => ask('POST', '/retry')}
+          >
+            retry
+          </button>
+        )}
       </div>
-      {one.state === 'running' && <Work one={one} onCancel={cancel} />}
+      {one.state === 'running' && <Work one={one} onCancel={() => ask('DELETE')} />}
       {one.note !== '' && <p class="faas-quiet faas-map-note">{one.note}</p>}
       {acting.problem !== '' && <p class="faas-bad" role="alert">{acting.problem}</p>}
     </li>

@@ -69,6 +69,11 @@ export function leftS({ state, done, total, rate }: MapView): number | null {
   return Math.max(0, total - done) / rate;
 }
 
+/** Return whether something of an ended map can be run again: its inputs are kept. */
+export function canRetry({ state, isKept, failed }: MapView): boolean {
+  return isKept && state !== 'running' && (state !== 'done' || failed > 0);
+}
+
 function inOrder(maps: readonly ShownMap[]): Maps {
   const sorted = [...maps].sort((a, b) => a.startedAt - b.startedAt || (a.id < b.id ? -1 : 1));
   return new Map(sorted.map(one => [one.id, one]));

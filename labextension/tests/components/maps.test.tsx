@@ -53,6 +53,25 @@ test('the end of a map is said in its line; a function shows its own maps only',
   shown.close();
 });
 
+test('what failed of a kept map runs again when asked, in the same line', async () => {
+  const transport = new RecordedTransport();
+  const kept = map('m', { isKept: true, failed: 2 });
+  const shown = await panel(snapshot({ maps: [kept] }), transport);
+  const buttons = () => all(shown.root, '.faas-map button').map(node => node.textContent);
+  assert.deepEqual(buttons(), ['✕']);
+  shown.say({ type: 'events', events: [event(11, 'map', { ...kept, state: 'done' })] });
+  await settle();
+  await click(button(shown.root, 'retry what failed of the map of score'));
+  assert.deepEqual(transport.acts.at(-1)?.slice(0, 2), ['POST', 'v1/maps/m/retry?namespace=default']);
+  shown.say({ type: 'events', events: [event(12, 'map', { ...kept, failed: 0 })] });
+  await settle();
+  assert.deepEqual(buttons(), ['✕']);
+  shown.say({ type: 'events', events: [event(13, 'map', { ...kept, failed: 0, state: 'done' })] });
+  await settle();
+  assert.deepEqual(buttons(), []);
+  shown.close();
+});
+
 test('the side panel and the table of all have the maps of all functions', async () => {
   const state = snapshot({ maps: [map('m'), map('n', { function: 'other' })] });
   const acts = {} as SideActs;
