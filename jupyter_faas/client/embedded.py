@@ -182,7 +182,7 @@ class _Child(threading.Thread):
     """A started gateway; the thread waits for its end, so that it is never a zombie here."""
 
     def __init__(self, pid: int) -> None:
-        super().__init__(name="faas-gateway-child", daemon=True)
+        super().__init__(name="jupyter-faas-gateway-child", daemon=True)
         self.pid = pid
         self.exit_code: int | None = None
         self.start()
