@@ -90,6 +90,20 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def memory_time(mib_s: float) -> str:
+    """Return memory times run time: `0.84 GB·h`, `2.5 GB·s`. As clouds bill it, 1 GB is 1024 MiB.
+
+    Args:
+        mib_s: Mebibyte-seconds.
+    """
+    gb_s = mib_s / 1024
+    if gb_s >= 360:
+        return f"{gb_s / 3600:.2f} GB·h"
+    if gb_s >= 10:
+        return f"{gb_s:.0f} GB·s"
+    return f"{gb_s:.{1 if gb_s >= 1 or gb_s == 0 else 2}f} GB·s"
+
+
 def count(number: int) -> str:
     """Return a number for people: `10 000`."""
     return f"{number:,}".replace(",", " ")

@@ -146,7 +146,7 @@ def _calls_line(counts: View) -> str:
     if counts.get("items"):
         parts.append(f"map items {markup.count(int(counts['items']))}")
     if counts.get("memoryMebibyteSeconds"):
-        parts.append(f"{counts['memoryMebibyteSeconds'] / 1024:.2f} GB·s")
+        parts.append(f"cost {markup.memory_time(counts['memoryMebibyteSeconds'])}")
     return "   ".join(parts)
 
 

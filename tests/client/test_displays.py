@@ -200,6 +200,15 @@ def test_times_are_relative(then_s: float, text: str) -> None:
     assert markup.ago(then_s, 1_000_000) == text
 
 
+@pytest.mark.parametrize(
+    ("gb_s", "text"),
+    # The same cases as in labextension/tests/model/format.test.ts.
+    [(0, "0.0 GB·s"), (0.04, "0.04 GB·s"), (2.5, "2.5 GB·s"), (42, "42 GB·s"), (3024, "0.84 GB·h")],
+)
+def test_memory_times_time_is_said_as_the_panel_says_it(gb_s: float, text: str) -> None:
+    assert markup.memory_time(gb_s * 1024) == text
+
+
 def test_sizes_have_a_unit() -> None:
     assert [markup.size(n) for n in (812, 1234, 3_400_000, 5e9)] == [
         "812 B",

@@ -54,7 +54,7 @@ def test_what_a_cell_deploys_is_followed_in_its_panel_and_at_the_side(
     screen.run(3)
     for dots in (in_panel, at_side):
         expect(busy(dots)).to_have_count(3, timeout=SLOW_MS)
-    expect(screen.row("wait").locator(".faas-side-load")).to_have_text("3")
+    expect(screen.row("wait").locator(".faas-side-load")).to_have_text("3 ⇡")
     for dots in (in_panel, at_side):
         expect(dots).to_have_count(0, timeout=SLOW_MS)
     expect(screen.row("wait")).to_contain_text("asleep")

@@ -121,7 +121,7 @@ def test_a_function_is_called_by_a_form_made_from_its_signature(
     expect(screen.row("wait")).to_have_attribute("aria-label", heard, timeout=SLOW_MS)
     panel.get_by_role("button", name="Cancel").click()
     expect(panel.locator(".faas-result")).to_contain_text("cancelled")
-    expect(screen.row("wait").locator(".faas-side-load")).not_to_have_text("1")
+    expect(screen.row("wait").locator(".faas-side-load")).not_to_have_text("1 ⇡")
 
 
 def test_details_open_in_a_tab_come_back_after_a_reload_and_deleting_asks_first(
@@ -133,6 +133,9 @@ def test_details_open_in_a_tab_come_back_after_a_reload_and_deleting_asks_first(
     panel.get_by_role("button", name="Open", exact=True).click()
     details = screen.page.get_by_label("function greet")
     expect(details).to_contain_text("revision 1 · 100 %")
+    details.get_by_role("button", name="more for greet").click()
+    deleting = details.get_by_role("menuitem").filter(has_text=re.compile("delete", re.IGNORECASE))
+    expect(deleting).to_have_count(1)
     wait_until(lambda: "jupyter-faas:greet" in screen.lab.layout(), 20.0)
     screen.reload()
     expect(screen.page.locator(".lm-TabBar-tab", has_text="greet")).to_be_visible(timeout=SLOW_MS)

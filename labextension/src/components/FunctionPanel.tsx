@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Feed } from '../connection/feed';
 import { mapsOf } from '../model/maps';
 import type { FunctionState } from '../model/state';
@@ -109,6 +109,9 @@ interface ConfirmProps {
 }
 
 function ConfirmDelete({ one, acting, onClose }: ConfirmProps) {
+  const keep = useRef<HTMLButtonElement>(null);
+  // Once: a function that is called is drawn anew many times while the person decides.
+  useEffect(() => keep.current?.focus(), []);
   return (
     <div
       class="faas-confirm"
@@ -117,7 +120,7 @@ function ConfirmDelete({ one, acting, onClose }: ConfirmProps) {
       onKeyDown={event => event.key === 'Escape' && onClose()}
     >
       <span>Delete {one.view.name}, its revisions and replicas?</span>
-      <button type="button" ref={node => node?.focus()} onClick={onClose}>
+      <button type="button" ref={keep} onClick={onClose}>
         Keep
       </button>
       <button type="button" class="faas-danger" onClick={() => void acting.act('DELETE', pathOf(one))}>

@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Feed } from '../connection/feed';
-import { exact, timeOfDay } from '../model/format';
+import { exact, preciseTimeOfDay } from '../model/format';
 import { invocationsOf, linesOf, type LogLine } from '../model/loglines';
 import type { FunctionState } from '../model/state';
 import { useInterest } from './hooks';
@@ -68,7 +68,7 @@ const Line = memo(
   function Line({ line }: { line: LogLine; text: string }) {
     return (
       <div class={line.stream === 'stderr' ? 'faas-log-line faas-stderr' : 'faas-log-line'}>
-        <time title={exact(line.at)}>{timeOfDay(line.at)}</time>
+        <time title={exact(line.at)}>{preciseTimeOfDay(line.at)}</time>
         <span class="faas-log-call" title={`call ${line.invocation}, replica ${line.replica}`}>
           {line.invocation.slice(-4)}
         </span>

@@ -43,7 +43,12 @@ export function exact(atS: number): string {
   if (atS <= 0) return '';
   const then = new Date(atS * 1000);
   const day = [then.getFullYear(), two(then.getMonth() + 1), two(then.getDate())].join('-');
-  return `${day} ${timeOfDay(atS)}.${String(then.getMilliseconds()).padStart(3, '0')}`;
+  return `${day} ${preciseTimeOfDay(atS)}`;
+}
+
+/** Return the local time of day to the millisecond, for a log: `10:42:07.120`. */
+export function preciseTimeOfDay(atS: number): string {
+  return `${timeOfDay(atS)}.${String(new Date(atS * 1000).getMilliseconds()).padStart(3, '0')}`;
 }
 
 /** Return the local time of day: `10:42:07`. */
@@ -76,9 +81,9 @@ export function count(value: number): string {
   return String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, '\u202f');
 }
 
-/** Return memory × run time: `0.84 GB·h`, `12.0 GB·s`; from mebibyte-seconds. */
+/** Return memory × run time: `0.84 GB·h`, `2.5 GB·s`. As clouds bill it, 1 GB is 1024 MiB here. */
 export function memoryTime(mebibyteSeconds: number): string {
-  const gigabyteSeconds = (mebibyteSeconds * 1_048_576) / 1e9;
+  const gigabyteSeconds = mebibyteSeconds / 1024;
   if (gigabyteSeconds >= 360) return `${(gigabyteSeconds / 3600).toFixed(2)} GB·h`;
   if (gigabyteSeconds >= 10) return `${gigabyteSeconds.toFixed(0)} GB·s`;
   return `${gigabyteSeconds.toFixed(gigabyteSeconds >= 1 || gigabyteSeconds === 0 ? 1 : 2)} GB·s`;

@@ -62,8 +62,7 @@ function detailsOf(
   name: string
 ): MainAreaWidget<PreactWidget> {
   const items = [
-    { label: 'insert a cell that looks it up', run: () => void commands.execute(CommandIDs.insertLookup, { name }) },
-    { label: 'delete …', run: () => void commands.execute(CommandIDs.remove, { name }) }
+    { label: 'Insert a cell that looks it up', run: () => void commands.execute(CommandIDs.insertLookup, { name }) }
   ];
   const content = new PreactWidget(
     () => <FunctionPanel feed={feed} name={name} items={items} />,

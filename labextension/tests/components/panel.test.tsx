@@ -136,6 +136,7 @@ test('the log follows, is filtered by call, and unfollowing ends the wish', asyn
   await settle();
   const texts = () => all(shown.root, '.faas-log-text').map(node => node.textContent);
   assert.deepEqual(texts(), ['one', 'two']);
+  assert.match(one(shown.root, '.faas-log-line time').textContent, /^\d\d:\d\d:\d\d\.001$/);
   await type(one<HTMLSelectElement>(shown.root, 'select'), '9c', 'change');
   await settle();
   assert.deepEqual(texts(), ['two']);
@@ -196,6 +197,20 @@ test('the menu goes by keys, and deleting asks first', async () => {
   assert.equal(shown.transport.acts.length, acts);
   await click(button(one(shown.root, '[role="alertdialog"]'), 'Delete'));
   assert.deepEqual(shown.transport.acts.at(-1)?.slice(0, 2), ['DELETE', 'v1/functions/score?namespace=default']);
+  shown.close();
+});
+
+test('while a deletion is asked for, what happens meanwhile leaves the focus where it is', async () => {
+  const shown = await panel(snapshot({ replicas: [replica('a', 'ready')] }));
+  await click(button(shown.root, 'more for score'));
+  await click(button(shown.root, 'Delete…'));
+  await settle();
+  const dialog = one(shown.root, '[role="alertdialog"]');
+  assert.equal(document.activeElement, button(dialog, 'Keep'));
+  button(dialog, 'Delete').focus();
+  shown.say({ type: 'events', events: [event(11, 'function', view('score', { counts: { ...COUNTS, inFlight: 1 } }))] });
+  await settle();
+  assert.equal(document.activeElement, button(dialog, 'Delete'));
   shown.close();
 });
 

@@ -45,9 +45,9 @@ test('counts have thin spaces between thousands', () => {
   assert.equal(format.plural(2, 'replica'), '2 replicas');
 });
 
-test('memory × time grows from seconds to hours', () => {
-  const mebibytes = (gigabyteSeconds: number) => (gigabyteSeconds * 1e9) / 1_048_576;
-  const said = [0, 0.04, 2.5, 42, 3024].map(one => format.memoryTime(mebibytes(one)));
+test('memory × time grows from seconds to hours, and is said as Python says it', () => {
+  // The same cases as in tests/client/test_displays.py.
+  const said = [0, 0.04, 2.5, 42, 3024].map(one => format.memoryTime(one * 1024));
   assert.deepEqual(said, ['0.0 GB·s', '0.04 GB·s', '2.5 GB·s', '42 GB·s', '0.84 GB·h']);
 });
 

@@ -28,7 +28,7 @@ test('a line tells replicas, load and revision, also to those who hear it', () =
     functions: [view('score', { traffic: { '3': 10, '4': 90 }, counts: { ...COUNTS, inFlight: 14, queued: 2 } })],
     replicas: [replica('a', 'busy', belongs), replica('b', 'ready', belongs)]
   });
-  assert.deepEqual([row.word, row.inFlight, row.revision], ['', '14', 'r4']);
+  assert.deepEqual([row.word, row.inFlight, row.revision], ['', '14 ⇡', 'r4']);
   assert.equal(row.label, 'score, 2 replicas: 1 busy, 1 ready, 14 in flight, 2 queued, revision 4');
 });
 

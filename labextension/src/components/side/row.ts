@@ -9,6 +9,7 @@ export interface Row {
   /** Instead of replicas: `asleep`, `✕ image not found`; empty: there are replicas. */
   readonly word: string;
   readonly isFailed: boolean;
+  /** `14 ⇡`: so many are in flight. */
   readonly inFlight: string;
   readonly revision: string;
   /** The whole line as a sentence, for those who hear it. */
@@ -26,7 +27,7 @@ export function rowOf(one: FunctionState): Row {
     name: view.name,
     word,
     isFailed: view.state === 'failed',
-    inFlight: isAwake || load > 0 ? count(view.counts.inFlight) : '–',
+    inFlight: isAwake || load > 0 ? `${count(view.counts.inFlight)} ⇡` : '–',
     revision: number === 0 ? '' : `r${number}`,
     label: [view.name, ...told(one, word), `revision ${number}`].join(', ')
   };
