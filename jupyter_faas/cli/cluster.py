@@ -24,9 +24,10 @@ from jupyter_faas.cli.ending import told_to_end
 from jupyter_faas.client.state_file import prepare_state_dir
 from jupyter_faas.core.errors import InvalidSpec
 from jupyter_faas.core.ids import random_prefix
+from jupyter_faas.core.mapping import Seating
 from jupyter_faas.core.ownership import Member, Moves
 from jupyter_faas.core.settings import Settings, StatePaths
-from jupyter_faas.fanout.start import DriverStart
+from jupyter_faas.fanout.start import DriverStart, RayHostAt
 from jupyter_faas.gateway.auth import Authority, Judge
 from jupyter_faas.gateway.blob_service import BlobClient
 from jupyter_faas.gateway.cluster.control import ClusterControl
@@ -35,6 +36,7 @@ from jupyter_faas.gateway.cluster.leading import Leading
 from jupyter_faas.gateway.cluster_auth import ClusterAuthority
 from jupyter_faas.gateway.cluster_blobs import Backing, ClusterBlobs
 from jupyter_faas.gateway.driver_host import DriverHost
+from jupyter_faas.gateway.entries import RevisionEntry
 from jupyter_faas.gateway.greeting import greet
 from jupyter_faas.gateway.kept.remote import RemoteKept
 from jupyter_faas.gateway.kept_maps import KeptMaps
@@ -173,11 +175,35 @@ async def compose(
     service.attach(control)
     service.attach(Leading(leader_of(settings, api, environ), provider))
     service.maps.host = _driver_host(service, keys, link, environ)
+    if settings.ray_host:
+        service.maps.seating = lambda entry: _seating(service, entry)
+        service.maps.prepare = service.fetch_for_maps
     if link is not None:
         link.holder = service.ids.prefix
         link.there = lambda: seen_by(service)
         service.attach(_kept_maps(service, link))
     return service
+
+
+def _seating(service: GatewayService, entry: RevisionEntry) -> Seating:
+    """Return what it takes to run a revision on the cluster's Ray."""
+    return Seating(
+        python=entry.revision.spec.code.python,
+        specialisation=msgspec.msgpack.encode(service.told_elsewhere(entry)),
+    )
+
+
+def _ray_hosts(settings: Settings, keys: Keys) -> dict[str, RayHostAt]:
+    """Return what serves the seats of each namespace's Ray cluster."""
+    if not settings.ray_host:
+        return {}
+    return {
+        name: RayHostAt(
+            settings.ray_host.replace("{namespace}", name),
+            settings.ray_host_token or keys.ray_host_token(name),
+        )
+        for name in settings.namespaces
+    }
 
 
 def _kept_maps(service: GatewayService, link: KeptLink) -> KeptMaps:
@@ -209,6 +235,7 @@ def _driver_host(
             is_one_machine=False,
             maps_dir="" if link is None else str(StatePaths(settings.state_dir).maps),
             kept=None if link is None else link.told(),
+            ray_hosts=_ray_hosts(settings, keys),
         )
         return msgspec.json.encode(start)
 

@@ -24,7 +24,7 @@ from jupyter_faas.core.model import PROTOCOL_VERSION
 from jupyter_faas.core.settings import Settings, StatePaths
 from jupyter_faas.core.version import VERSION
 from jupyter_faas.fanout.shelf import has_unfinished
-from jupyter_faas.fanout.start import DriverStart
+from jupyter_faas.fanout.start import DriverStart, RayHostAt
 from jupyter_faas.gateway.driver_host import DriverHost
 from jupyter_faas.gateway.entries import RevisionEntry
 from jupyter_faas.gateway.idle import unused
@@ -95,12 +95,15 @@ def _compose(settings: Settings, paths: StatePaths, first: ZygoteProcess) -> Gat
 def _seating(service: GatewayService, entry: RevisionEntry, paths: StatePaths) -> Seating:
     """Return what it takes to run a revision on Ray: its replicas' Python and surroundings."""
     place = entry.revision.spec.place
+    specialisation = msgspec.msgpack.encode(service.told_elsewhere(entry))
+    if service.settings.ray_host:
+        return Seating(python=entry.revision.spec.code.python, specialisation=specialisation)
     own = birth_of_own(())
     return Seating(
         interpreter=own.interpreter if place is None else place.interpreter,
         pythonpath=own.pythonpath if place is None else pythonpath_of(place.sys_path),
         environ=zygote_environ(os.environ, "", run_directory(paths.run, os.environ)),
-        specialisation=msgspec.msgpack.encode(service.told_elsewhere(entry)),
+        specialisation=specialisation,
     )
 
 
@@ -111,11 +114,13 @@ def _driver_host(service: GatewayService, paths: StatePaths) -> DriverHost:
     def told(listen: str) -> bytes:
         token = service.settings.gateway_token
         settings = service.settings
+        at = RayHostAt(settings.ray_host, settings.ray_host_token)
         start = DriverStart(
             listen=listen,
             gateway=service.address,
             token=token,
             run_dir=str(run_dir),
+            ray_hosts={"": at} if at.address else {},
             ray_address=settings.ray_address,
             ray_cpus=settings.ray_cpus,
             ray_memory_bytes=settings.ray_memory_bytes,

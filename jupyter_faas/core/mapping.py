@@ -22,8 +22,10 @@ ENGINES = ("auto", "replicas", "ray")
 class Seating(Value, kw_only=True):
     """What it takes to run a function on Ray: what the gateway alone knows."""
 
-    interpreter: str
-    """Ray's workers run on the replicas' Python."""
+    interpreter: str = ""
+    """Ray's workers run on the replicas' Python; empty: Ray is elsewhere and has its own."""
+    python: str = ""
+    """Minor version that the code needs, where that may be another one; empty: it is not."""
     pythonpath: str = ""
     environ: dict[str, str] = {}
     """The shell's basics, for Ray's processes and the replicas forked there."""
@@ -44,6 +46,8 @@ class MapFunction(Value, kw_only=True):
     idempotent: bool | None = None
     seating: Seating | None = None
     """None: it runs on its replicas only."""
+    why_not_ray: str = ""
+    """Why, as a sentence for people, where Ray would have served others."""
 
 
 def most_tries(idempotent: bool | None) -> int:

@@ -20,7 +20,7 @@ from jupyter_faas.core.names import DEFAULT_NAMESPACE
 PREFIX = "FAAS_"
 MAX_SOCKET_PATH_BYTES = 107
 """Longest path of a Unix socket (unix(7): 108 with the final zero)."""
-_SECRET = frozenset({"gateway_token"})
+_SECRET = frozenset({"gateway_token", "ray_host_token"})
 
 
 def _says(meaning: str, *, ge: float | None = None, le: float | None = None) -> msgspec.Meta:
@@ -148,8 +148,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float, _says("The answer of a spawned call is kept for so long after its end.", ge=1)
     ] = 86_400.0
     ray_address: Annotated[
-        str, _says("A Ray cluster for maps that runs already; empty: one is started when needed.")
+        str,
+        _says(
+            "A Ray cluster for maps that runs already (`HOST:PORT` of its head), with this package "
+            "where its workers run; empty: one is started when needed."
+        ),
     ] = ""
+    ray_host: Annotated[
+        str,
+        _says(
+            "`HOST:PORT` of what serves the seats of a Ray cluster; `{namespace}` in it is that of "
+            "the function. Empty: the gateway starts its own, on Kubernetes it has none."
+        ),
+    ] = ""
+    ray_host_token: Annotated[str, _says("What `ray_host` wants to be shown; never printed.")] = ""
     ray_cpus: Annotated[int, _says("CPUs that maps may use on Ray; 0: all.", ge=0)] = 0
     ray_memory_bytes: Annotated[
         int, _says("Size of Ray's object store; 0: the least that Ray takes.", ge=0)

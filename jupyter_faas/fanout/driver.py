@@ -7,6 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable
+from functools import partial
 
 from jupyter_faas.core.chunk_size import fair_shares
 from jupyter_faas.core.errors import InvalidSpec, InvocationNotFound
@@ -17,6 +18,8 @@ from jupyter_faas.fanout.ray.backend import RaySeats
 from jupyter_faas.fanout.run import Run
 from jupyter_faas.fanout.usage import Usages
 
+MakeSeats = Callable[[Seating, str], RaySeats | None]
+"""Makes where functions of one Python and namespace run on Ray; None: nowhere."""
 KEPT_ENDED = 32
 """So many ended maps are still listed."""
 
@@ -36,9 +39,10 @@ class Driver:
         cpus: int,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self.make_seats: Callable[[Seating], RaySeats] | None = None
+        self.make_seats: MakeSeats | None = None
         """Makes where functions of one Python run on Ray; None: nowhere."""
-        self._seats: dict[tuple[str, str], RaySeats] = {}
+        self._seats: dict[tuple[str, str, str], RaySeats] = {}
+        self._moving: dict[str, Moving] = {}
         self.runs: dict[str, Run] = {}
         self.usages = Usages()
         self.used_s = 0.0
@@ -89,6 +93,8 @@ class Driver:
         )
         if isinstance(backend, Moving):
             backend.remaining_s = run.remaining_s
+            backend.chunks = lambda: (run.in_flight, run.chunks.wanted)
+            self._moving[run.id] = backend
         self.runs[run.id] = run
         self.used_s = self.now_s()
         self._pump_others(run)
@@ -99,11 +105,15 @@ class Driver:
         for run in list(self.runs.values()):
             run.pump()
 
-    def seats_of(self, seating: Seating) -> RaySeats | None:
+    def seats_of(self, seating: Seating, namespace: str) -> RaySeats | None:
         """Return where functions of one Python run on Ray; None: there is no Ray here."""
-        key = (seating.interpreter, seating.pythonpath)
+        # On this machine those of all namespaces do in one.
+        key = (seating.interpreter, seating.pythonpath, "" if seating.interpreter else namespace)
         if key not in self._seats and self.make_seats is not None:
-            self._seats[key] = self.make_seats(seating)
+            seats = self.make_seats(seating, namespace)
+            if seats is not None:
+                self._seats[key] = seats
+                seats.house.wanted = partial(self._seats_wanted, seats)
         return self._seats.get(key)
 
     async def close(self) -> None:
@@ -114,12 +124,15 @@ class Driver:
             await seats.close()
         await self._replicas.close()
 
+    def _seats_wanted(self, seats: RaySeats) -> int:
+        return max(seats.busy, sum(one.seats_wanted(seats) for one in self._moving.values()))
+
     def _backend(self, order: MapOrder) -> Backend:
         assert order.of is not None
         if order.engine == "replicas":
             return self._replicas
         seating = order.of.seating
-        ray = None if seating is None else self.seats_of(seating)
+        ray = None if seating is None else self.seats_of(seating, order.namespace)
         return Moving(order, self._replicas, ray, self.now_s)
 
     def _allowed(self, run: Run, slots: int) -> int:
@@ -146,6 +159,7 @@ class Driver:
 
     def _on_over(self, run: Run) -> None:
         self.used_s = self.now_s()
+        self._moving.pop(run.id, None)
         ended = [id for id, one in self.runs.items() if one.is_over]
         for id in ended[:-KEPT_ENDED]:
             del self.runs[id]

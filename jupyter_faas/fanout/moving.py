@@ -1,11 +1,13 @@
 """`engine="auto"` and `"ray"`: a map's chunks go to its replicas until Ray is there, then to Ray.
 
 Ray takes seconds and a core to start, so it is begun only for a map that will still be there when
-it is up. Nobody waits for it, and a map that cannot have it goes on where it is and says why.
+it is up; a cluster that is there already is gone to at once. Nobody waits for it, and a map that
+cannot have it goes on where it is and says why.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from jupyter_faas.core.chunks import Given
@@ -26,6 +28,25 @@ def is_worth_it(elapsed_s: float, remaining_s: float | None) -> bool:
     return elapsed_s >= LOOK_AFTER_S and remaining_s >= WORTH_S
 
 
+def seats_worth(
+    chunks: int, max_inputs: int, busy: int, elapsed_s: float, remaining_s: float | None
+) -> int:
+    """Return how many seats a map could use that is asked to wait for new ones. Pure.
+
+    Args:
+        chunks: That are out or could be: more seats would be idle.
+        max_inputs: Chunks that one seat takes at once.
+        busy: Workers it has now, wherever.
+        elapsed_s: Since it began.
+        remaining_s: At its present rate; None: unknown. With the seats asked for it should still
+            take as long as a seat is worth.
+    """
+    seats = math.ceil(chunks / max_inputs)
+    if remaining_s is None:
+        return seats if elapsed_s >= LOOK_AFTER_S else min(seats, 1)
+    return min(seats, max(1, math.ceil(busy / max_inputs * remaining_s / WORTH_S)))
+
+
 class Moving:
     """The backend of one map that may run on Ray.
 
@@ -37,6 +58,7 @@ class Moving:
 
     Attributes:
         remaining_s: Returns how long the map will take yet; None: not known.
+        chunks: Returns how many chunks it has out, and could have.
     """
 
     def __init__(
@@ -50,8 +72,14 @@ class Moving:
         self._ray = ray
         self._clock = clock
         self.remaining_s: Callable[[], float | None] = lambda: None
+        self.chunks: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        assert order.of is not None
+        self._of = order.of
         self._began_s = clock()
         self._is_asked = order.engine == "ray"
+        self._is_begun = False
+        if ray is not None:
+            ray.forgive(self._of)
 
     @property
     def name(self) -> str:
@@ -62,11 +90,13 @@ class Moving:
     def note(self) -> str:
         """Why Ray takes no part though it was asked for, or was tried; empty: nothing to say."""
         ray = self._ray
+        why = self._of.why_not_ray
         if ray is None:
-            return "Ray cannot run this function: its replicas run the map." * self._is_asked
-        if not ray.house.trouble or not ray.house.is_begun:
-            return ""
-        return f"The replicas run the map: {ray.house.trouble}"
+            if self._is_asked:
+                why = why or "This gateway has no Ray."
+        elif ray.house.is_begun:
+            why = ray.house.trouble or ray.why_unfit(self._of)
+        return f"The replicas run the map: {why}" if why else ""
 
     @property
     def is_metered(self) -> bool:
@@ -76,7 +106,8 @@ class Moving:
     def most_slots(self, order: MapOrder) -> int:
         """Those of where chunks go now."""
         ray = self._ray
-        if ray is not None and not ray.house.is_begun and self._wants_ray():
+        if ray is not None and not self._is_begun and (ray.house.is_remote or self._wants_ray()):
+            self._is_begun = True
             ray.house.begin()
         return self._now.most_slots(order)
 
@@ -89,10 +120,19 @@ class Moving:
     async def close(self) -> None:
         """Nothing: both are others' too."""
 
+    def seats_wanted(self, seats: RaySeats) -> int:
+        """Return how many of these seats it could use, there or not yet."""
+        if self._ray is not seats or seats.why_unfit(self._of) or not self._wants_ray():
+            return 0
+        elapsed_s = self._clock() - self._began_s
+        out, could = self.chunks()
+        return seats_worth(could, self._of.max_inputs, out, elapsed_s, self.remaining_s())
+
     @property
     def _now(self) -> Backend:
         ray = self._ray
-        return ray if ray is not None and ray.house.seats else self._replicas
+        is_there = ray is not None and ray.house.seats and not ray.why_unfit(self._of)
+        return ray if ray is not None and is_there else self._replicas
 
     def _wants_ray(self) -> bool:
         elapsed_s = self._clock() - self._began_s

@@ -20,9 +20,11 @@ import uvloop
 from jupyter_faas.core.mapping import Seating
 from jupyter_faas.fanout.base import Caller
 from jupyter_faas.fanout.door import Door
-from jupyter_faas.fanout.driver import Driver, cpus_here
+from jupyter_faas.fanout.driver import Driver, MakeSeats, cpus_here
 from jupyter_faas.fanout.ray.backend import RaySeats
+from jupyter_faas.fanout.ray.becoming import DriverKey
 from jupyter_faas.fanout.ray.house import RayHouse
+from jupyter_faas.fanout.ray.ways import ChildWay, RemoteWay
 from jupyter_faas.fanout.ray.words import HostStart
 from jupyter_faas.fanout.replicas import Replicas
 from jupyter_faas.fanout.shelf import Shelf
@@ -50,8 +52,9 @@ async def _live(start: DriverStart) -> None:
     backend = Replicas(start.gateway, start.token, start.tokens)
     cpus = cpus_here() if start.is_one_machine else 0
     driver = Driver(backend, cpus)
-    driver.make_seats = _seats(start, driver.pump) if start.run_dir else None
-    warm = None if start.warm is None else driver.seats_of(start.warm)
+    if start.run_dir or start.ray_hosts:
+        driver.make_seats = _seats(start, driver.pump)
+    warm = None if start.warm is None else driver.seats_of(start.warm, "")
     if warm is not None:
         warm.house.begin()
     driver.used_s = driver.now_s()
@@ -88,22 +91,32 @@ async def _live(start: DriverStart) -> None:
         os.unlink(start.listen)
 
 
-def _seats(start: DriverStart, on_change: Callable[[], None]) -> Callable[[Seating], RaySeats]:
+def _seats(start: DriverStart, on_change: Callable[[], None]) -> MakeSeats:
     """Return what makes seats on Ray for one Python; Ray starts when it is wanted."""
+    run_dir = Path(start.run_dir)
+    # One at most for each driver: replicas elsewhere know it by that.
+    key = DriverKey(os.urandom(32)) if start.ray_hosts or start.ray_address else None
 
-    def make(seating: Seating) -> RaySeats:
+    def make(seating: Seating, namespace: str) -> RaySeats | None:
+        if start.ray_hosts:
+            at = start.ray_hosts.get(namespace) or start.ray_hosts.get("")
+            told = HostStart(token="" if at is None else at.token)
+            house = None if at is None else RayHouse(RemoteWay(at.address), told, on_change)
+            return None if house is None else RaySeats(house, run_dir, key)
         environ = dict(seating.environ)
         if seating.pythonpath:
             environ["PYTHONPATH"] = seating.pythonpath
         told = HostStart(
-            run_dir=start.run_dir,
             environ=environ,
             address=start.ray_address,
             cpus=start.ray_cpus,
             memory_bytes=start.ray_memory_bytes,
         )
         command = [seating.interpreter, "-P", "-m", "jupyter_faas.fanout.ray.host"]
-        return RaySeats(RayHouse(command, environ, told, on_change), Path(start.run_dir))
+        # What a cluster's own token is told by, which only the host must know.
+        own = {name: text for name, text in os.environ.items() if name.startswith("RAY_AUTH_")}
+        way = ChildWay(command, environ | own if start.ray_address else environ)
+        return RaySeats(RayHouse(way, told, on_change), run_dir, key)
 
     return make
 

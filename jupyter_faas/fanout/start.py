@@ -8,6 +8,15 @@ from jupyter_faas.core.mapping import Seating
 from jupyter_faas.wire.kept import LinkTo
 
 
+class RayHostAt(msgspec.Struct):
+    """What serves the seats of a Ray cluster."""
+
+    address: str
+    """`HOST:PORT`."""
+    token: str = ""
+    """Shown there."""
+
+
 class DriverStart(msgspec.Struct, kw_only=True):
     """The first line of a driver's input (JSON): what it needs to know, and nobody else."""
 
@@ -30,7 +39,9 @@ class DriverStart(msgspec.Struct, kw_only=True):
     idle_exit_s: float = 120.0
     """Unused for so long, it ends; 0: never."""
     run_dir: str = ""
-    """Private directory for sockets; empty: it has no Ray."""
+    """Private directory for sockets; empty: it starts no Ray."""
+    ray_hosts: dict[str, RayHostAt] = {}
+    """By namespace, what serves seats to its functions; `""`: to all. Empty: Ray starts here."""
     ray_address: str = ""
     ray_cpus: int = 0
     ray_memory_bytes: int = 0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from jupyter_faas.core.engines import why_not_ray
 from jupyter_faas.core.errors import InvalidSpec
 from jupyter_faas.core.mapping import ENGINES, HEADER, MapFunction, MapOrder, Seating
 from jupyter_faas.core.model import Kind, RevisionState
@@ -65,9 +66,12 @@ def filled(
     """Return the order with its revision, and what that is, as the driver gets it.
 
     Raises:
-        InvalidSpec: The function cannot be mapped.
+        InvalidSpec: The function cannot be mapped, or not on Ray though that is asked for.
     """
     spec = entry.revision.spec
+    why = why_not_ray(spec)
+    if why and order.engine == "ray":
+        raise InvalidSpec(f"`{order.function}` cannot be mapped with engine='ray': {why}")
     kind = spec.code.methods.get(order.method or "", spec.code.kind)
     if kind in _STREAMS:
         raise InvalidSpec(f"`{order.function}` yields: a map needs a function that returns.")
@@ -81,7 +85,8 @@ def filled(
         memory_mib=spec.resources.memory_mib,
         retries=spec.retries,
         idempotent=spec.idempotent,
-        seating=seating,
+        seating=None if why else seating,
+        why_not_ray=why if seating is not None else "",
     )
     said = {"id": id, "namespace": namespace, "revision": entry.number, "of": of}
     return _json(msgspec.structs.replace(order, **said))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_faas.core.errors import FaasError, GatewayUnavailable, NotImplementedYet
@@ -107,7 +108,9 @@ class Maps:
         self.kept: Kept | None = None
         """Where kept maps are shared by several gateways."""
         self.seating: Callable[[RevisionEntry], Seating | None] = lambda _entry: None
-        """What it takes to run a revision on Ray; None: it cannot."""
+        """What it takes to run a revision on Ray; None: there is none here."""
+        self.prepare: Callable[[RevisionEntry], Awaitable[None]] | None = None
+        """Has what a map of a revision needs here, before its driver hears of it."""
         self.passing: set[MapPassage] = set()
         self.begun = 0
         self._has_unfinished: Callable[[], bool] = lambda: False
@@ -140,10 +143,13 @@ class Maps:
         headers = [(name, value) for name, value in exchange.headers if name in _PASSED]
         if self._is_namespaced:
             headers.append((b"Faas-Namespace", namespace.encode()))
+        to: Callable[[], Awaitable[str]] = self.host.address
         if order is not None:
-            headers.append((HEADER, self._filled(exchange, namespace, order)))
+            entry = revision_of(order, exchange, namespace, self._registry)
+            headers.append((HEADER, self._filled(entry, namespace, order)))
+            to = partial(self._prepared, self.host, entry)
             self.begun += 1
-        self.send(exchange, headers, self.host.address, is_map=order is not None)
+        self.send(exchange, headers, to, is_map=order is not None)
 
     @property
     def is_busy(self) -> bool:
@@ -238,8 +244,12 @@ class Maps:
         if self._drained is not None and not self.is_busy and not self._drained.done():
             self._drained.set_result(None)
 
-    def _filled(self, exchange: Exchange, namespace: str, order: MapOrder) -> bytes:
-        entry = revision_of(order, exchange, namespace, self._registry)
+    async def _prepared(self, host: Host, entry: RevisionEntry) -> str:
+        if self.prepare is not None:
+            await self.prepare(entry)
+        return await host.address()
+
+    def _filled(self, entry: RevisionEntry, namespace: str, order: MapOrder) -> bytes:
         id = "" if self.others is None or order.is_kept else self.others.new_id()
         seating = None if order.engine == "replicas" else self.seating(entry)
         return filled(order, entry, namespace, id, seating)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
-from jupyter_faas.core.errors import FunctionNotFound, RevisionNotFound
+from jupyter_faas.core.errors import FunctionNotFound, ProviderError, RevisionNotFound
 from jupyter_faas.core.ids import InvocationIds, random_prefix
 from jupyter_faas.core.mapping import MapUse
 from jupyter_faas.core.model import ReplicaState
@@ -260,8 +260,15 @@ class GatewayService:
 
     def told_elsewhere(self, entry: RevisionEntry) -> Specialisation:
         """Return what a replica is told that others than the fleet start on this machine."""
-        path = self._package_path(entry.revision.spec.code.digest)
+        path = str(self.blobs.path(entry.revision.spec.code.digest))
         return told_of(entry.revision, "", "", path, self.fleet.surroundings)
+
+    async def fetch_for_maps(self, entry: RevisionEntry) -> None:
+        """Have the package of a revision where `told_elsewhere` says; unless nobody has it."""
+        digest = entry.revision.spec.code.digest
+        if self.blobs.size_bytes(digest) is None:
+            with suppress(ProviderError):
+                await self.blobs.fetch(digest)
 
     def owns(self, entry: FunctionEntry) -> bool:
         """Return whether a function belongs to this gateway, not to one of the others."""

@@ -51,6 +51,17 @@ def take_trust(environ: MutableMapping[str, str]) -> Trust | None:
     return Trust(key, pod_uid)
 
 
+def trust_in(replica: str, gateway_key: bytes) -> Trust:
+    """Return whom a replica of its own trusts, that is in no pool: its name stands for the pod's.
+
+    Called in the process that fronts are forked from, so that what checks is loaded once.
+    """
+    from jupyter_faas.runner.sealed import rehearse  # noqa: PLC0415 - only where it is needed
+
+    rehearse()
+    return Trust(gateway_key, replica)
+
+
 class Admission(Protocol):
     """Takes what claims to be a specialisation."""
 

@@ -37,10 +37,13 @@ class BecomeRole(BaseException):
 class Replica:
     """A front and its workers, as the zygote sees them."""
 
-    def __init__(self, name: str, address: str, link: socket.socket) -> None:
+    def __init__(
+        self, name: str, address: str, link: socket.socket, trust: Trust | None = None
+    ) -> None:
         self.name = name
         self.address = address
         self.link = link
+        self.trust = trust
         self.front_pid = 0
         self.pid = 0
         """Of its front, also when that has ended."""
@@ -75,7 +78,7 @@ class Forks:
             return pid
         forked()
         self._close_all()
-        raise BecomeRole(partial(_front, link, replica.address, self._trust))
+        raise BecomeRole(partial(_front, link, replica.address, replica.trust or self._trust))
 
     def worker(self, replica: Replica, thread_setters: list[Setter], script: bytes) -> int:
         """Fork a worker and send the front its descriptors; returns its pid."""

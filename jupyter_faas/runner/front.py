@@ -97,7 +97,8 @@ class Front:
             connect, where.host, where.port, backlog=_BACKLOG
         )
         host, port = self._server.sockets[0].getsockname()[:2]
-        self._say({"op": "listening", "address": f"{host}:{port}"})
+        shown = f"[{host}]" if ":" in host else host
+        self._say({"op": "listening", "address": f"{shown}:{port}"})
 
     def _hear(self) -> None:
         try:

@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 
 from jupyter_faas.runner import family
-from jupyter_faas.runner.admission import Trust
+from jupyter_faas.runner.admission import Trust, trust_in
 from jupyter_faas.runner.forking import BecomeRole, Forks, Replica, forked
 from jupyter_faas.runner.outbox import Outbox
 from jupyter_faas.runner.poller import Poller
@@ -90,17 +90,20 @@ class Zygote:
             raise
         return self._exit_code
 
-    def start(self, name: str, address: str, *, is_spare: bool = False) -> None:
+    def start(
+        self, name: str, address: str, *, is_spare: bool = False, trust: Trust | None = None
+    ) -> None:
         """Fork a front that will listen on `address`, and its first worker.
 
         Args:
             name: Of the replica.
             address: `unix:PATH` or `HOST:PORT`.
             is_spare: Nobody waits for it yet: its worker rehearses.
+            trust: Whose specialisations it takes; None: as the zygote's others.
         """
         self._preloader.touch()
         link, front_link = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        replica = Replica(name, address, link)
+        replica = Replica(name, address, link, trust)
         self._replicas[name] = replica
         self._poller.watch(link.fileno(), lambda: self._hear_front(replica))
         try:
@@ -177,8 +180,10 @@ class Zygote:
     def _obey(self, order: dict[str, Any]) -> None:
         match order.get("op"):
             case "replica":
+                address = order.get("address") or f"unix:{order['socket']}"
+                trust = trust_in(order["id"], order["trust"]) if order.get("trust") else None
                 is_spare = bool(order.get("spare"))
-                self.start(order["id"], f"unix:{order['socket']}", is_spare=is_spare)
+                self.start(order["id"], address, is_spare=is_spare, trust=trust)
             case "stop":
                 self.stop(order["id"], float(order.get("grace_s") or 0.0))
             case "preload":

@@ -8,28 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_faas.core import batch
-from jupyter_faas.core.batch import Head
 from jupyter_faas.core.chunks import Given
-from jupyter_faas.core.errors import FaasError, ProviderError, QueueFull, ReplicaLost
+from jupyter_faas.core.errors import FaasError, ProviderError
 from jupyter_faas.core.mapping import MapOrder
-from jupyter_faas.core.sections import total_bytes
 from jupyter_faas.core.specialisation import Specialisation
 from jupyter_faas.fanout.base import Caller, Report
+from jupyter_faas.fanout.ray.becoming import DriverKey, become
+from jupyter_faas.fanout.ray.errand import SeatErrand, no_seat
 from jupyter_faas.fanout.ray.house import RayHouse
-from jupyter_faas.fanout.replicas import ReplicaErrand
-from jupyter_faas.wire.frames import CONTENT_TYPE
-from jupyter_faas.wire.heads import JOIN_BELOW_BYTES, encode_request
-from jupyter_faas.wire.problems import read_problem
-from jupyter_faas.wire.upstream import AnswerLost, Upstream, request
+from jupyter_faas.wire.upstream import Upstream
 
-_SPECIALISATION = b"application/vnd.faas.specialisation"
-_RETRY_S = 0.2
+if TYPE_CHECKING:
+    from jupyter_faas.core.mapping import MapFunction
+
+MOST_FAILURES = 3
+"""So often in a row a replica may fail to start before its function is Ray's no more."""
 
 _specialisation = msgspec.msgpack.Decoder(Specialisation).decode
 
@@ -40,17 +40,22 @@ class Seated:
     Attributes:
         number: Of the seat.
         revision: Whose code its replica has; empty: there is none.
-        in_flight: Chunks it has.
+        errands: Chunks it has.
         ready: Done when the replica takes chunks; None: there is none.
     """
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.revision = ""
-        self.in_flight = 0
+        self.errands: set[SeatErrand] = set()
         self.ready: asyncio.Task[Upstream] | None = None
         self.replica = ""
         self.secret = ""
+
+    @property
+    def in_flight(self) -> int:
+        """How many chunks it has."""
+        return len(self.errands)
 
     @property
     def upstream(self) -> Upstream | None:
@@ -66,23 +71,50 @@ class RaySeats:
 
     Args:
         house: Ray itself.
-        run_dir: Private directory for the replicas' sockets.
+        run_dir: Private directory for the sockets of replicas on this machine.
+        key: What replicas elsewhere know the driver by; None: there are none.
     """
 
     name = "ray"
     note = ""
     is_metered = False
 
-    def __init__(self, house: RayHouse, run_dir: Path) -> None:
+    def __init__(self, house: RayHouse, run_dir: Path, key: DriverKey | None = None) -> None:
         self.house = house
+        house.on_lost = self._lose
         self._run_dir = run_dir
-        self._seats: list[Seated] = []
+        self._key = key
+        self._seats: dict[int, Seated] = {}
         self._count = 0
+        self._unfit: dict[str, str] = {}
+        self._failures: Counter[str] = Counter()
+
+    @property
+    def busy(self) -> int:
+        """How many seats have chunks."""
+        return sum(1 for seat in self._seats.values() if seat.errands)
+
+    def why_unfit(self, function: MapFunction) -> str:
+        """Return why a function's chunks do not go here now though Ray is up; empty: they do."""
+        wanted = "" if function.seating is None else function.seating.python
+        if wanted and self.house.python and self.house.python != wanted:
+            return f"Ray has Python {self.house.python}, the function needs {wanted}."
+        if 0 < self.house.seat_mib < function.memory_mib:
+            return (
+                f"a replica on Ray may take {self.house.seat_mib} MiB, "
+                f"the function's {function.memory_mib}."
+            )
+        return self._unfit.get(function.revision_id, "")
+
+    def forgive(self, function: MapFunction) -> None:
+        """What has failed may be tried again: a new map begins."""
+        self._unfit.pop(function.revision_id, None)
+        self._failures.pop(function.revision_id, None)
 
     def most_slots(self, order: MapOrder) -> int:
         """As many as all seats take of this function; 0 while Ray is not up."""
         assert order.of is not None
-        return self.house.seats * order.of.max_inputs
+        return len(self.house.seats) * order.of.max_inputs
 
     def send(
         self, order: MapOrder, caller: Caller, given: Given, budget_s: float, report: Report
@@ -93,7 +125,7 @@ class RaySeats:
         errand = SeatErrand(self, order, caller, report)
         seat = self._choose(order.of.revision_id, order.of.max_inputs)
         if seat is None:
-            asyncio.get_running_loop().call_soon(errand.refuse, _no_seat())
+            asyncio.get_running_loop().call_soon(errand.refuse, no_seat())
             return errand
         if seat.revision != order.of.revision_id or seat.ready is None:
             self._begin(
@@ -103,25 +135,60 @@ class RaySeats:
         return errand
 
     async def close(self) -> None:
-        """End Ray."""
-        for seat in self._seats:
+        """End Ray, or let it go."""
+        for seat in self._seats.values():
             if seat.ready is not None:
                 seat.ready.cancel()
+            if self.house.is_remote:
+                self.forget(seat)
         await self.house.close()
+
+    def failed(self, seat: Seated, error: FaasError) -> None:
+        """The replica of a seat has not become what it was to be."""
+        revision = seat.revision
+        self.forget(seat)
+        if not revision:
+            return  # another of its chunks has told already
+        self._failures[revision] += 1
+        is_lasting = not isinstance(error, ProviderError)
+        if is_lasting or self._failures[revision] >= MOST_FAILURES:
+            self._unfit[revision] = str(error)
+
+    def forget(self, seat: Seated) -> None:
+        """The seat's replica is of no use any more."""
+        if seat.ready is not None:
+            seat.ready.cancel()
+            upstream = seat.upstream
+            if upstream is not None:
+                upstream.close()
+            self.house.shut(seat.number, seat.replica)
+        seat.ready, seat.revision = None, ""
 
     # -- seats
 
     def _choose(self, revision: str, most: int) -> Seated | None:
-        while len(self._seats) < self.house.seats:
-            self._seats.append(Seated(len(self._seats)))
-        ours = [s for s in self._seats if s.revision == revision and s.in_flight < most]
-        free = [s for s in self._seats if not s.in_flight and s.revision != revision]
-        quiet = [seat for seat in ours if not seat.in_flight]
+        for number in self.house.seats:
+            if number not in self._seats:
+                self._seats[number] = Seated(number)
+        seats = self._seats.values()
+        ours = [s for s in seats if s.revision == revision and s.in_flight < most]
+        free = [s for s in seats if not s.errands and s.revision != revision]
+        quiet = [seat for seat in ours if not seat.errands]
         # One of its own that is idle, else one that nobody needs, else the least busy of its own.
-        for seats in (quiet, free, ours):
-            if seats:
-                return min(seats, key=lambda seat: seat.in_flight)
+        for some in (quiet, free, ours):
+            if some:
+                return min(some, key=lambda seat: seat.in_flight)
         return None
+
+    def _lose(self, numbers: Collection[int]) -> None:
+        """Seats are gone, with all that ran there."""
+        for number in numbers:
+            seat = self._seats.pop(number, None)
+            if seat is None:
+                continue
+            for errand in tuple(seat.errands):
+                errand.cut()
+            self.forget(seat)
 
     def _begin(self, seat: Seated, revision: str, told: Specialisation) -> None:
         """Have a seat's replica become this revision."""
@@ -137,177 +204,16 @@ class RaySeats:
             env={**told.env, "FAAS_REPLICA": seat.replica},
         )
         loop = asyncio.get_running_loop()
-        seat.ready = loop.create_task(self._become(seat, told))
+        seat.ready = loop.create_task(self._become(seat.number, told))
         seat.ready.add_done_callback(_look)
 
-    async def _become(self, seat: Seated, told: Specialisation) -> Upstream:
-        path = str(self._run_dir / f"{seat.replica}.sock")
-        await self.house.open(seat.number, seat.replica, path)
-        upstream = Upstream(f"unix:{path}")
-        head = msgspec.msgpack.encode(told)
-        headers = [(b"Content-Type", _SPECIALISATION), (b"Faas-Secret", told.secret.encode())]
-        body = (len(head).to_bytes(4, "little"), head)
-        try:
-            answer = await request(
-                upstream, "POST", "/v1/specialise", headers, body, timeout_s=told.startup_timeout_s
-            )
-        except (AnswerLost, OSError, TimeoutError) as error:
-            raise ProviderError(f"The replica on Ray could not be specialised: {error}") from error
-        if answer.status != 200:
-            raise read_problem(answer.status, answer.body)
+    async def _become(self, number: int, told: Specialisation) -> Upstream:
+        path = str(self._run_dir / f"{told.replica}.sock")
+        trust = b"" if self._key is None else self._key.public
+        opened = await self.house.open(number, told.replica, path, trust)
+        upstream = await become(opened, told, self._key)
+        self._failures.pop(told.revision_id, None)
         return upstream
-
-    def forget(self, seat: Seated) -> None:
-        """The seat's replica is of no use any more."""
-        if seat.ready is not None:
-            seat.ready.cancel()
-            upstream = seat.upstream
-            if upstream is not None:
-                upstream.close()
-            if self.house.pid is not None:
-                self.house.shut(seat.number, seat.replica)
-        seat.ready, seat.revision = None, ""
-
-
-class SeatErrand:
-    """One chunk on a seat.
-
-    Args:
-        seats: Has the seat.
-        order: The map.
-        caller: On whose behalf.
-        report: Told what becomes of it.
-    """
-
-    def __init__(self, seats: RaySeats, order: MapOrder, caller: Caller, report: Report) -> None:
-        self._seats = seats
-        self._order = order
-        self._caller = caller
-        self._report: Report | None = report
-        self._seat: Seated | None = None
-        self._errand: ReplicaErrand | None = None
-        self._task: asyncio.Task[None] | None = None
-
-    def begin(self, seat: Seated, given: Given, budget_s: float) -> None:
-        """Go to `seat`, as soon as it is ready."""
-        self._seat = seat
-        seat.in_flight += 1
-        if seat.upstream is not None:
-            self._go(seat, seat.upstream, given, budget_s)
-        else:
-            loop = asyncio.get_running_loop()
-            self._task = loop.create_task(self._wait(seat, given, budget_s))
-
-    def refuse(self, error: FaasError) -> None:
-        """There is no place for it."""
-        report = self._finish()
-        if report is not None:
-            report.on_refused(error)
-
-    def cancel(self) -> None:
-        """End its code."""
-        if self._task is not None:
-            self._task.cancel()
-        if self._errand is not None:
-            self._errand.cancel()
-        self._finish()
-
-    async def _wait(self, seat: Seated, given: Given, budget_s: float) -> None:
-        assert seat.ready is not None
-        try:
-            upstream = await asyncio.shield(seat.ready)
-        except FaasError as error:
-            self._seats.forget(seat)
-            self.refuse(error)
-            return
-        self._task = None
-        self._go(seat, upstream, given, budget_s)
-
-    def _go(self, seat: Seated, upstream: Upstream, given: Given, budget_s: float) -> None:
-        parts, length = self._request(seat, upstream, given, budget_s)
-        errand = self._errand = ReplicaErrand(upstream, parts, length, self)
-        connection = upstream.take()
-        if connection is not None:
-            errand.begin(connection)
-        else:
-            self._task = asyncio.get_running_loop().create_task(errand.connect())
-
-    def _request(
-        self, seat: Seated, upstream: Upstream, given: Given, budget_s: float
-    ) -> tuple[list[Any], int]:
-        order = self._order
-        assert order.of is not None
-        head = Head(
-            given.indices,
-            bytes(len(given.indices)),
-            [len(payload) for payload in given.payloads],
-            is_exact=given.chunk.is_exact,
-            budget_s=budget_s,
-        )
-        body = batch.pack(head, given.payloads)
-        length = total_bytes(body)
-        id = f"{seat.replica}-{given.chunk.id}"
-        headers = [
-            (b"Content-Type", batch.CONTENT_TYPE.encode()),
-            (b"Accept", CONTENT_TYPE.encode()),
-            (b"Faas-Secret", seat.secret.encode()),
-            (b"Faas-Revision-Id", order.of.revision_id.encode()),
-            (b"Faas-Invocation-Id", id.encode()),
-            *(pair for pair in self._caller.headers if pair[0] != b"Faas-Parent"),
-        ]
-        if order.method:
-            headers.append((b"Faas-Method", order.method.encode()))
-        if self._caller.until_s is not None:
-            left_s = self._caller.until_s - asyncio.get_running_loop().time()
-            headers.append((b"Faas-Deadline-Ms", b"%d" % max(0, int(left_s * 1000))))
-        first = encode_request(b"POST", b"/v1/call", upstream.authority, headers, length)
-        parts: list[Any] = [first, *body]
-        return ([b"".join(parts)] if length <= JOIN_BELOW_BYTES else parts), length
-
-    # -- what its replica says, passed on
-
-    def on_batch(self, head: Head, payloads: Any) -> None:
-        """Something is said about items."""
-        if self._report is not None:
-            self._report.on_batch(head, payloads)
-
-    def on_log(self, stream: int, text: Any) -> None:
-        """The running item has printed."""
-        if self._report is not None:
-            self._report.on_log(stream, text)
-
-    def on_end(self, error: FaasError | None, traceback: str = "") -> None:
-        """The replica is done with it."""
-        report = self._finish()
-        if report is not None:
-            report.on_end(error, traceback)
-
-    def on_refused(self, error: FaasError) -> None:
-        """The front was busy, or gone before it had the chunk."""
-        if not isinstance(error, QueueFull) and self._seat is not None:
-            self._seats.forget(self._seat)
-            error = _no_seat()
-        self.refuse(error)
-
-    def on_died(self, error: FaasError, *, is_own: bool, is_told: bool = False) -> None:
-        """The worker is gone, which its front has told; or the whole replica, and told nobody."""
-        is_cut = isinstance(error, ReplicaLost) and error.extra.get("reason") == "cut"
-        if is_cut and self._seat is not None:
-            self._seats.forget(self._seat)
-        report = self._finish()
-        if report is not None:
-            report.on_died(error, is_own=is_own and not is_cut, is_told=is_told)
-
-    def _finish(self) -> Report | None:
-        report, self._report = self._report, None
-        seat, self._seat = self._seat, None
-        if seat is not None:
-            seat.in_flight -= 1
-        return report
-
-
-def _no_seat() -> QueueFull:
-    return QueueFull("All seats of Ray are taken.", retry_after_s=_RETRY_S)
 
 
 def _look(task: asyncio.Task[Any]) -> None:

@@ -1,134 +1,158 @@
-"""The driver's side of a Ray host: starts it, hears it, ends it."""
+"""The driver's side of a Ray host: comes to it, hears it, tells it, lets it go."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection
 
 import msgspec
 
 from jupyter_faas.core.errors import ProviderError
-from jupyter_faas.fanout.ray.words import Close, Event, Failed, HostStart, Open, Opened, Order, Up
+from jupyter_faas.fanout.ray.ways import Talk, Way
+from jupyter_faas.fanout.ray.words import (
+    Close,
+    Event,
+    Failed,
+    HostStart,
+    Open,
+    Opened,
+    Order,
+    Up,
+    Want,
+)
 
-START_S = 120.0
-"""Ray that is not up by then will not be."""
-_END_S = 10.0
+_WANT_S = 0.5
+"""How often a host that scales its workers may be told how many seats are wanted."""
 
 _events = msgspec.json.Decoder(Event)
 
 
 class RayHouse:
-    """Ray on this machine, once it is wanted.
+    """Ray, once it is wanted.
 
     Args:
-        command: Starts a host.
-        environ: Its environment.
-        start: Its first line.
+        way: To the host.
+        start: The first line it is told.
         on_change: Called when `seats` or `trouble` has changed.
+
+    Attributes:
+        seats: Those that take replicas; none: it is not up.
+        trouble: Why it is not and will not be, as a sentence.
+        python: Minor version of the seats' Python, once it is up; empty: any will do.
+        seat_mib: Memory that a replica may take there; 0: not known.
+        wanted: Returns how many seats could be used now.
+        on_lost: Called with the seats that are gone.
     """
 
-    def __init__(
-        self,
-        command: Sequence[str],
-        environ: Mapping[str, str],
-        start: HostStart,
-        on_change: Callable[[], None],
-    ) -> None:
-        self.seats = 0
-        """How many there are; 0: it is not up."""
+    def __init__(self, way: Way, start: HostStart, on_change: Callable[[], None]) -> None:
+        self.seats: tuple[int, ...] = ()
         self.trouble = ""
-        """Why it is not and will not be, as a sentence."""
-        self._command = command
-        self._environ = dict(environ)
+        self.python = ""
+        self.seat_mib = 0
+        self.wanted: Callable[[], int] = lambda: 0
+        self.on_lost: Callable[[Collection[int]], None] = lambda _seats: None
+        self._way = way
         self._start = start
         self._on_change = on_change
-        self._process: Process | None = None
+        self._talk: Talk | None = None
         self._task: asyncio.Task[None] | None = None
-        self._opening: dict[str, asyncio.Future[None]] = {}
+        self._opening: dict[str, asyncio.Future[Opened]] = {}
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is there already: coming to it costs nothing, and may be tried again."""
+        return self._way.is_remote
 
     @property
     def is_begun(self) -> bool:
-        """Whether it has been told to start."""
+        """Whether it has been asked for."""
         return self._task is not None
 
-    @property
-    def pid(self) -> int | None:
-        """Of the host; None: there is none."""
-        process = self._process
-        return process.pid if process is not None and process.returncode is None else None
-
     def begin(self) -> None:
-        """Start it, once; `on_change` tells what became of it."""
-        if self._task is None:
+        """Come to it, once, or again if that is cheap; `on_change` tells what became of it."""
+        if self._task is None or (self._task.done() and self.is_remote):
+            self.trouble = ""
             self._task = asyncio.get_running_loop().create_task(self._live())
 
-    async def open(self, seat: int, replica: str, socket: str) -> None:
+    async def open(self, seat: int, replica: str, socket: str, trust: bytes) -> Opened:
         """Start a generic replica on a seat; returns when it listens.
 
         Raises:
             ProviderError: It does not start.
         """
-        future = self._opening[replica] = asyncio.get_running_loop().create_future()
-        self._tell(Open(seat=seat, replica=replica, socket=socket))
+        future: asyncio.Future[Opened] = asyncio.get_running_loop().create_future()
+        self._opening[replica] = future
         try:
-            await future
+            self._tell(Open(seat=seat, replica=replica, socket=socket, trust=trust))
+            return await future
         finally:
             self._opening.pop(replica, None)
 
     def shut(self, seat: int, replica: str) -> None:
-        """End a replica."""
-        self._tell(Close(seat=seat, replica=replica))
+        """End a replica, if there is still somebody to do it."""
+        if self._talk is not None:
+            self._tell(Close(seat=seat, replica=replica))
+
+    def give_up(self, why: str) -> None:
+        """It is of no use: its maps go elsewhere."""
+        self.trouble = self.trouble or why
+        self._set_seats(())
+        for future in self._opening.values():
+            if not future.done():
+                future.set_exception(ProviderError(self.trouble))
+        self._on_change()
 
     async def close(self) -> None:
-        """End Ray, and wait until it has."""
-        process = self._process
-        if process is not None and process.returncode is None:
-            assert process.stdin is not None
-            process.stdin.close()
-            try:
-                await asyncio.wait_for(process.wait(), _END_S)
-            except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
+        """Let it go, and wait until it has gone."""
+        if self._talk is not None:
+            await self._talk.close()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    # -- inside
+
     async def _live(self) -> None:
         try:
-            self._process = process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=PIPE, stdout=PIPE, stderr=None, env=self._environ, cwd="/"
-            )
+            self._talk = talk = await self._way.reach()
         except OSError as error:
-            self._give_up(f"The process that starts Ray cannot be started: {error.strerror}.")
+            self.give_up(str(error))
             return
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(msgspec.json.encode(self._start) + b"\n")
+        telling = None
         try:
-            async with asyncio.timeout(START_S):
-                self._hear(await process.stdout.readline())
+            talk.writer.write(msgspec.json.encode(self._start) + b"\n")
+            async with asyncio.timeout(self._way.start_s):
+                self._hear(await talk.reader.readline())
+            if self.is_remote:
+                telling = asyncio.get_running_loop().create_task(self._keep_telling())
+            while line := await talk.reader.readline():
+                self._hear(line)
         except TimeoutError:
-            process.kill()
-            self._give_up(f"Ray has not started within {START_S:.0f} s.")
-            return
-        while line := await process.stdout.readline():
-            self._hear(line)
-        await process.wait()
-        self._give_up("Ray has ended.")
+            self.trouble = f"Ray has not started within {self._way.start_s:.0f} s."
+        except (OSError, ValueError, msgspec.MsgspecError) as error:
+            self.trouble = f"{self._way.lost} {error}"
+        finally:
+            if telling is not None:
+                telling.cancel()
+            self._talk = None
+            self.give_up(self._way.lost)
+            await talk.close()
+
+    async def _keep_telling(self) -> None:
+        told = 0
+        while True:
+            wanted = self.wanted()
+            if wanted != told:
+                self._tell(Want(seats=wanted))
+                told = wanted
+            await asyncio.sleep(_WANT_S)
 
     def _hear(self, line: bytes) -> None:
         if not line.strip():
             return
         event = _events.decode(line)
-        if isinstance(event, Up):
-            self.seats = event.seats
-            self._on_change()
-        elif isinstance(event, Failed):
-            self._give_up(event.why)
+        if isinstance(event, Failed):
+            self.give_up(event.why)
         elif isinstance(event, Opened):
             future = self._opening.get(event.replica)
             if future is None or future.done():
@@ -136,18 +160,20 @@ class RayHouse:
             if event.why:
                 future.set_exception(ProviderError(f"Ray starts no replica: {event.why}"))
             else:
-                future.set_result(None)
+                future.set_result(event)
+        else:
+            if isinstance(event, Up):
+                self.python, self.seat_mib = event.python, event.seat_mib
+            self._set_seats(event.seats)
+            self._on_change()
 
-    def _give_up(self, why: str) -> None:
-        self.seats = 0
-        self.trouble = self.trouble or why
-        for future in self._opening.values():
-            if not future.done():
-                future.set_exception(ProviderError(self.trouble))
-        self._on_change()
+    def _set_seats(self, seats: tuple[int, ...]) -> None:
+        gone = set(self.seats).difference(seats)
+        self.seats = seats
+        if gone:
+            self.on_lost(gone)
 
     def _tell(self, order: Order) -> None:
-        process = self._process
-        if process is None or process.returncode is not None or process.stdin is None:
+        if self._talk is None:
             raise ProviderError(self.trouble or "Ray is not up.")
-        process.stdin.write(msgspec.json.encode(order) + b"\n")
+        self._talk.writer.write(msgspec.json.encode(order) + b"\n")

@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 
+from jupyter_faas.providers.local.process import basics_of
+
 _START_S = 30.0
 _MOST_BYTES = 1 << 20
 
@@ -24,7 +26,7 @@ class Seat:
     """Starts and ends replicas on this node.
 
     Args:
-        environ: Of the replicas.
+        environ: Of the replicas; empty: this node's basics. Never all of Ray's: its token is there.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -35,21 +37,29 @@ class Seat:
             [*command, "--control-fd", str(fd)],
             pass_fds=(fd,),
             stdin=subprocess.DEVNULL,
-            env={**environ, "FAAS_SEAT": str(os.getpid())},
+            env={**(environ or basics_of(os.environ)), "FAAS_SEAT": str(os.getpid())},
             start_new_session=True,
         )
         theirs.close()
         self._control.settimeout(_START_S)
         self._await("ready", "")
 
-    def open(self, replica: str, socket_path: str) -> None:
-        """Start a generic replica; returns when it listens.
+    def ready(self) -> None:
+        """Return once there is something to fork from: Ray calls this after `__init__`."""
+
+    def open(self, replica: str, listen: str, trust: bytes) -> str:
+        """Start a generic replica; returns where it listens, once it does.
+
+        Args:
+            replica: Its name.
+            listen: `unix:PATH`, or `HOST:0` where others must reach it.
+            trust: Whose specialisations it takes; empty: those of whoever reaches it.
 
         Raises:
             RuntimeError: It does not start.
         """
-        self._tell(op="replica", id=replica, socket=socket_path, spare=True)
-        self._await("started", replica)
+        self._tell(op="replica", id=replica, address=listen, trust=trust, spare=True)
+        return str(self._await("started", replica).get("address", listen))
 
     def close(self, replica: str) -> None:
         """End a replica and all it has started, at once."""
@@ -58,7 +68,7 @@ class Seat:
     def _tell(self, **order: Any) -> None:
         self._control.send(msgspec.msgpack.encode(order))
 
-    def _await(self, wanted: str, replica: str) -> None:
+    def _await(self, wanted: str, replica: str) -> dict[str, Any]:
         """Read events until the wanted one; those of other replicas mean nothing here."""
         while True:
             try:
@@ -67,10 +77,10 @@ class Seat:
                 raise RuntimeError("The replica did not start in time.") from None
             if not message:
                 raise RuntimeError("The process that replicas are forked from has ended.")
-            said = msgspec.msgpack.decode(message)
+            said: dict[str, Any] = msgspec.msgpack.decode(message)
             if said.get("id", "") != replica:
                 continue
             if said.get("ev") == wanted:
-                return
+                return said
             if said.get("ev") == "gone":
                 raise RuntimeError(str(said.get("detail") or said.get("reason")))

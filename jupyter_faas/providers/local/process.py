@@ -142,12 +142,17 @@ def zygote_environ(
     environ: Mapping[str, str], pythonpath: str, run_dir: Path, owner: int | None = None
 ) -> dict[str, str]:
     """Return the environment of a zygote: the shell's basics and the mark of its gateway."""
-    kept = {name: environ[name] for name in _BASICS if name in environ}
-    kept |= {name: text for name, text in environ.items() if name.startswith("LC_")}
+    kept = basics_of(environ)
     if pythonpath:
         kept["PYTHONPATH"] = pythonpath
     kept[MARK] = mark_of(run_dir, os.getpid() if owner is None else owner)
     return kept
+
+
+def basics_of(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what user code finds of an environment: the shell's basics."""
+    kept = {name: environ[name] for name in _BASICS if name in environ}
+    return kept | {name: text for name, text in environ.items() if name.startswith("LC_")}
 
 
 def mark_of(run_dir: Path, owner: int) -> str:
