@@ -47,7 +47,7 @@ from jupyter_faas.gateway.service import GatewayService
 from jupyter_faas.gateway.store.kubernetes import KubernetesStore
 from jupyter_faas.gateway.store.translation import translated
 from jupyter_faas.providers.kubernetes.api import KubeApi, KubeError, path_of
-from jupyter_faas.providers.kubernetes.keys import ensure_keys, publish_trust
+from jupyter_faas.providers.kubernetes.keys import ensure_keys, publish_ray, publish_trust
 from jupyter_faas.providers.kubernetes.lease import Leader
 from jupyter_faas.providers.kubernetes.members import KubernetesMembers
 from jupyter_faas.providers.kubernetes.names import (
@@ -58,6 +58,8 @@ from jupyter_faas.providers.kubernetes.names import (
     GATEWAY_PORT,
     KEYS_SECRET,
     PEERS_NAME,
+    RAY_HOST_TOKEN,
+    RAY_TOKEN,
 )
 from jupyter_faas.providers.kubernetes.provider import KubernetesProvider
 from jupyter_faas.providers.kubernetes.reviews import Reviews
@@ -138,6 +140,8 @@ async def compose(
     """
     keys, blobs_key = await read_keys(api, settings.system_namespace)
     await publish_trust(api, settings.namespaces, keys.public_key)
+    if settings.ray_host:
+        await _publish_ray(settings, api, keys)
     paths = StatePaths(settings.state_dir)
     backing = _backing(settings, blobs_key)
     blobs = ClusterBlobs(paths.blobs, backing, settings.max_body_bytes)
@@ -191,6 +195,13 @@ def _seating(service: GatewayService, entry: RevisionEntry) -> Seating:
         python=entry.revision.spec.code.python,
         specialisation=msgspec.msgpack.encode(service.told_elsewhere(entry)),
     )
+
+
+async def _publish_ray(settings: Settings, api: KubeApi, keys: Keys) -> None:
+    """Give the Ray of each namespace what its processes show, and what gateways show its host."""
+    for name in settings.namespaces:
+        tokens = {RAY_TOKEN: keys.ray_token(name), RAY_HOST_TOKEN: keys.ray_host_token(name)}
+        await publish_ray(api, name, tokens)
 
 
 def _ray_hosts(settings: Settings, keys: Keys) -> dict[str, RayHostAt]:

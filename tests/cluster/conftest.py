@@ -120,6 +120,7 @@ def installed(
     told = [f"--system-namespace={system}", f"--namespace={functions}", "--preload=none"]
     if TAG:  # of images that were built beside those in use: `TAG=… tools/images`
         told += [f"--gateway-image=jupyter-faas/gateway:{TAG}"]
+        told += [f"--ray-image=jupyter-faas/ray:{TAG}-py{{python}}"]
     made = command("install", *told, *options)
     try:
         before(system)

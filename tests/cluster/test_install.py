@@ -16,6 +16,7 @@ from jupyter_faas.providers.kubernetes.install import InstallOptions, manifests
 from jupyter_faas.providers.kubernetes.names import TRUST_CONFIG
 from jupyter_faas.providers.kubernetes.pods import RunnerShape, runner_pod
 from tests.cluster.conftest import Kubectl, KubectlFailed
+from tests.providers.kubernetes.raycluster import CRD
 
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -54,6 +55,7 @@ def everything(places: tuple[str, str]) -> list[Object]:
         domain="faas.example.org",
         ingress_class="nginx",
         pull_secret="registry",
+        ray=True,
     )
     return manifests(options)
 
@@ -65,7 +67,7 @@ def test_every_object_is_admitted(kubectl: Kubectl, everything: list[Object]) ->
 
 def test_every_pod_passes_restricted(kubectl: Kubectl, everything: list[Object]) -> None:
     templates = [one for one in everything if one["kind"] in ("Deployment", "StatefulSet")]
-    assert len(templates) == 4
+    assert len(templates) == 6
     for one in templates:
         template = one["spec"]["template"]
         namespace = one["metadata"]["namespace"]
@@ -143,6 +145,8 @@ def gateway_account(
         ("create", "pods", "", "system", False),
         ("get", "secrets/jupyter-faas-keys", "", "system", True),
         ("get", "secrets/other", "", "system", False),
+        ("patch", "secrets/jupyter-faas-ray", "", "functions", True),
+        ("patch", "secrets/other", "", "functions", False),
         ("get", "secrets", "", "kube-system", False),
         ("create", "clusterroles.rbac.authorization.k8s.io", "", "functions", False),
         ("impersonate", "users", "", "functions", False),
@@ -181,7 +185,8 @@ def test_an_installation_is_found_complete_and_is_removed_without_a_trace(
     system, functions = new_namespace("sys", exists=False), new_namespace("fn", exists=False)
     where = ("--system-namespace", system, "--namespace", functions)
     # No images are needed here: what is looked at are the objects.
-    printed = cli("install", *where, "--pool", f"{MINOR}=0", "--blob-url", "none")
+    ray = ("--ray", "--ray-kind", "statefulset")
+    printed = cli("install", *where, *ray, "--pool", f"{MINOR}=0", "--blob-url", "none")
     kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=printed.stdout)
     checked = cli("install", "--check", *where, "--blob-url", "none")
     assert checked.returncode == 0, checked.stdout + checked.stderr
@@ -193,10 +198,48 @@ def test_an_installation_is_found_complete_and_is_removed_without_a_trace(
     done = cli("uninstall", "--system-namespace", system, "--keep-crds", "--yes")
     assert done.returncode == 0, done.stderr
     ours = "app.kubernetes.io/managed-by=jupyter-faas"
-    kinds = "deployments,roles,rolebindings,networkpolicies,configmaps,pods"
+    kinds = "deployments,statefulsets,services,serviceaccounts,roles,rolebindings"
+    kinds += ",networkpolicies,configmaps,secrets"
     assert kubectl("-n", functions, "get", kinds, "-l", ours, "-o", "name") == ""
     cluster = kubectl("get", "clusterroles,clusterrolebindings", "-l", ours, "-o", "name")
     assert system not in cluster
     kubectl("wait", "--for=delete", f"namespace/{system}", "--timeout=60s", timeout_s=90)
     again = cli("uninstall", "--system-namespace", system)
     assert (again.returncode, "nothing is installed there" in again.stderr) == (1, True)
+
+
+@pytest.fixture
+def kuberay(kubectl: Kubectl) -> Iterator[None]:
+    """KubeRay's kind is there: its own, or its shape for as long as the test takes."""
+    try:
+        kubectl("get", f"crd/{CRD['metadata']['name']}")
+    except KubectlFailed:
+        pass
+    else:
+        yield
+        return
+    kubectl("create", "-f", "-", stdin=json.dumps(CRD))
+    kubectl("wait", "--for=condition=Established", "crd/rayclusters.ray.io", "--timeout=30s")
+    yield
+    kubectl("delete", "crd/rayclusters.ray.io", "--timeout=30s")
+
+
+def test_where_kuberay_is_a_ray_cluster_is_written_and_admitted(
+    kubectl: Kubectl, places: tuple[str, str], kuberay: None
+) -> None:
+    where = ("--system-namespace", places[0], "--namespace", places[1])
+    printed = cli("install", "--ray", *where, "--json")
+    assert "The cluster has KubeRay" in printed.stderr
+    items = json.loads(printed.stdout)["items"]
+    (cluster,) = (one for one in items if one["kind"] == "RayCluster")
+    admit = ("create", "--dry-run=server", "--validate=strict", "-o", "json", "-f", "-")
+    admitted = json.loads(kubectl(*admit, stdin=json.dumps(cluster)))
+    (group,) = admitted["spec"]["workerGroupSpecs"]
+    assert (group["minReplicas"], group["maxReplicas"]) == (1, 4)
+    for template in (cluster["spec"]["headGroupSpec"]["template"], group["template"]):
+        pod = {"apiVersion": "v1", "kind": "Pod", **template}
+        pod["metadata"] = {**template["metadata"], "generateName": "ray-"}
+        pod["spec"] = {**template["spec"], "serviceAccountName": "default"}
+        kubectl("-n", places[1], *admit, stdin=json.dumps(pod))
+    checked = cli("install", "--check", "--ray", *where, "--blob-url", "none")
+    assert "KubeRay: there" in checked.stdout
