@@ -9,10 +9,17 @@ from __future__ import annotations
 
 import builtins
 import functools
+import importlib
 import sys
 import weakref
 from collections.abc import Callable
-from types import FunctionType, MethodDescriptorType, MethodType, WrapperDescriptorType
+from types import (
+    FunctionType,
+    MethodDescriptorType,
+    MethodType,
+    ModuleType,
+    WrapperDescriptorType,
+)
 from typing import Any
 
 from jupyter_faas.core.references import importable_name
@@ -86,7 +93,9 @@ def find_no_shell() -> Any:
 
 
 def stand_in(value: Any) -> tuple[Any, ...] | None:
-    """Return the reduction of what IPython has put in a builtin's place; None for all else.
+    """Return the reduction of what stands in another thing's place; None for all else.
+
+    A module of a class of its own (a lazy one, this very package) goes by its name, as others do.
 
     `open`, `exit`, `quit`, `display` and `get_ipython` of a notebook become the builtins, the
     runner's `display`, and a `get_ipython` that gives None, as it does outside of IPython.
@@ -99,6 +108,9 @@ def stand_in(value: Any) -> tuple[Any, ...] | None:
         return (find_no_shell, ()) if owner.startswith(("IPython.", "ipykernel.")) else None
     if kind.__module__ == "IPython.core.autocall":
         return getattr, (sys, "exit")
+    if kind is not ModuleType and issubclass(kind, ModuleType):
+        name = value.__name__
+        return (importlib.import_module, (name,)) if sys.modules.get(name) is value else None
     return None
 
 

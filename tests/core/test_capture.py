@@ -56,6 +56,11 @@ RUNS = {
         "def f(x):\n    import math, json as j\n    return math.floor(x), j.dumps(x)",
         (3, "3"),
     ),
+    "this package": (
+        "import jupyter_faas as faas\ndef f(x):\n    try: raise faas.QueueFull(str(x))\n"
+        "    except faas.FaasError as error: return str(error)",
+        "3",
+    ),
     "submodule": (
         "import xml.dom.minidom\ndef f(x): return xml.dom.minidom.__name__",
         "xml.dom.minidom",
