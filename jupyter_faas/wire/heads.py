@@ -7,7 +7,7 @@ section 11.1).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -82,10 +82,10 @@ def end_to_end(headers: Headers) -> list[tuple[bytes, bytes]]:
 
     `Content-Length` is left out too: whoever writes the next head frames the body itself.
     """
-    dropped: Iterable[bytes] = ()
+    dropped: set[bytes] = set()
     for name, value in headers:
         if name == b"connection":
-            dropped = {token.strip().lower() for token in value.split(b",")}
+            dropped.update(token.strip().lower() for token in value.split(b","))
     return [
         pair
         for pair in headers
