@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import msgspec
 
-from jupyter_faas.client import answers
+from jupyter_faas.client import answers, map_lines
 from jupyter_faas.client.map_inputs import END, MOST_BYTES, Item, frame_of, in_batches, item_of
 from jupyter_faas.client.map_left import PATIENCE_S, PAUSE_S, Left
 from jupyter_faas.client.map_outcomes import Outcomes
@@ -67,13 +67,15 @@ class AsyncMapIterator(Generic[T], AsyncIterator[T]):
         except BaseException as error:
             if not self._is_over:
                 is_left = isinstance(error, (asyncio.CancelledError, GeneratorExit))
-                self._shut("cancelled" if is_left else "failed", str(error))
+                self._shut("cancelled" if is_left else "failed", map_lines.one_line(error))
             answers.without_frames(error)
             raise
 
     async def aclose(self) -> None:
-        """Stop: what runs is ended, the rest never begins."""
+        """Stop: what runs is ended, the rest never begins, and nothing more is given."""
         self._shut("cancelled")
+        if self._plan is not None:
+            self._outcomes.clear()
 
     async def __aenter__(self) -> AsyncMapIterator[T]:
         return self
@@ -124,7 +126,7 @@ class AsyncMapIterator(Generic[T], AsyncIterator[T]):
         try:
             if hasattr(calls, "__aiter__"):
                 async for args, kwargs in calls:
-                    await self._put([item_of(args, kwargs)])
+                    await self._put([item_of(self._left.count, args, kwargs)])
             else:
                 await self._send_many(calls)
         except Exception as error:
@@ -136,8 +138,8 @@ class AsyncMapIterator(Generic[T], AsyncIterator[T]):
     async def _send_many(self, calls: Any) -> None:
         items: list[Item] = []
         size = 0
-        for args, kwargs in calls:
-            items.append(item_of(args, kwargs))
+        for number, (args, kwargs) in enumerate(calls):
+            items.append(item_of(number, args, kwargs))
             size += total_bytes(items[-1])
             if len(items) >= _MOST_ITEMS or size >= MOST_BYTES:
                 await self._put(items)
@@ -226,7 +228,8 @@ class AsyncMapIterator(Generic[T], AsyncIterator[T]):
             if isinstance(failure, FaasError):
                 self._route.refused(failure)
             raise failure
-        self._shut("done" if self._error is None else "failed", str(self._error or ""))
+        state = "done" if self._error is None else "failed"
+        self._shut(state, map_lines.one_line(self._error))
         raise self._error or StopAsyncIteration
 
     def _shut(self, state: str, reason: str = "") -> None:
@@ -235,6 +238,7 @@ class AsyncMapIterator(Generic[T], AsyncIterator[T]):
             task.cancel()
         self._leave_connection()
         if self._plan is not None:
+            self._outcomes.tell_ended()
             self._plan.progress.end(state, reason)
 
     def _leave_connection(self) -> None:

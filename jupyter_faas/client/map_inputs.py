@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_faas.core import batch, codec
 from jupyter_faas.core.batch import Head
+from jupyter_faas.core.errors import NotSerializable
 from jupyter_faas.core.sections import Buffer, total_bytes
 from jupyter_faas.wire.frames import FrameKind, encode_header
 
@@ -43,13 +44,23 @@ def frame_of(items: Sequence[Item]) -> list[Buffer]:
     return [encode_header(FrameKind.ITEM, total_bytes(body)), *body]
 
 
-def item_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Item:
+def item_of(
+    number: int, args: tuple[Any, ...], kwargs: dict[str, Any], *, is_strict: bool = False
+) -> Item:
     """Return an input as it travels; what becomes of its values here does not change it.
 
+    One that cannot be pickled travels as that error: it fails in its place, and costs no other.
+
     Raises:
-        NotSerializable: It cannot be pickled.
+        NotSerializable: It cannot be pickled, and `is_strict`.
     """
-    parts = codec.dumps_call(args, kwargs)
+    try:
+        parts = codec.dumps_call(args, kwargs)
+    except NotSerializable as error:
+        why = f"Item {number}: {error.detail}"
+        if is_strict:
+            raise NotSerializable(why, **error.extra) from error
+        parts = codec.dumps_refusal(why)
     return parts if len(parts) == 1 else [b"".join(parts)]
 
 
@@ -58,18 +69,20 @@ def joined(items: Sequence[Item], *, is_whole: bool) -> bytes:
     return b"".join(frame_of(items) if items else []) + (END if is_whole else b"")
 
 
-def few(calls: Iterator[Arguments], total: int | None) -> tuple[list[Item], bool]:
+def few(
+    calls: Iterator[Arguments], total: int | None, *, is_strict: bool = False
+) -> tuple[list[Item], bool]:
     """Return the first inputs, where they are few; and whether these are all.
 
     Raises:
-        NotSerializable: One of them cannot be pickled.
+        NotSerializable: One cannot be pickled, and `is_strict`.
     """
     items: list[Item] = []
     if total is None or total > _FEW:
         return items, False
     size = 0
-    for args, kwargs in islice(calls, total):
-        items.append(item_of(args, kwargs))
+    for number, (args, kwargs) in enumerate(islice(calls, total)):
+        items.append(item_of(number, args, kwargs, is_strict=is_strict))
         size += total_bytes(items[-1])
         if size > _FEW_BYTES:
             return items, False
@@ -94,11 +107,13 @@ class Inputs:
     Args:
         calls: Arguments of each item.
         left: Is told what is about to be sent.
+        first: Number of the first one.
         never_blocks: The inputs are there already: they may be taken many at a time.
-        is_kept: Inputs that end by an error are no map: the connection is cut instead.
+        is_kept: Inputs that end by an error are no map: the connection is cut instead. So it is
+            if one cannot be pickled.
 
     Attributes:
-        error: What the iterable raised, or why an input cannot travel; the map ends before it.
+        error: What the iterable raised, or why a kept map has an input that cannot travel.
     """
 
     def __init__(
@@ -106,6 +121,7 @@ class Inputs:
         calls: Iterable[Arguments],
         left: Left,
         *,
+        first: int = 0,
         never_blocks: bool = False,
         is_kept: bool = False,
     ) -> None:
@@ -114,6 +130,7 @@ class Inputs:
         self._is_kept = is_kept
         self._together = _TOGETHER if never_blocks else 1
         self._left = left
+        self._first = first
         self._leg = 0
         self._changed = threading.Condition()
         self._items: list[Item] = []
@@ -156,8 +173,8 @@ class Inputs:
         items: list[Item] = []
         size = 0
         try:
-            for args, kwargs in self._calls:
-                items.append(item_of(args, kwargs))
+            for number, (args, kwargs) in enumerate(self._calls, self._first):
+                items.append(item_of(number, args, kwargs, is_strict=self._is_kept))
                 size += total_bytes(items[-1])
                 if len(items) >= self._together or size >= _TOGETHER_BYTES:
                     if not self._put(items, size):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 import msgspec
 
-from jupyter_faas.client import answers
+from jupyter_faas.client import answers, map_lines
 from jupyter_faas.client.map_inputs import Inputs, Item, few, joined
 from jupyter_faas.client.map_left import PATIENCE_S, PAUSE_S
 from jupyter_faas.client.map_outcomes import Outcomes
@@ -62,7 +62,9 @@ class MapIterator(Generic[T], Iterator[T]):
         self._is_over = False
         if not is_whole:
             assert self._duplex is not None
-            self._inputs = Inputs(plan.calls, self._left, never_blocks=plan.never_blocks)
+            self._inputs = Inputs(
+                plan.calls, self._left, first=self._left.count, never_blocks=plan.never_blocks
+            )
             self._inputs.send_to(self._duplex)
         plan.show()
 
@@ -81,8 +83,9 @@ class MapIterator(Generic[T], Iterator[T]):
             raise
 
     def close(self) -> None:
-        """Stop: what runs is ended, the rest never begins."""
+        """Stop: what runs is ended, the rest never begins, and nothing more is given."""
         self._shut("cancelled")
+        self._outcomes.clear()
 
     def __enter__(self) -> MapIterator[T]:
         return self
@@ -172,12 +175,12 @@ class MapIterator(Generic[T], Iterator[T]):
                 answers.with_load_lines(failure, self._route.name)
             raise failure
         error = None if self._inputs is None else self._inputs.error
-        self._shut("done" if error is None else "failed", str(error or ""))
+        self._shut("done" if error is None else "failed", map_lines.one_line(error))
         raise error or StopIteration
 
     def _fail(self, error: BaseException) -> None:
         is_interrupt = isinstance(error, (KeyboardInterrupt, GeneratorExit))
-        self._shut("cancelled" if is_interrupt else "failed", str(error))
+        self._shut("cancelled" if is_interrupt else "failed", map_lines.one_line(error))
 
     def _shut(self, state: str, reason: str = "") -> None:
         if self._is_over:
@@ -186,6 +189,7 @@ class MapIterator(Generic[T], Iterator[T]):
         if self._inputs is not None:
             self._inputs.stop()
         self._leave_connection()
+        self._outcomes.tell_ended()
         self.progress.end(state, reason)
 
     def _leave_connection(self) -> None:

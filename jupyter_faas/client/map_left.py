@@ -36,9 +36,10 @@ class Left:
         """How often the map may yet be begun, this time included."""
         self.ended = 0
         """Items that have an outcome."""
+        self.count = 0
+        """Items that were sent, or are about to be."""
         self._name = name
         self._items: dict[int, Item] = {}
-        self._count = 0
         self._again: list[int] = []
         self._fresh = 0  # index of the first input that this leg was the first to get
         self._is_told = False
@@ -46,10 +47,10 @@ class Left:
 
     def add(self, items: Sequence[Item]) -> None:
         """Note inputs that are about to be sent."""
-        first = self._count
-        self._count += len(items)
+        first = self.count
+        self.count += len(items)
         if self.tries > 1:
-            self._items.update(zip(range(first, self._count), items, strict=True))
+            self._items.update(zip(range(first, self.count), items, strict=True))
 
     def number(self, at: int) -> int:
         """Return the index in the map of an item of this leg."""
@@ -88,7 +89,7 @@ class Left:
             ) from lost
         self.tries -= 1
         self._again = sorted(self._items)
-        self._fresh = self._count
+        self._fresh = self.count
         return [self._items[at] for at in self._again]
 
     def order(self, order: MapOrder, headers: Mapping[str, str]) -> MapOrder:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jupyter_faas.client import markup
+from jupyter_faas.core.errors import FaasError
 
 if TYPE_CHECKING:
     from jupyter_faas.client.map_progress import MapProgress
@@ -16,6 +17,14 @@ _BAR_WIDTH = 10
 _SLOW_S = 1.0
 """Of items that are quicker than this the slowest one is no news."""
 _QUIET = "color:var(--jp-ui-font-color2,#666)"
+
+
+def one_line(error: BaseException | None) -> str:
+    """Return an error as it is told in a line: `KeyError: 'k'`; the platform's own as they are."""
+    if error is None or isinstance(error, FaasError):
+        return str(error or "")
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def line(progress: MapProgress) -> str:

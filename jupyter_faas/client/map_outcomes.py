@@ -9,6 +9,7 @@ import msgspec
 
 from jupyter_faas.client import answers
 from jupyter_faas.client.map_prints import ItemPrints
+from jupyter_faas.client.session import session
 from jupyter_faas.core import batch, codec
 from jupyter_faas.core.batch import RAISED, Head
 from jupyter_faas.core.mapping import MapState
@@ -48,9 +49,9 @@ class Outcomes:
         self._left = plan.left
         self._returns = plan.returns_exceptions
         self._wants_results = plan.order.wants_results
-        self._failed_at: deque[int] = deque()
         self._failed = self._before = self._failed_before = 0
         self._told = ""
+        self._is_silent = plan.is_silent
         self._reader = FrameReader()
         self._ready: deque[tuple[int, answers.Body]] = deque()
         self._prints = ItemPrints(lambda: output)
@@ -96,10 +97,18 @@ class Outcomes:
             except Exception:
                 return answers.load(payload, self._name)  # the same again, told as it should be
         error = answers.remote_exception(payload, self._name)
-        self._progress.name_failure(self._failed_at.popleft(), one_line(error))
         if self._returns:
             return error
         raise error
+
+    def clear(self) -> None:
+        """Forget the outcomes that nobody has taken."""
+        self._ready.clear()
+
+    def tell_ended(self) -> None:
+        """Show how many items have ended, at the end: the last news of it may be older."""
+        if self._left.ended > self._progress.done:
+            self._progress.note(done=self._left.ended, failed=self._failed)
 
     def failure(self) -> Exception | None:
         """Return why the map as a whole has failed; None: it has not."""
@@ -115,17 +124,18 @@ class Outcomes:
     def _take(self, head: Head, payloads: list[memoryview]) -> None:
         self.has_begun = True
         self._left.end(head.indices)
+        self._failed += head.kinds.count(RAISED)
+        pairs = list(zip(head.kinds, payloads, strict=True))
         if RAISED in head.kinds:
-            self._failed += head.kinds.count(RAISED)
-            self._failed_at.extend(
-                self._left.number(at)
-                for at, kind in zip(head.indices, head.kinds, strict=True)
-                if kind == RAISED
-            )
-        pairs = zip(head.kinds, payloads, strict=True)
+            self._name_failures(head, payloads)
         self._ready.extend(
             pairs if self._wants_results else [pair for pair in pairs if pair[0] == RAISED]
         )
+
+    def _name_failures(self, head: Head, payloads: list[memoryview]) -> None:
+        for at, kind, payload in zip(head.indices, head.kinds, payloads, strict=True):
+            if kind == RAISED and self._progress.names_failures:
+                self._progress.name_failure(self._left.number(at), answers.why(payload))
 
     def _note(self, state: MapState) -> None:
         if state.note and state.note != self._told:
@@ -142,13 +152,9 @@ class Outcomes:
         )
 
     def _say(self, text: str) -> None:
-        """Tell people something worth knowing, once, where they see it."""
+        """Tell people something worth knowing where they see it; in words once a session."""
         self._told = text
         self._progress.note(remark=text)
-        if not self._progress.is_shown:
+        if not (self._progress.is_shown or self._is_silent or text in session.told):
+            session.told.add(text)
             self._output.write(STDERR, text + "\n")
-
-
-def one_line(error: BaseException) -> str:
-    """Return what an item raised, for a list of such: `ValueError: empty text`."""
-    return f"{type(error).__name__}: {error}"

@@ -63,6 +63,7 @@ class MapPlan:
         self.left = Left(self.progress.name, handle.map_tries)
         self._display = session.map_display()
         self._wants_display = options["progress"]
+        self.is_silent = options["progress"] is False
         self.calls = calls()
         self.never_blocks = never_blocks
         self.handle = handle

@@ -6,7 +6,7 @@ Whoever runs the map keeps the numbers and says when they have changed:
 progress = MapProgress("score.map", total=len(inputs), clock=session.monotonic_s)
 with progress.shown(session.map_display(), wanted=None):  # f.map(progress=…)
     progress.note(done=12, running=4)  # as often as it likes: shown at most 4 times a second
-    progress.add_failure(3, "ValueError: empty text")
+    progress.name_failure(3, "ValueError: empty text")
 # leaving shows the last line: `10 000 in 58 s, 3 failed`
 ```
 
@@ -95,7 +95,7 @@ class MapProgress:
             yield self
         except BaseException as error:
             is_cancelled = isinstance(error, (KeyboardInterrupt, GeneratorExit))
-            self.end("cancelled" if is_cancelled else "failed", str(error))
+            self.end("cancelled" if is_cancelled else "failed", map_lines.one_line(error))
             raise
         self.end("done")
 
@@ -112,15 +112,14 @@ class MapProgress:
         if self._display is not None:
             self._display.update(self)
 
-    def add_failure(self, index: int, text: str) -> None:
-        """Note a failed item: it has ended and counts as done."""
-        self.failed += 1
-        self.name_failure(index, text)
-        self.note(done=self.done + 1)
+    @property
+    def names_failures(self) -> bool:
+        """Whether failed items are still told by name."""
+        return len(self.failures) < MAX_FAILURES
 
     def name_failure(self, index: int, text: str) -> None:
-        """Keep what an item raised for the line that stays; it is counted elsewhere."""
-        if len(self.failures) < MAX_FAILURES:
+        """Tell a failed item by name; what counts it is `note`."""
+        if self.names_failures:
             self.failures.append((index, text.partition("\n")[0][:300]))
 
     def end(self, state: str, reason: str = "") -> None:

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import msgspec
 
-from jupyter_faas.client import answers, connect, views
+from jupyter_faas.client import answers, connect, map_lines, views
 from jupyter_faas.client.map_inputs import Inputs, few, joined
 from jupyter_faas.client.map_iterator import begin
-from jupyter_faas.client.map_outcomes import one_line
 from jupyter_faas.client.map_prints import ItemLines, ItemPrints
 from jupyter_faas.client.map_progress import MAX_FAILURES, MapProgress
 from jupyter_faas.client.session import session
@@ -104,7 +103,7 @@ class MapRun(Generic[T]):
         )
         if state.state != "running":
             for index, error in islice(self._failures(), MAX_FAILURES if state.failed else 0):
-                progress.name_failure(index, one_line(error))
+                progress.name_failure(index, map_lines.one_line(error))
             progress.end(state.state, state.note)
         return progress
 
@@ -134,13 +133,19 @@ def spawn(plan: MapPlan) -> MapRun[Any]:
         FaasError: Why there is no map.
     """
     __tracebackhide__ = True
-    few_items, is_whole = few(plan.calls, plan.order.total)
+    few_items, is_whole = few(plan.calls, plan.order.total, is_strict=True)
     first = joined(few_items, is_whole=is_whole)
     inputs: list[Inputs] = []
 
     def sending(duplex: Any) -> None:
         if not is_whole:
-            one = Inputs(plan.calls, plan.left, never_blocks=plan.never_blocks, is_kept=True)
+            one = Inputs(
+                plan.calls,
+                plan.left,
+                first=len(few_items),
+                never_blocks=plan.never_blocks,
+                is_kept=True,
+            )
             one.send_to(duplex)
             inputs.append(one)
 

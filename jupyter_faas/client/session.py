@@ -37,6 +37,7 @@ class Session:
         cell: Tells which cell runs now.
         id: Names this process (a notebook's kernel: also after a restart).
         deployed: What this process deployed or found live, by (gateway, function name).
+        told: Sentences for people that need not be said twice.
         forwards: Open ways to clusters, by which cluster and gateway; each while one uses it.
     """
 
@@ -50,6 +51,7 @@ class Session:
         self.id = f"{os.getpid()}-{secrets.token_hex(4)}"
         self.lock = threading.RLock()
         self.deployed: dict[tuple[tuple[str, str], str], Deployed] = {}
+        self.told: set[str] = set()
         self.forwards: WeakValueDictionary[tuple[str, ...], Forward] = WeakValueDictionary()
 
     @staticmethod

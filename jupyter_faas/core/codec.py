@@ -11,15 +11,24 @@ from __future__ import annotations
 import pickle
 import re
 from collections.abc import Container
-from typing import Any
+from typing import Any, NoReturn
 
 from jupyter_faas.core.classdata import by_reference
 from jupyter_faas.core.classes import ClassTable
 from jupyter_faas.core.culprit import can_pickle, not_serializable
+from jupyter_faas.core.errors import NotSerializable
 from jupyter_faas.core.pickling import PROTOCOL, ByValuePickler, Chunks, TableUnpickler, reader
 from jupyter_faas.core.sections import Buffer, pack, pack_small, unpack, unpack_small
 
-__all__ = ["NOTEBOOK", "ClassTable", "dumps", "dumps_call", "dumps_exception", "loads"]
+__all__ = [
+    "NOTEBOOK",
+    "ClassTable",
+    "dumps",
+    "dumps_call",
+    "dumps_exception",
+    "dumps_refusal",
+    "loads",
+]
 
 _IN_BAND_BYTES = 16 * 1024
 """Smaller buffers stay in the pickle: a section costs more than the copy."""
@@ -87,6 +96,26 @@ def dumps_call(
             if not can_pickle(value):
                 raise not_serializable(value, root, exc) from exc
         raise not_serializable((args, kwargs), "arguments", exc) from exc
+
+
+def dumps_refusal(text: str) -> list[Buffer]:
+    """Return the payload of arguments that cannot be sent: loading it raises `NotSerializable`.
+
+    For one item among many: it fails in its place, by the same way as what the function raises.
+    """
+    return dumps(_Refusal(text))
+
+
+class _Refusal:
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __reduce__(self) -> Any:
+        return _refuse, (self._text,)
+
+
+def _refuse(text: str) -> NoReturn:
+    raise NotSerializable(text)
 
 
 def loads(payload: Buffer, *, classes: ClassTable | None = None) -> Any:

@@ -64,9 +64,9 @@ def test_one_line_stays_at_the_end(clock: Clock) -> None:
     seen = Seen()
     progress = MapProgress("score.map", clock, total=10_000)
     with progress.shown(seen):
-        progress.note(done=9_997)
+        progress.note(done=10_000, failed=3)
         for index in range(3):
-            progress.add_failure(index, "ValueError: empty text\nsecond line")
+            progress.name_failure(index, "ValueError: empty text\nsecond line")
         clock.now_s += 58
     assert seen.ends == ["score.map: 10 000 in 58.0 s, 3 failed"]
     assert progress.failures[0] == (0, "ValueError: empty text")
@@ -81,7 +81,7 @@ def test_one_line_stays_at_the_end(clock: Clock) -> None:
         (GeneratorExit(), "score.map: cancelled after 5 of 9, 0 ms"),
         (
             RuntimeError("the driver is gone"),
-            "score.map: ✕ stopped after 5, 0 ms: the driver is gone",
+            "score.map: ✕ stopped after 5, 0 ms: RuntimeError: the driver is gone",
         ),
     ],
 )
@@ -107,7 +107,7 @@ def test_who_does_not_watch_is_told_nothing(clock: Clock) -> None:
 def test_what_comes_from_functions_is_text_in_html(clock: Clock) -> None:
     progress = MapProgress(NASTY, clock, total=2, run_id=NASTY)
     assert "<script" not in progress._repr_html_()
-    progress.add_failure(0, NASTY)
+    progress.name_failure(0, NASTY)
     progress.end("failed", NASTY)
     assert "<script" not in progress._repr_html_()
     assert "&lt;script" in progress._repr_html_()
@@ -132,7 +132,8 @@ def test_the_bar_tells_workers_and_the_slowest_item(clock: Clock) -> None:
 def test_of_many_failures_the_first_are_named(clock: Clock) -> None:
     progress = MapProgress("score.map", clock)
     for index in range(MAX_FAILURES + 7):
-        progress.add_failure(index, "KeyError: 1")
+        progress.name_failure(index, "KeyError: 1")
+    progress.note(failed=MAX_FAILURES + 7)
     progress.end("done")
     assert len(progress.failures) == MAX_FAILURES
     assert "and 7 more" in progress._repr_html_()

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_faas.client.session import session
 from jupyter_faas.core.errors import (
     GatewayLost,
     InvalidSpec,
@@ -189,6 +190,58 @@ def test_a_result_that_cannot_travel_fails_alone(gateway: Gateway) -> None:
     assert results[:2] + results[3:] == [0, 1, 3]
 
 
+def bad_at(count: int, at: int) -> list[Any]:
+    """Inputs, one of which cannot be pickled."""
+    return [threading.Lock() if n == at else n for n in range(count)]
+
+
+@pytest.mark.parametrize(("count", "at"), [(3, 1), (1000, 500)])
+def test_an_input_that_cannot_travel_fails_alone(gateway: Gateway, count: int, at: int) -> None:
+    inputs = bad_at(count, at)
+    for each in (inputs, iter(inputs)):
+        results = list(mapped.square.map(each, return_exceptions=True))
+        error = results.pop(at)
+        assert isinstance(error, NotSerializable)
+        assert f"Item {at}: argument 1 cannot be sent" in str(error)
+        assert results == [n * n for n in range(count) if n != at]
+    stopped = mapped.square.map(inputs)
+    assert [next(stopped) for _ in range(at)] == [n * n for n in range(at)]
+    with pytest.raises(NotSerializable):
+        next(stopped)
+
+
+async def test_an_input_that_cannot_travel_fails_alone_in_the_callers_loop(
+    gateway: Gateway,
+) -> None:
+    mapped_over = mapped.square.map.aio(bad_at(3, 1), return_exceptions=True)
+    results = [one async for one in mapped_over]
+    assert isinstance(results[1], NotSerializable)
+    assert results[::2] == [0, 4]
+
+
+def test_a_closed_map_gives_nothing_more(gateway: Gateway) -> None:
+    with mapped.square.map(range(1000)) as results:
+        assert next(results) == 0
+    assert list(results) == []
+
+
+def test_the_last_line_counts_what_has_ended_and_names_what_failed(gateway: Gateway) -> None:
+    results = mapped.square.map(itertools.count())
+    assert len(list(itertools.islice(results, 10))) == 10
+    results.close()
+    assert results.progress.state == "cancelled"
+    assert results.progress.done >= 10
+    failing = mapped.fails_at.map(range(3), [1] * 3, return_exceptions=True)
+    assert len(list(failing)) == 3
+    assert failing.progress.failed == 1
+    assert failing.progress.failures == [(1, "ValueError: item 1")]
+    assert "show what failed" in failing._repr_html_()
+    stopped = mapped.fails_at.map(range(3), [0] * 3)
+    with pytest.raises(ValueError, match="item 0"):
+        list(stopped)
+    assert "ValueError: item 0" in repr(stopped)
+
+
 def test_what_the_inputs_raise_comes_after_what_they_gave(gateway: Gateway) -> None:
     def inputs() -> Iterator[int]:
         yield 1
@@ -198,10 +251,6 @@ def test_what_the_inputs_raise_comes_after_what_they_gave(gateway: Gateway) -> N
     got = []
     with pytest.raises(RuntimeError, match="no more"):
         got.extend(mapped.square.map(inputs()))
-    results = mapped.square.map(iter([1, threading.Lock()]))
-    assert next(results) == 1
-    with pytest.raises(NotSerializable):
-        next(results)
 
 
 def test_mistakes_are_told_where_they_are_made(gateway: Gateway) -> None:
@@ -221,7 +270,8 @@ def test_mistakes_are_told_where_they_are_made(gateway: Gateway) -> None:
 
 
 def _has_stopped(path: Path) -> bool:
-    return not path.exists() or path.read_text().split()[-1] != "begun"
+    said = path.read_text() if path.exists() else "never"
+    return said.strip() not in ("", "begun")
 
 
 def test_dropping_the_iterator_ends_what_runs(gateway: Gateway, tmp_path: Path) -> None:
@@ -334,11 +384,18 @@ def test_items_are_counted_beside_the_calls_that_carry_them(gateway: Gateway) ->
 def test_without_ray_the_replicas_run_a_map_that_asked_for_it_and_a_sentence_says_why(
     gateway: Gateway, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def said() -> str:
-        assert list(mapped.square.map(range(50), engine="ray")) == [x * x for x in range(50)]
+    why = "Ray is not installed where the function runs"
+
+    def said(**options: Any) -> str:
+        results = mapped.square.map(range(50), engine="ray", **options)
+        assert list(results) == [x * x for x in range(50)]
         return capfd.readouterr().err
 
-    wait_until(lambda: "Ray is not installed where the function runs" in said(), 20.0)
+    session.told.clear()
+    wait_until(lambda: why in said(), 20.0)
+    assert why not in said(), "once is enough"
+    session.told.clear()
+    assert said(progress=False) == ""
 
 
 # -- kills

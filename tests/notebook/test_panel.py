@@ -240,7 +240,7 @@ NOTEBOOK = [
     "from jupyter_faas.client.map_progress import MapProgress\n"
     "from jupyter_faas.client.session import session\n"
     "with MapProgress(EVIL, session.monotonic_s, total=2).shown(session.map_display()) as m:\n"
-    "    m.add_failure(0, EVIL)\n    m.note(done=2)",
+    "    m.name_failure(0, EVIL)\n    m.note(done=2, failed=1)",
     "display(evil.panel())\nimport time\nevil.remote(3)\ntime.sleep(0.7)",
 ]
 
