@@ -15,7 +15,7 @@ import msgspec
 
 from jupyter_faas.client import answers, map_lines
 from jupyter_faas.client.map_inputs import END, MOST_BYTES, Item, frame_of, in_batches, item_of
-from jupyter_faas.client.map_left import PATIENCE_S, PAUSE_S, Left
+from jupyter_faas.client.map_left import PATIENCE_S, PAUSE_S, SETTLE_S, Left
 from jupyter_faas.client.map_outcomes import Outcomes
 from jupyter_faas.client.session import session
 from jupyter_faas.core.errors import FaasError, GatewayLost, GatewayUnavailable
@@ -190,6 +190,7 @@ class AsyncMapIterator(Generic[T], AsyncIterator[T]):
         try:
             again = self._left.begin_again(lost)
             until_s = session.monotonic_s() + PATIENCE_S
+            await asyncio.sleep(SETTLE_S)
             while self._duplex is None:
                 try:
                     await self._begin_leg(self._plan)

@@ -17,7 +17,7 @@ import msgspec
 
 from jupyter_faas.client import answers, map_lines
 from jupyter_faas.client.map_inputs import Inputs, Item, few, joined
-from jupyter_faas.client.map_left import PATIENCE_S, PAUSE_S
+from jupyter_faas.client.map_left import PATIENCE_S, PAUSE_S, SETTLE_S
 from jupyter_faas.client.map_outcomes import Outcomes
 from jupyter_faas.client.session import session
 from jupyter_faas.core.errors import FaasError, GatewayLost, GatewayUnavailable
@@ -150,6 +150,7 @@ class MapIterator(Generic[T], Iterator[T]):
         self._leave_connection()
         until_s = session.monotonic_s() + PATIENCE_S
         again = self._left.begin_again(lost)
+        time.sleep(SETTLE_S)
         while self._duplex is None:
             try:
                 self._begin([] if self._inputs else again, is_whole=self._inputs is None)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 PATIENCE_S = 30.0
 """A gateway that is not there again by then is not waited for any longer."""
 PAUSE_S = 0.2
+SETTLE_S = 0.05
+"""Before it is looked for: one that ends might still take a connection, which is lost then, too."""
 
 
 class Left:
