@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from jupyter_faas.client.target import Target
     from jupyter_faas.core.capture import Capture
 
+NAMELESS = "<cell>"
+"""Name of code that is there for one run: nobody can call it again."""
+
 _MAX_SHOWN = 8
 
 
@@ -36,7 +39,9 @@ def fields(
     lines = [("captured", captured(code)), ("where", where(target, code.code, place))]
     if changed:
         lines.insert(0, ("changed", "   ".join(changed)))
-    return [*lines, ("call it", f"{call_text(target)}   {target.code.__name__}.panel()")]
+    if target.code.__name__ != NAMELESS:
+        lines.append(("call it", f"{call_text(target)}   {handle_text(target)}.panel()"))
+    return lines
 
 
 def changed_since(
@@ -90,16 +95,24 @@ def where(target: Target, code: model.Code, place: str) -> str:
     )
 
 
+def handle_text(target: Target) -> str:
+    """Return how to name it: `score`; a lambda, whose name nobody can write, is looked up."""
+    name = str(target.code.__name__)
+    return name if name.isidentifier() else f"faas.function({target.name!r})"
+
+
 def call_text(target: Target) -> str:
     """Return how to call it: `score.remote(x)`, `Model.predict.remote(x)`."""
     method = _method(target)
-    name = f"{target.code.__name__}.{method}" if method else target.code.__name__
+    name = f"{handle_text(target)}.{method}" if method else handle_text(target)
     names = [str(one["name"]) for one in _parameters(target)]
     return f"{name}.remote({', '.join(names)})"
 
 
 def curl_text(target: Target, url: str) -> str:
-    """Return a line for a shell that calls it."""
+    """Return a line for a shell that calls it; empty: it is there for one run."""
+    if target.code.__name__ == NAMELESS:
+        return ""
     return curl_line(url, _parameters(target), _method(target))
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from jupyter_faas.client import connect, control, views
+from jupyter_faas.client import answers, connect, control, views
 from jupyter_faas.client.options import parse_scaling
 from jupyter_faas.client.route import Route, is_replica
 from jupyter_faas.client.session import session
@@ -114,19 +114,13 @@ class Deployable:
             FaasError: Why the revision is not ready.
         """
         __tracebackhide__ = True
-        from jupyter_faas.client import deployment  # noqa: PLC0415 - capture is heavy
-
         if strategy not in ("rolling", "recreate"):
             raise InvalidSpec(f"strategy={strategy!r}: allowed is 'rolling' or 'recreate'.")
-        target = self._code()
-        gateway = connect.gateway()
-        wish = deployment.Wish(strategy=strategy, take_over=take_over, is_forced=True)
-        with _deploying, self._beginning():
-            deployed = deployment.ensure(target, gateway, wish)
-        revision = deployment.wait_ready(deployed, gateway, target.wait_s)
-        with _deploying:
-            self._settle(gateway, deployed)
-        return revision
+        try:
+            return self._deploy(strategy, take_over=take_over)
+        except BaseException as error:
+            answers.without_frames(error)
+            raise
 
     def ensure_deployed(self) -> None:
         """Deploy this code if it is not; called for handles that another function refers to.
@@ -232,12 +226,14 @@ class Deployable:
 
     def _repr_html_(self) -> str:
         from jupyter_faas.client import markup  # noqa: PLC0415 - displays only
-        from jupyter_faas.client.card import call_text  # noqa: PLC0415 - displays only
+        from jupyter_faas.client.card import call_text, handle_text  # noqa: PLC0415 - displays only
 
         known = f"  ·  revision {self._deployed.number}" if self._deployed else ""
         here = "its code is here" if self._target is not None else "looked up by name"
-        how = f"{self._name}.remote(…)" if self._target is None else call_text(self._target)
-        fields = [("call it", how), ("look", f"{how.partition('.')[0]}.panel()")]
+        handle, how = self._name, f"{self._name}.remote(…)"
+        if self._target is not None:
+            handle, how = handle_text(self._target), call_text(self._target)
+        fields = [("call it", how), ("look", f"{handle}.panel()")]
         return markup.html_fields(f"{self._name}{known}", here, fields)
 
     @property
@@ -255,6 +251,19 @@ class Deployable:
         if self._target is None:
             raise UsageError(f"{self._name} was looked up by name: deploy it where its code is.")
         return self._target
+
+    def _deploy(self, strategy: str, *, take_over: bool) -> views.Revision:
+        from jupyter_faas.client import deployment  # noqa: PLC0415 - capture is heavy
+
+        target = self._code()
+        gateway = connect.gateway()
+        wish = deployment.Wish(strategy=strategy, take_over=take_over, is_forced=True)
+        with _deploying, self._beginning():
+            deployed = deployment.ensure(target, gateway, wish)
+        revision = deployment.wait_ready(deployed, gateway, target.wait_s)
+        with _deploying:
+            self._settle(gateway, deployed)
+        return revision
 
     def _prepare(self) -> Route:
         """Deploy what must be deployed and make the route; the lock is held."""

@@ -123,6 +123,10 @@ def ensure(target: Target, gateway: Gateway, wish: Wish) -> Deployed:
     try:
         with Ticking(progress):
             deployed = _ensure(target, gateway, wish, progress)
+    except errors.NotSerializable:
+        progress.end("refused")  # the tree has said why
+        session.display.finish(progress)
+        raise
     except BaseException as error:
         progress.fail("interrupted" if isinstance(error, KeyboardInterrupt) else str(error))
         session.display.finish(progress)

@@ -31,7 +31,8 @@ class Progress:
         name: The function.
         clock: Monotonic seconds.
         revision: Its number, once known.
-        state: `deploying`, `ready`, `known` (this code was live already) or `failed`.
+        state: `deploying`, `ready`, `known` (this code was live already), `failed`, or `refused`
+            (it cannot be sent: a tree says why).
         fields: Labelled lines of the card: changed, captured, where, call it.
         steps: Finished steps and how long each took, in seconds.
         running: The step under way; empty: none.
@@ -76,7 +77,7 @@ class Progress:
         self.notes["start"] = how
 
     def end(self, state: str) -> None:
-        """Note that it is over: `ready`, `known`."""
+        """Note that it is over: `ready`, `known`, `refused`."""
         self._close(self.clock())
         self.state = state
 
@@ -98,7 +99,12 @@ class Progress:
     def aside(self) -> str:
         """Return what stands at the right of the title: `ready in 38 ms`."""
         total = markup.duration(sum(seconds for _, seconds in self.steps))
-        said = {"ready": f"ready in {total}", "failed": "✕ not ready", "known": "live already"}
+        said = {
+            "ready": f"ready in {total}",
+            "failed": "✕ not ready",
+            "known": "live already",
+            "refused": "✕ not sent",
+        }
         return said.get(self.state) or self._running_text()
 
     def _running_text(self) -> str:
@@ -148,7 +154,7 @@ class DeployDisplay(Protocol):
         """Show the present step; called when one begins and while it waits, from any thread."""
 
     def finish(self, progress: Progress) -> None:
-        """Show how it ended; `known` (live already) only where the card is shown."""
+        """Show how it ended; `known` and `refused` only where the card is shown."""
 
     def report(self, report: Report) -> None:
         """Show a capture report that needs attention, before anything is sent."""
@@ -178,7 +184,7 @@ class TerminalDisplay:
 
     def finish(self, progress: Progress) -> None:
         """Print the card."""
-        if self.is_watched and progress.state != "known":
+        if self.is_watched and progress.state not in ("known", "refused"):
             print(repr(progress), file=sys.stderr)
 
     def report(self, report: Report) -> None:

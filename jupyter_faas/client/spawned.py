@@ -17,7 +17,7 @@ from jupyter_faas.client import answers, connect, control, views
 from jupyter_faas.client.arguments import pickled
 from jupyter_faas.client.markup import escape
 from jupyter_faas.client.session import session
-from jupyter_faas.core.errors import FaasError
+from jupyter_faas.core.errors import FaasError, UsageError
 from jupyter_faas.wire.frames import FrameReader
 
 if TYPE_CHECKING:
@@ -168,14 +168,42 @@ class FunctionCall(Generic[T]):
         return FunctionCall.from_id, (self.id,)
 
 
-def gather(*calls: FunctionCall[Any]) -> list[Any]:
-    """Wait for several calls; return their results in the order of the arguments.
+class _Gather:
+    """`faas.gather(a, b)` and `await faas.gather.aio(a, b)`."""
 
-    Raises:
-        Exception: What the first of them in this order raised; the others go on.
-    """
-    __tracebackhide__ = True
-    return [call.get() for call in calls]
+    def __call__(self, *calls: FunctionCall[Any]) -> list[Any]:
+        """Wait for several calls; return their results in the order of the arguments.
+
+        Raises:
+            UsageError: An argument is no call.
+            Exception: What the first of them in this order raised; the others go on.
+        """
+        __tracebackhide__ = True
+        if wrong := _not_calls(calls):
+            raise UsageError(wrong)
+        return [call.get() for call in calls]
+
+    async def aio(self, *calls: FunctionCall[Any]) -> list[Any]:
+        """Do the same for a coroutine."""
+        __tracebackhide__ = True
+        if wrong := _not_calls(calls):
+            raise UsageError(wrong)
+        return [await call.get.aio() for call in calls]
+
+
+gather = _Gather()
+
+
+def _not_calls(calls: tuple[Any, ...]) -> str:
+    """Return what is wrong with arguments that are no calls; empty: nothing."""
+    for one in calls:
+        if isinstance(one, (list, tuple)):
+            return f"gather takes calls, not a {type(one).__name__}: write gather(*calls)."
+        if hasattr(one, "results"):
+            return "gather takes calls: the results of a map are had by its own `.results()`."
+        if not isinstance(one, FunctionCall):
+            return f"gather takes calls, as f.spawn(x) gives them, not {type(one).__name__}."
+    return ""
 
 
 def _path(id: str) -> str:

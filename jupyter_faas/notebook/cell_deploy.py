@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Coroutine, Mapping
+from contextlib import closing
 from types import FunctionType
 from typing import Any
 
@@ -27,7 +29,7 @@ def run(shell: Any, wish: Wish, cell: str) -> Any:
     how = {name: options.pop(name) for name in _HOW if name in options}
     faas.serverless(**options)  # a wrong option is told before anything runs
     before = dict(shell.user_ns)
-    if not shell.run_cell(cell).success:
+    if not _succeeds(shell, cell):
         return  # IPython has shown why
     made = {
         name: value
@@ -39,6 +41,50 @@ def run(shell: Any, wish: Wish, cell: str) -> Any:
     for name, handle in handles.items():
         print(shown_call(f"{name}.deploy", **how))
         handle.deploy(**how)
+
+
+def _succeeds(shell: Any, cell: str) -> bool:
+    """Run a cell here, one that awaits too; return whether it got to its end."""
+    runner, shell.loop_runner = shell.loop_runner, _run_inside
+    try:
+        return bool(shell.run_cell(cell).success)
+    finally:
+        shell.loop_runner = runner
+
+
+def _run_inside(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine to its end on a loop of its own, also inside a task of a running loop.
+
+    The kernel's loop runs the magic and cannot go on before it returns. In the same thread, so
+    that an interrupt reaches the cell; the outer task stands aside meanwhile.
+    """
+    outer, task = asyncio._get_running_loop(), None
+    if outer is not None:
+        task = asyncio.current_task(outer)
+        if task is not None:
+            asyncio.tasks._leave_task(outer, task)
+        asyncio._set_running_loop(None)
+    try:
+        with closing(asyncio.new_event_loop()) as loop:
+            try:
+                return loop.run_until_complete(coroutine)
+            finally:
+                _end_tasks(loop)
+    finally:
+        if outer is not None:
+            asyncio._set_running_loop(outer)
+            if task is not None:
+                asyncio.tasks._enter_task(outer, task)
+
+
+def _end_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """End what a cell has begun and not awaited: its loop ends with it."""
+    left = asyncio.all_tasks(loop)
+    for one in left:
+        one.cancel()
+    if left:
+        loop.run_until_complete(asyncio.wait(left))
+    loop.run_until_complete(loop.shutdown_asyncgens())
 
 
 def chosen(

@@ -66,7 +66,7 @@ def _split(line: str) -> list[str]:
     try:
         return shlex.split(line)
     except ValueError as error:
-        raise InvalidSpec(f"{line!r} cannot be read: {error}.".lower()) from None
+        raise InvalidSpec(f"{line!r} cannot be read: {str(error).lower()}.") from None
 
 
 def _sorted_out(command: Command, rest: list[str]) -> tuple[list[str], dict[str, Any]]:

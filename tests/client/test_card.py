@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from jupyter_faas.client.card import call_text
 from jupyter_faas.client.card_seen import Seen, changes, seen_of
 from jupyter_faas.client.curl import curl_line
+from jupyter_faas.client.target import make_target
 from jupyter_faas.core.signature import parameters_of
 
 NOTEBOOK = """
@@ -88,3 +90,12 @@ def test_the_line_for_a_shell_can_be_run() -> None:
     assert json.loads(words[4]) == {"text": "text"}
     assert words[5] == "http://h:1/function/call"
     assert "-H 'Faas-Method: predict'" in curl_line("u", (), "predict")
+
+
+def test_a_card_names_only_calls_that_can_be_written() -> None:
+    def score(text):  # type: ignore[no-untyped-def]
+        return text
+
+    assert call_text(make_target(score, {})) == "score.remote(text)"
+    unnamed = make_target(lambda text: text, {"name": "short"})
+    assert call_text(unnamed) == "faas.function('short').remote(text)"

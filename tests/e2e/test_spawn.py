@@ -81,6 +81,16 @@ def test_a_spawned_call_gives_its_result_as_often_as_it_is_asked_for(
     assert call.cancel() is False
 
 
+def test_several_are_gathered_also_by_a_coroutine(gateway: Gateway) -> None:
+    calls = [work.spawn(n) for n in range(3)]
+    assert faas.gather(*calls) == [0, 2, 4]
+    assert asyncio.run(faas.gather.aio(*calls)) == [0, 2, 4]
+    with pytest.raises(faas.UsageError, match=r"write gather\(\*calls\)"):
+        faas.gather(calls)  # type: ignore[arg-type]
+    with pytest.raises(faas.UsageError, match="results"):
+        faas.gather(work.spawn_map([1]))  # type: ignore[arg-type]
+
+
 def test_what_it_raises_is_raised_where_the_result_is_asked_for(gateway: Gateway) -> None:
     call = work.spawn(-1)
     with pytest.raises(ValueError, match="-1 is negative") as raised:

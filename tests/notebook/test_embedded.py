@@ -62,6 +62,25 @@ def test_running_a_cell_again_begins_anew(live: Kernel) -> None:
         assert live.value("seen, count") == "(1, 0)"
 
 
+def test_nobody_is_told_to_call_a_run_again(live: Kernel) -> None:
+    card = last_card(live, live.run("%%faas run\nnothing = 1"))["text/plain"]
+    assert "ready in" in card
+    assert "call it" not in card
+    assert "curl" not in card
+
+
+def test_what_cannot_be_sent_is_told_by_the_tree_alone(live: Kernel) -> None:
+    cell = live.start(
+        "import threading\nlock = threading.Lock()\n"
+        "@serverless\ndef locked(): return lock\nlocked.deploy()"
+    )
+    with pytest.raises(AssertionError, match="NotSerializable") as raised:
+        live.finish(cell)
+    assert "capture.py" not in str(raised.value)
+    (tree,) = live.displays(cell)
+    assert tree["content"]["data"]["text/plain"].startswith(" locked cannot be sent")
+
+
 def test_nothing_of_a_run_is_left(live: Kernel) -> None:
     assert "cell-" not in live.value("%faas list")
 
@@ -72,6 +91,8 @@ def test_what_a_run_raises_is_raised_with_the_lines_of_the_cell(live: Kernel) ->
     text = "\n".join(error["traceback"])
     assert "raise ValueError(f'no {x}')" in text
     assert "magics.py" not in text
+    assert "cell_run.py" not in text
+    assert re.search(r"line 2\b", text.partition("Where")[0])
 
 
 def test_what_cannot_travel_back_is_shown_from_there(live: Kernel) -> None:

@@ -45,6 +45,17 @@ def test_what_a_cell_decorates_is_deployed_and_its_output_shown(
     assert kernel.value("type(a).__name__") == "'function'"
 
 
+def test_a_cell_that_awaits_is_deployed_and_the_kernel_goes_on(kernel: Kernel) -> None:
+    cell = kernel.run(
+        "%%faas deploy\nimport asyncio\nloop = asyncio.get_running_loop()\n"
+        "step = await asyncio.sleep(0, 2)\nprint('ran')\n"
+        "def further(x):\n    return x + step"
+    )
+    assert kernel.text(cell) == "ran\nfurther.deploy()\n"
+    assert kernel.value("await asyncio.sleep(0, further.remote(1))") == "3"
+    assert kernel.value("loop.is_closed()") == "True"
+
+
 def test_a_cell_that_fails_deploys_nothing(kernel: Kernel, gateway: PretendGateway) -> None:
     cell = kernel.start("%%faas deploy\ndef half(): ...\n1 / 0")
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
@@ -126,7 +137,7 @@ def test_settings_have_their_origin(kernel: Kernel) -> None:
         ("%faas rollback x one", "number of a revision"),
         ("%faas scale x", "say what to change"),
         ("%faas capture nobody", "no remote function of this name in this notebook"),
-        ("%faas status 'x", "no closing quotation"),
+        ("%faas status 'Xy", '"status \'Xy" cannot be read: no closing quotation.'),
         ("%%faas list\n1", "it is %faas list"),
         ("%%faas deploy --max-container 3\ndef f(): ...", "Did you mean --max-containers"),
         ("%%faas deploy --max-containers 0\ndef f(): ...", "max_containers=0"),
