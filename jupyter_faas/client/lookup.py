@@ -7,9 +7,10 @@ from typing import Any
 from jupyter_faas.client import connect, control, views
 from jupyter_faas.client.classes import RemoteClass
 from jupyter_faas.client.function import RemoteFunction
+from jupyter_faas.client.plan import Known
 from jupyter_faas.client.target import longest_wait_s
 from jupyter_faas.core import model
-from jupyter_faas.core.errors import FunctionNotFound, RevisionNotFound
+from jupyter_faas.core.errors import Forbidden, FunctionNotFound, RevisionNotFound
 from jupyter_faas.core.names import check_name
 
 
@@ -23,8 +24,9 @@ def function(name: str, revision: int | None = None) -> Any:
     Raises:
         FunctionNotFound: Nothing is deployed under this name.
         RevisionNotFound: It has no such revision (any more).
+        Forbidden: The token may not look functions up, as that of a function's own code.
     """
-    known = control.known(connect.gateway(), check_name(name))
+    known = _known(check_name(name))
     if known is None:
         raise FunctionNotFound(
             f"No function is called {name!r} here: faas.functions() lists those there are."
@@ -44,6 +46,16 @@ def function(name: str, revision: int | None = None) -> Any:
     if code.kind is model.Kind.CLASS:
         return RemoteClass[Any](name, code.methods, revision=revision, wait_s=wait_s)
     return RemoteFunction[..., Any, Any, Any](name, code.kind, revision=revision, wait_s=wait_s)
+
+
+def _known(name: str) -> Known | None:
+    try:
+        return control.known(connect.gateway(), name)
+    except Forbidden as error:
+        raise Forbidden(
+            f"{error.detail} Look {name!r} up outside, where it is deployed from: a handle that a "
+            "function refers to travels along, and may be called."
+        ) from error
 
 
 def functions() -> views.Table[control.FunctionView]:

@@ -81,6 +81,8 @@ class App:
         elif head.get(b"faas-revision-id", b"").decode("latin-1") != replica.spec.revision_id:
             error = RevisionNotFound("This replica serves another revision.", status=421)
             refuse(exchange, error)
+        elif b"content-encoding" in head and not _is_raw(head):
+            refuse(exchange, _no_encoding())
         elif replica.is_busy:
             text = f"This replica takes no call now: it is {replica.state}, or full."
             refuse(exchange, CapacityError(text), _BUSY)
@@ -258,6 +260,17 @@ class _SpecialisationBody:
 def _essence(wanted: Specialisation) -> Specialisation:
     """What makes two specialisations the same: where the package lies does not count."""
     return msgspec.structs.replace(wanted, package_path=None)
+
+
+def _is_raw(head: dict[bytes, bytes]) -> bool:
+    """Return whether the body is for the function as it is, whatever it is encoded in."""
+    kind = head.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
+    return kind != b"application/json" or head[b"content-encoding"].lower() == b"identity"
+
+
+def _no_encoding() -> BadRequest:
+    text = "A JSON body is read as it is: send it without Content-Encoding, uncompressed."
+    return BadRequest(text, status=415)
 
 
 def _no_secret() -> Unauthorized:

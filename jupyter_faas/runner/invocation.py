@@ -292,6 +292,7 @@ class FrontCall:
             where = self._fault.traceback if self._fault is not None else ""
             self._answer.fail(Fault(to_problem(self._verdict), None, where), told)
         elif self._fault is not None:
+            self._fault.problem.setdefault("invocation_id", self.head.id)
             self._answer.fail(self._fault, told)
         else:
             self._answer.finish(told)

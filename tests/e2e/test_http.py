@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import socket
 import threading
@@ -166,6 +167,18 @@ def test_wrong_arguments_are_400_and_the_signature_is_shown(gateway: Gateway, bo
     answer = gateway.call("double", body)
     assert (answer.status, answer.code) == (400, "bad_request")
     assert "x" in answer.json()["detail"]
+
+
+def test_a_compressed_json_body_is_refused_with_what_to_do(gateway: Gateway) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    answer = gateway.call("double", gzip.compress(b"2"), headers=headers)
+    assert (answer.status, answer.code) == (415, "bad_request")
+    assert "uncompressed" in answer.json()["detail"]
+
+
+def test_every_problem_of_a_call_names_it(gateway: Gateway) -> None:
+    answer = gateway.call("double", {"y": 1})
+    assert answer.json()["invocation_id"] == answer.headers["faas-invocation-id"]
 
 
 def test_deeply_nested_json_is_refused_not_a_crash(gateway: Gateway) -> None:
