@@ -444,6 +444,7 @@ def test_what_a_killed_gateway_has_stored_is_told_without_starting_one(state):
     source = state / "greeting.py"
     source.write_text("def greet(name):\n    return name\n")
     assert command("deploy", str(source), state=state).returncode == 0
+    assert command("invoke", "greet", "--data", '"Ada"', state=state).returncode == 0
     live = told()
     pid = gateway_pid(state)
     os.kill(pid, signal.SIGKILL)
@@ -454,6 +455,13 @@ def test_what_a_killed_gateway_has_stored_is_told_without_starting_one(state):
     (function,) = stored["functions"]
     assert (function["state"], function["replicaCounts"], stored["replicas"]) == ("ready", {}, [])
     assert gateway_pid(state) == pid
+    before = live["functions"][0]["counts"]
+    assert before["accepted"] == 1
+    assert function["counts"] == before
+    assert command("invoke", "greet", "--data", '"Ada"', state=state).returncode == 0
+    after = told()["functions"][0]["counts"]
+    assert after["accepted"] == 2
+    assert after["memoryMebibyteSeconds"] > before["memoryMebibyteSeconds"]
 
 
 @pytest.mark.e2e

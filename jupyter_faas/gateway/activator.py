@@ -195,9 +195,11 @@ class Activator:
         pool = entry.pool
         if pool is None or pool.running or pool.queued or pool.replicas:
             return
-        if self._pools.pop(entry.key, None) is not None:
+        gone = self._pools.pop(entry.key, None)
+        if gone is not None:
             for name in self.forgotten:
-                self.forgotten[name] += getattr(pool, name)
+                self.forgotten[name] += getattr(gone, name)
+            entry.function.past = gone.added_to(entry.function.past)
             entry.pool = None
 
     def close(self) -> None:

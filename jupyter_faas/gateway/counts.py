@@ -1,6 +1,7 @@
 """Numbers of a function as people see them: what is going on, and what has ended how.
 
-Everything is measured: sums over the pools of its revisions, which count every invocation.
+Everything is measured: sums over the pools of its revisions, which count every invocation, and
+what was counted before, which the embedded store keeps.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_faas.core.model import Outcome
 from jupyter_faas.gateway.metering import Used
+from jupyter_faas.gateway.past import Past
 
 if TYPE_CHECKING:
     from jupyter_faas.gateway.activator import Pool
@@ -21,7 +23,10 @@ _BAD = (*_OF_CODE, Outcome.LOST)
 
 
 class Counts(NamedTuple):
-    """Sums over the revisions of one function, since this gateway has started."""
+    """Sums over the revisions of one function.
+
+    Since it was deployed; where many gateways share a store, since the ones there are have begun.
+    """
 
     in_flight: int = 0
     queued: int = 0
@@ -70,25 +75,31 @@ _NAMES = (
 def counts_of(entry: FunctionEntry, used: Used = NOTHING) -> Counts:
     """Return the counts of a function; what it has used is metered elsewhere and given."""
     pools = list(_pools(entry))
-    if not pools:
-        return Counts(memory_mib_s=used.memory_mib_s, items=used.items)
-    latency = [sum(bins) for bins in zip(*(pool.latency for pool in pools), strict=True)]
+    before, ended = entry.past, past_of(entry, used)
     return Counts(
         in_flight=sum(pool.running for pool in pools),
         queued=sum(pool.queued for pool in pools),
-        accepted=sum(pool.accepted for pool in pools),
-        ended=sum(latency),
-        errors=sum(pool.outcomes[bad] for pool in pools for bad in _BAD),
-        user_errors=sum(pool.outcomes[bad] for pool in pools for bad in _OF_CODE),
-        cancelled=sum(pool.cancelled for pool in pools),
-        dead=sum(pool.dead for pool in pools),
-        rejected=sum(pool.rejected for pool in pools),
-        cold_starts=sum(pool.cold_starts for pool in pools),
-        p50_ms=quantile_ms(latency, 0.50),
-        p95_ms=quantile_ms(latency, 0.95),
-        memory_mib_s=used.memory_mib_s,
-        items=used.items,
+        accepted=before.ended + sum(pool.accepted for pool in pools),
+        ended=ended.ended,
+        errors=ended.of(*_BAD),
+        user_errors=ended.of(*_OF_CODE),
+        cancelled=before.of(Outcome.CANCELLED) + sum(pool.cancelled for pool in pools),
+        dead=before.of(Outcome.DEAD) + sum(pool.dead for pool in pools),
+        rejected=ended.rejected,
+        cold_starts=ended.cold_starts,
+        p50_ms=quantile_ms(ended.latency, 0.50),
+        p95_ms=quantile_ms(ended.latency, 0.95),
+        memory_mib_s=ended.memory_mib_s,
+        items=ended.items,
     )
+
+
+def past_of(entry: FunctionEntry, used: Used = NOTHING) -> Past:
+    """Return all that has ended of a function so far: what a store keeps of it."""
+    past = entry.past
+    for pool in _pools(entry):
+        past = pool.added_to(past)
+    return past.with_use(used.memory_mib_s, used.items)
 
 
 def quantile_ms(bins: Sequence[int], share: float) -> float | None:

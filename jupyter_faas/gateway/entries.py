@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_faas.core.model import Function, Revision, RevisionState
 from jupyter_faas.core.traffic import TrafficTable
+from jupyter_faas.gateway.past import NO_PAST, Past
 
 if TYPE_CHECKING:
     from jupyter_faas.core.slots import Slots
@@ -28,12 +29,14 @@ class FunctionEntry:
         revisions: By number, ascending.
         traffic: Table made from `function.traffic`; empty until a first revision is ready.
         is_deleted: Set once when the function is deleted; nothing may start for it then.
+        past: What was counted of it before, by other gateways and by pools that are gone.
     """
 
-    __slots__ = ("__weakref__", "function", "is_deleted", "revisions", "traffic")
+    __slots__ = ("__weakref__", "function", "is_deleted", "past", "revisions", "traffic")
 
-    def __init__(self, function: Function) -> None:
+    def __init__(self, function: Function, past: Past = NO_PAST) -> None:
         self.function = function
+        self.past = past
         self.revisions: dict[int, RevisionEntry] = {}
         self.is_deleted = False
         self.traffic = table_of(function)

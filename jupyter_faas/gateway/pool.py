@@ -9,6 +9,7 @@ from jupyter_faas.core.model import Outcome
 from jupyter_faas.core.scaling import ConcurrencyWindow
 from jupyter_faas.core.slots import Slots, WaitingRoom
 from jupyter_faas.gateway.entries import RevisionEntry
+from jupyter_faas.gateway.past import Past
 
 BINS = 48
 """Power-of-two bins of microseconds: enough for years."""
@@ -71,6 +72,12 @@ class Pool(Slots):
         if is_cold:
             self.cold_starts += 1
         self.outcomes[outcome] += 1
+
+    def added_to(self, past: Past) -> Past:
+        """Return `past` with what has ended here."""
+        return past.with_calls(
+            self.outcomes, self.latency, cold_starts=self.cold_starts, rejected=self.rejected
+        )
 
     @property
     def patience_s(self) -> float:

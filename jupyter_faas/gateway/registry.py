@@ -35,6 +35,7 @@ from jupyter_faas.core.retention import kept
 from jupyter_faas.gateway.entries import FunctionEntry, RevisionEntry, table_of
 from jupyter_faas.gateway.interning import Interner
 from jupyter_faas.gateway.locks import KeyedLocks
+from jupyter_faas.gateway.past import NO_PAST
 from jupyter_faas.gateway.store.base import Change, Store
 from jupyter_faas.gateway.waits import RevisionWaits
 
@@ -89,8 +90,9 @@ class Registry:
         """Take everything from the store; called once, before the gateway listens."""
         contents = await self._store.load()
         for function in contents.functions:
-            entry = FunctionEntry(self._shared(function))
-            self._functions[function.namespace, function.name] = entry
+            key = (function.namespace, function.name)
+            past = contents.pasts.get(key, NO_PAST)
+            self._functions[key] = FunctionEntry(self._shared(function), past)
         for revision in sorted(contents.revisions, key=lambda one: one.number):
             owner = self._functions.get((revision.namespace, revision.function))
             if owner is not None:

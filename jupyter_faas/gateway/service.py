@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -27,7 +27,7 @@ from jupyter_faas.gateway.auth import Authority, Judge
 from jupyter_faas.gateway.autoscaler import Autoscaler, Scaled, Windows
 from jupyter_faas.gateway.blobs import Blobs
 from jupyter_faas.gateway.calls import Calls
-from jupyter_faas.gateway.counts import counts_of
+from jupyter_faas.gateway.counts import counts_of, past_of
 from jupyter_faas.gateway.endings import failure_of
 from jupyter_faas.gateway.entries import FunctionEntry, RevisionEntry
 from jupyter_faas.gateway.events import EventLog
@@ -48,6 +48,7 @@ from jupyter_faas.gateway.replica import Replica
 from jupyter_faas.gateway.retention import Housekeeper
 from jupyter_faas.gateway.several import Cohort, Several
 from jupyter_faas.gateway.specialise import Surroundings, told_of
+from jupyter_faas.gateway.store.rows import InvocationRow, functions_of
 from jupyter_faas.gateway.views import Views
 from jupyter_faas.providers.base import Provider
 from jupyter_faas.wire.exchange import Exchange
@@ -56,7 +57,7 @@ from jupyter_faas.wire.server import HttpServerProtocol
 
 if TYPE_CHECKING:
     from jupyter_faas.gateway.keys import Keys
-    from jupyter_faas.gateway.store.base import Store
+    from jupyter_faas.gateway.store.base import Pasts, Store
     from jupyter_faas.gateway.store.kept_base import KeptStore
     from jupyter_faas.wire.asgi import AsgiBridge
 
@@ -141,7 +142,7 @@ class GatewayService:
         room = WaitingRoom(settings.queue_limit, settings.queue_limit_per_function)
         self.activator = Activator(room, self.clock, self._poke)
         self.ids = InvocationIds(random_prefix())
-        self.metering = Metering(self.store.add_invocations)
+        self.metering = Metering(self._keep)
         self.calls = Calls(
             self.registry,
             self.activator,
@@ -234,7 +235,18 @@ class GatewayService:
         self.metering.add_items(use)
         entry = self.registry.find(use.namespace, use.function)
         if entry is not None:
+            self.store.add_invocations((), self._pasts([(use.namespace, use.function)]))
             self.announcer.on_used(entry)
+
+    def _keep(self, rows: Sequence[InvocationRow]) -> None:
+        """Give records to the store, and with them what their functions have come to."""
+        self.store.add_invocations(rows, self._pasts(functions_of(rows)))
+
+    def _pasts(self, keys: Iterable[tuple[str, str]]) -> Pasts:
+        found = {key: entry for key in keys if (entry := self.registry.find(*key)) is not None}
+        # What is asked for first hands over the records there are: none is counted before it is.
+        used = {key: self.metering.used(*key) for key in found}
+        return {key: past_of(entry, used[key]) for key, entry in found.items()}
 
     def attach(self, part: Part) -> None:
         """Add a part that starts and ends with this gateway and hears of replicas."""

@@ -199,4 +199,4 @@ async def test_while_the_api_is_away_nothing_is_done(store: KubernetesStore) -> 
     with pytest.raises(ProviderError, match="does not answer"):
         await other.save(Change(SPACE, "f", function(), (inline(1, "one"),)))
     await closed(away)
-    assert await store.load() == ([], [])
+    assert await store.load() == ([], [], {})

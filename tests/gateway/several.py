@@ -16,7 +16,7 @@ from jupyter_faas.core.ownership import Member
 from jupyter_faas.core.settings import Settings
 from jupyter_faas.gateway.membership import Cohort, FixedMembership
 from jupyter_faas.gateway.service import GatewayService
-from jupyter_faas.gateway.store.base import Change, Contents
+from jupyter_faas.gateway.store.base import NO_PASTS, Change, Contents, Pasts
 from jupyter_faas.gateway.store.rows import InvocationRow, record_of
 from jupyter_faas.providers.base import ReplicaFound
 from tests.gateway.cluster import KEYS
@@ -85,7 +85,7 @@ class ShelfStore:
         self.shelf.revisions.pop((namespace, name), None)
         self.shelf.changed((namespace, name), self)
 
-    def add_invocations(self, rows: Sequence[InvocationRow]) -> None:
+    def add_invocations(self, rows: Sequence[InvocationRow], pasts: Pasts = NO_PASTS) -> None:
         self.records.extend(map(record_of, rows))
 
     async def invocation(self, invocation_id: str) -> InvocationRecord | None:

@@ -18,6 +18,7 @@ from jupyter_faas.core.model import (
     RevisionState,
 )
 from jupyter_faas.core.names import DEFAULT_NAMESPACE
+from jupyter_faas.gateway.past import Past
 from jupyter_faas.gateway.store.base import Change, Store
 from jupyter_faas.gateway.store.rows import InvocationRow, row_of
 
@@ -74,7 +75,7 @@ class StoreContract:
         raise NotImplementedError
 
     async def test_it_is_empty_at_first(self, store: Store) -> None:
-        assert await store.load() == ([], [])
+        assert await store.load() == ([], [], {})
         assert await store.invocation("x") is None
         assert await store.invocations("default") == []
         assert await store.get_meta("x") is None
@@ -127,6 +128,23 @@ class StoreContract:
         again = await self.reopen(store)
         assert await again.invocation("a") == record("a")
         assert await again.invocation("c") is None
+
+    async def test_what_a_function_has_come_to_is_kept_with_its_records(self, store: Store) -> None:
+        key = (self.namespaces[0], "f")
+        await store.save(self.change(self.function()))
+        past = Past(outcomes={Outcome.DONE: 2, Outcome.LOST: 1}, latency=[0, 3], items=4)
+        store.add_invocations(rows(record("a")), {key: Past(), (key[0], "gone"): past})
+        store.add_invocations((), {key: past})
+        assert [one.id for one in await store.invocations("default")] == ["a"]
+        if not self.keeps_records:
+            return
+        await store.save(self.change(self.function(latest=2), (self.revision(2),)))
+        again = await self.reopen(store)
+        assert (await again.load()).pasts == {key: past}
+        await again.delete(*key)
+        again.add_invocations(rows(record("b")), {key: past})
+        await again.save(self.change(self.function()))
+        assert (await again.load()).pasts == {}, "another function of its name begins at nothing"
 
     async def test_the_newest_record_of_an_id_is_given(self, store: Store) -> None:
         store.add_invocations(rows(record("a", outcome=Outcome.LOST)))

@@ -133,7 +133,7 @@ async def test_while_the_api_is_away_nothing_is_done_and_it_is_said(
     with pytest.raises(ProviderError):
         await store.get_meta("x")
     api.is_away = False
-    assert await store.load() == ([], [])
+    assert await store.load() == ([], [], {})
 
 
 async def test_objects_that_cannot_be_read_hide_nothing_else(
@@ -162,7 +162,7 @@ async def test_after_a_watch_that_broke_off_what_is_gone_is_known(
     del api.objects[REVISIONS, "default", "f-1"]
     for plural in (FUNCTIONS, REVISIONS):
         await store._following.lose_what_is_gone("default", plural)
-    assert await store.load() == ([], [])
+    assert await store.load() == ([], [], {})
     assert ("default", "f") in store._following.news
 
 

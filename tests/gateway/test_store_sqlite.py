@@ -244,5 +244,6 @@ def _killed_after(path: Path, saved: int) -> int:
 
 async def _content(path: Path) -> tuple[Function, list[int]]:
     async with opened(path) as store:
-        (found,), revisions = await store.load()
-        return found, sorted(one.number for one in revisions)
+        contents = await store.load()
+        (found,) = contents.functions
+        return found, sorted(one.number for one in contents.revisions)

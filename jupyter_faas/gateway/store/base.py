@@ -7,12 +7,19 @@ of them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from jupyter_faas.core.model import Function, InvocationRecord, Revision
+from jupyter_faas.gateway.past import Past
 from jupyter_faas.gateway.store.kept_base import KeptStore
 from jupyter_faas.gateway.store.rows import InvocationRow
+
+Pasts = Mapping[tuple[str, str], Past]
+"""What has been counted of functions, by (namespace, name)."""
+
+NO_PASTS: Pasts = MappingProxyType({})
 
 
 class Change(NamedTuple):
@@ -35,6 +42,7 @@ class Contents(NamedTuple):
 
     functions: list[Function]
     revisions: list[Revision]
+    pasts: Pasts = NO_PASTS
 
 
 class StoreEvent(NamedTuple):
@@ -71,10 +79,12 @@ class Store(Protocol):
     async def delete(self, namespace: str, name: str) -> None:
         """Remove a function and its revisions; its invocation records stay."""
 
-    def add_invocations(self, rows: Sequence[InvocationRow]) -> None:
+    def add_invocations(self, rows: Sequence[InvocationRow], pasts: Pasts = NO_PASTS) -> None:
         """Take a group of records of ended invocations; durable within 100 ms. Never waits.
 
-        The caller changes `rows` no more. `rows.record_of` makes a record of one.
+        The caller changes `rows` no more. `rows.record_of` makes a record of one. `pasts` is what
+        their functions have come to with them: written as a whole with the group, or, by a store
+        that many gateways share, not at all. Of a function that is not there it is passed over.
         """
 
     async def invocation(self, invocation_id: str) -> InvocationRecord | None:

@@ -19,7 +19,7 @@ from jupyter_faas.core.errors import FunctionNotFound, InvalidSpec, ProviderErro
 from jupyter_faas.core.model import Function, InvocationRecord, Revision
 from jupyter_faas.core.package import inline_source
 from jupyter_faas.gateway.store import objects
-from jupyter_faas.gateway.store.base import Change, Contents, StoreEvent
+from jupyter_faas.gateway.store.base import NO_PASTS, Change, Contents, Pasts, StoreEvent
 from jupyter_faas.gateway.store.following import Following
 from jupyter_faas.gateway.store.kept_base import KeptStore
 from jupyter_faas.gateway.store.packing import packed, unpacked
@@ -328,8 +328,8 @@ class KubernetesStore:
 
     # -- records, small texts, packages ---------------------------------------------------------
 
-    def add_invocations(self, rows: Sequence[InvocationRow]) -> None:
-        """Take a group of records of ended invocations."""
+    def add_invocations(self, rows: Sequence[InvocationRow], pasts: Pasts = NO_PASTS) -> None:
+        """Take a group of records of ended invocations; what they add up to is not kept."""
         self._records.add(rows)
 
     async def invocation(self, invocation_id: str) -> InvocationRecord | None:

@@ -41,6 +41,11 @@ def is_of(row: InvocationRow, namespace: str, name: str | None) -> bool:
     return row[_NAMESPACE] == namespace and name in (None, row[_FUNCTION])
 
 
+def functions_of(rows: Sequence[InvocationRow]) -> set[tuple[str, str]]:
+    """Return the functions that rows are of, by (namespace, name)."""
+    return {(row[_NAMESPACE], row[_FUNCTION]) for row in rows}
+
+
 def encode_rows(rows: Sequence[InvocationRow]) -> bytes:
     """Return rows as one msgpack document."""
     return _encoder.encode(rows)

@@ -41,7 +41,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         " piece BLOB NOT NULL)",
         "CREATE UNIQUE INDEX kept_piece ON kept_pieces (map, file, at)",
     ),
+    ("ALTER TABLE functions ADD COLUMN past BLOB",),
 )
+PAST_SINCE = 4
+"""The version from which on functions have a past."""
 
 
 def check_version(db: sqlite3.Connection, path: Path, known: int = len(MIGRATIONS)) -> int:

@@ -21,7 +21,8 @@ import msgspec
 
 from jupyter_faas.core.errors import FaasError
 from jupyter_faas.core.model import Function, InvocationRecord, Revision
-from jupyter_faas.gateway.store.base import Change, Contents, StoreEvent
+from jupyter_faas.gateway.past import Past
+from jupyter_faas.gateway.store.base import NO_PASTS, Change, Contents, Pasts, StoreEvent
 from jupyter_faas.gateway.store.failures import translated
 from jupyter_faas.gateway.store.kept import SqliteKept
 from jupyter_faas.gateway.store.rows import (
@@ -31,7 +32,7 @@ from jupyter_faas.gateway.store.rows import (
     is_of,
     record_of,
 )
-from jupyter_faas.gateway.store.schema import migrate
+from jupyter_faas.gateway.store.schema import MIGRATIONS, PAST_SINCE, migrate
 from jupyter_faas.gateway.store.thread import JobThread
 from jupyter_faas.gateway.store.transaction import transaction
 
@@ -48,6 +49,7 @@ _PRUNE_EVERY = 200
 _encode = msgspec.msgpack.Encoder().encode
 _decode_function = msgspec.msgpack.Decoder(Function).decode
 _decode_revision = msgspec.msgpack.Decoder(Revision).decode
+_decode_past = msgspec.msgpack.Decoder(Past).decode
 
 
 class SqliteStore:
@@ -99,9 +101,9 @@ class SqliteStore:
         """Remove a function and its revisions."""
         await self._do(lambda: self._delete(namespace, name))
 
-    def add_invocations(self, rows: Sequence[InvocationRow]) -> None:
+    def add_invocations(self, rows: Sequence[InvocationRow], pasts: Pasts = NO_PASTS) -> None:
         """Take a group of records of ended invocations; they are durable a moment later."""
-        write = asyncio.ensure_future(self._do(lambda: self._add_group(rows)))
+        write = asyncio.ensure_future(self._do(lambda: self._add_group(rows, pasts)))
         self._writes.add(write)
         write.add_done_callback(lambda done: self._written(done, len(rows)))
 
@@ -201,11 +203,14 @@ class SqliteStore:
             for statement, values in steps:
                 db.execute(statement, values)
 
-    def _add_group(self, rows: Sequence[InvocationRow]) -> None:
-        step = (_ADD_GROUP, (self._wall_clock(), len(rows), encode_rows(rows)))
+    def _add_group(self, rows: Sequence[InvocationRow], pasts: Pasts) -> None:
+        steps: list[tuple[str, tuple[object, ...]]] = []
+        if rows:
+            steps.append((_ADD_GROUP, (self._wall_clock(), len(rows), encode_rows(rows))))
+        steps += [(_SET_PAST, (_encode(past), *key)) for key, past in pasts.items()]
         self._db.execute("PRAGMA synchronous = NORMAL")
         try:
-            self._in_transaction([step])
+            self._in_transaction(steps)
             self._groups_since_prune += 1
             if self._groups_since_prune >= _PRUNE_EVERY:
                 self._groups_since_prune = 0
@@ -259,18 +264,21 @@ class SqliteStore:
             self._connection = None
 
 
-def contents_of(db: sqlite3.Connection) -> Contents:
-    """Return all functions and revisions of an open file."""
+def contents_of(db: sqlite3.Connection, version: int = len(MIGRATIONS)) -> Contents:
+    """Return all functions and revisions of an open file, whose schema may be an older one."""
     functions = db.execute("SELECT value FROM functions").fetchall()
     revisions = db.execute("SELECT value FROM revisions").fetchall()
+    pasts = db.execute(_PASTS).fetchall() if version >= PAST_SINCE else []
     return Contents(
         [_decode_function(value) for (value,) in functions],
         [_decode_revision(value) for (value,) in revisions],
+        {(namespace, name): _decode_past(past) for namespace, name, past in pasts},
     )
 
 
 _PUT_FUNCTION = (
-    "INSERT INTO functions VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
+    "INSERT INTO functions (namespace, name, value) VALUES (?, ?, ?)"
+    " ON CONFLICT DO UPDATE SET value = excluded.value"
 )
 _PUT_REVISION = (
     "INSERT INTO revisions VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
@@ -278,6 +286,8 @@ _PUT_REVISION = (
 _DROP_REVISION = "DELETE FROM revisions WHERE namespace = ? AND name = ? AND number = ?"
 _PUT_META = "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
 _ADD_GROUP = "INSERT INTO invocation_groups (ended_at, count, records) VALUES (?, ?, ?)"
+_SET_PAST = "UPDATE functions SET past = ? WHERE namespace = ? AND name = ?"
+_PASTS = "SELECT namespace, name, past FROM functions WHERE past IS NOT NULL"
 _GROUP_SIZES = "SELECT seq, count FROM invocation_groups ORDER BY seq DESC"
 _GROUPS = "SELECT records FROM invocation_groups ORDER BY seq DESC"
 _DROP_GROUPS = "DELETE FROM invocation_groups WHERE seq < ? OR ended_at < ?"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_faas.gateway.entries import FunctionEntry, RevisionEntry
+from jupyter_faas.gateway.past import NO_PAST
 from jupyter_faas.gateway.snapshot import Moment, snapshot
 from jupyter_faas.gateway.store.base import Contents
 from jupyter_faas.gateway.store.failures import translated
@@ -35,15 +36,16 @@ def stored_contents(path: Path) -> Contents:
         closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db,
     ):
         db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
-        if check_version(db, path) == 0:
-            return Contents([], [])
-        return contents_of(db)
+        version = check_version(db, path)
+        return contents_of(db, version) if version else Contents([], [])
 
 
 def stored_state(contents: Contents, moment: Moment) -> dict[str, Any]:
     """Return the state of `moment.namespace` as `/v1/state` would answer it, without replicas."""
     entries: dict[str, FunctionEntry] = {
-        function.name: FunctionEntry(function)
+        function.name: FunctionEntry(
+            function, contents.pasts.get((function.namespace, function.name), NO_PAST)
+        )
         for function in contents.functions
         if function.namespace == moment.namespace
     }

@@ -7,7 +7,7 @@ import type { RevisionView } from '../model/types';
 import { Calls } from './Calls';
 import { curlLine } from './curl';
 import { GatewayLine } from './GatewayLine';
-import { Decision, Head, Load, Reasons, Totals } from './Headline';
+import { Decision, Head, Load, Reasons, sinceWords, Totals } from './Headline';
 import { pathOf, useAct, useFunction, useInterest, useMaps, type Acting } from './hooks';
 import { Log } from './Log';
 import { Maps } from './Maps';
@@ -71,7 +71,7 @@ function Known({ feed, one, views, back, items }: KnownProps) {
       <Load feed={feed} one={one} />
       <Reasons feed={feed} one={one} />
       <Decision feed={feed} one={one} />
-      <Totals counts={one.view.counts} />
+      <Totals counts={one.view.counts} since={sinceWords(feed.store.state.gateway.provider)} />
       {maps.length > 0 && (
         <Part title="Maps">
           <Maps feed={feed} maps={maps} />

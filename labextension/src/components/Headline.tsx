@@ -84,8 +84,13 @@ export function Decision({ feed, one }: { feed: Feed; one: FunctionState }) {
   );
 }
 
+/** Since when calls are counted: one gateway keeps its counts, those of a cluster do not. */
+export function sinceWords(provider: string): string {
+  return provider === 'kubernetes' ? 'since the gateways started' : 'since it was deployed';
+}
+
 /** What has been called, how it ended, how long it took, what it cost. */
-export function Totals({ counts }: { counts: Counts }) {
+export function Totals({ counts, since }: { counts: Counts; since: string }) {
   const { accepted, errors, userErrors, coldStarts, cancelled, dead, rejected } = counts;
   const isShown = ([, value]: [string, string] | [string, number]) => value !== 0;
   const rest = [['cancelled', cancelled], ['given up', dead], ['turned away', rejected], ['map items', counts.items ?? 0]] as [string, number][];
@@ -99,12 +104,12 @@ export function Totals({ counts }: { counts: Counts }) {
     ['cost', memoryTime(counts.memoryMebibyteSeconds)]
   ];
   return (
-    <p class="faas-totals">
+    <p class="faas-totals" title={since}>
       {pairs.map(([word, value]) => (
         <span
           key={word}
           class={word === 'errors' && errors > 0 ? 'faas-bad' : undefined}
-          title={word === 'cost' ? 'memory limit × run time of ended calls and items of maps' : undefined}
+          title={word === 'cost' ? `memory limit × run time of ended calls and items of maps, ${since}` : undefined}
         >
           <span class="faas-quiet">{word}</span> {value}
         </span>

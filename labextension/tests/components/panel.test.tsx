@@ -44,6 +44,12 @@ test('numbers, the last decision and the cost', async () => {
   const shown = await panel(snapshot({ functions: [view('score', { counts, scaled })] }));
   const totals = one(shown.root, '.faas-totals').textContent;
   assert.match(totals, /calls 12\u202f403errors 3 \(user 3, platform 0\)p50 8\.1 msp95 –cold 2cost 0\.0 GB·s/);
+  assert.equal(one(shown.root, '.faas-totals').title, 'since it was deployed');
+  const gateway = { state: 'live', provider: 'kubernetes', url: '', version: '', reason: '' } as const;
+  shown.say({ type: 'gateway', gateway });
+  shown.say({ type: 'events', events: [event(11, 'function', view('score', { counts, scaled }))] });
+  await settle();
+  assert.equal(one(shown.root, '.faas-totals').title, 'since the gateways started');
   assert.match(one(shown.root, '.faas-decision').textContent, /^2 → 5, .+: 14 in flight over target 3$/);
   shown.close();
 });
