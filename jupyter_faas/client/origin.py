@@ -21,6 +21,8 @@ class Cell:
 
     cell_id: str = ""
     source: str = ""
+    number: int = 0
+    """What stands at its prompt."""
 
 
 def origin(cell: Cell, session: str) -> Origin:
@@ -38,6 +40,7 @@ def origin(cell: Cell, session: str) -> Origin:
         cell_id=cell.cell_id,
         source_digest=hashlib.sha256(cell.source.encode()).hexdigest() if cell.source else "",
         session="" if notebook else session,
+        cell_number=cell.number,
     )
 
 

@@ -183,7 +183,7 @@ def _tables(seen: Seen) -> list[tuple[str, tuple[str, ...], list[tuple[Any, ...]
 
 def _origin(origin: View) -> str:
     notebook = str(origin.get("notebook") or "").rsplit("/", 1)[-1]
-    cell = str(origin.get("cellId") or "")[:8]
+    cell = origin.get("cellNumber") or str(origin.get("cellId") or "")[:8]
     return (notebook or str(origin.get("owner") or "a script")) + (f", cell {cell}" if cell else "")
 
 

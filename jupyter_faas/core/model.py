@@ -158,6 +158,8 @@ class Origin(Value, kw_only=True):
     source_digest: str = ""
     session: str = ""
     """Of a client without a notebook: which process; empty otherwise."""
+    cell_number: int = 0
+    """What stands at the cell's prompt, e.g. 7 of `[7]`; 0: no cell. Compared by nobody."""
 
 
 class RevisionState(StrEnum):

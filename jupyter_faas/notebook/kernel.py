@@ -18,7 +18,7 @@ from jupyter_faas.client.origin import Cell
 from jupyter_faas.client.output import ProcessOutput
 from jupyter_faas.client.progress import Progress, TerminalDisplay
 from jupyter_faas.client.session import session
-from jupyter_faas.notebook.cells import CellMemory
+from jupyter_faas.notebook.cells import CellMemory, Message
 from jupyter_faas.notebook.late import CellEnds
 from jupyter_faas.notebook.map_bar import CellMapDisplay
 from jupyter_faas.notebook.output import BoundCell, CellOutput
@@ -112,7 +112,22 @@ def running_cell(kernel: Any, memory: CellMemory) -> Cell:
     parent = memory.parent()
     content = parent.get("content") or {}
     metadata = parent.get("metadata") or {}
-    return Cell(cell_id=str(metadata.get("cellId") or ""), source=str(content.get("code") or ""))
+    return Cell(
+        cell_id=str(metadata.get("cellId") or ""),
+        source=str(content.get("code") or ""),
+        number=_prompt_number(kernel, parent),
+    )
+
+
+def _prompt_number(kernel: Any, parent: Message) -> int:
+    """Return what stands at the prompt of a cell while it runs; 0: another one runs.
+
+    `shell.execution_count` would not do: IPython 9 counts on before the cell runs, 8 after it.
+    """
+    if (kernel.get_parent() or {}).get("header") != parent.get("header"):
+        return 0
+    result = getattr(kernel.shell.displayhook, "exec_result", None)
+    return int(getattr(result, "execution_count", None) or 0)
 
 
 class CellDisplay:

@@ -259,7 +259,8 @@ async def test_state_tells_from_where_events_go_on(control: Control) -> None:
     assert len(state["replicas"]) == 1
     (revision,) = state["revisions"]
     assert (revision["function"], revision["number"], revision["state"]) == ("f", 1, "ready")
-    assert set(revision["origin"]) == {"owner", "notebook", "cellId", "sourceDigest", "session"}
+    origin = {"owner", "notebook", "cellId", "cellNumber", "sourceDigest", "session"}
+    assert set(revision["origin"]) == origin
     assert state["provider"]
     assert state["version"]
     answer = await control("GET", f"/v1/events?since={state['seq'] + 1}")

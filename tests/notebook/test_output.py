@@ -130,7 +130,7 @@ def test_the_card_shows_under_the_cell_that_deployed(
     kernel: Kernel, gateway: PretendGateway
 ) -> None:
     source = "@serverless\ndef carded(x): return x + 1"
-    kernel.run(source, "cell-6")
+    made = kernel.run(source, "cell-6")
     cell = kernel.run("assert carded.remote(1) == 2", "cell-7")
     first, last = kernel.displays(cell)[0], kernel.displays(cell)[-1]
     assert last["msg_type"] == "update_display_data"
@@ -142,6 +142,8 @@ def test_the_card_shows_under_the_cell_that_deployed(
     origin = gateway.revisions["carded"][1].origin
     assert origin.cell_id == "cell-6"
     assert origin.source_digest == hashlib.sha256(source.encode()).hexdigest()
+    said = [m["content"] for m in kernel.outputs[made] if m["msg_type"] == "execute_input"]
+    assert origin.cell_number == said[0]["execution_count"] > 0
 
 
 def test_what_a_name_contains_is_escaped_in_html(kernel: Kernel, gateway: PretendGateway) -> None:

@@ -83,7 +83,7 @@ function Row({ brief, changes, share, isOnly, nowS, onShare, onRollback }: RowPr
       <span class="faas-number">{share > 0 ? `${share} %` : ''}</span>
       <time title={exact(createdAt)}>{day(createdAt, nowS)}</time>
       <span class="faas-origin" title={originWords(origin)}>
-        {changes.length > 0 ? changes.join(', ') : originWords(origin)}
+        {changes.length > 0 ? [...cellWords(origin), changes.join(', ')].join(' · ') : originWords(origin)}
       </span>
       {share > 0 ? <span class="faas-live">live</span> : null}
       {isReady && !isWhole && (
@@ -148,7 +148,11 @@ function shownAtFirst(shares: Weights): (brief: RevisionBrief, index: number) =>
   return (brief, index) => index < SHOWN || (shares[String(brief.number)] ?? 0) > 0;
 }
 
-function originWords({ owner, notebook }: Origin): string {
-  const file = notebook.split('/').at(-1) ?? '';
-  return [file, owner].filter(word => word !== '').join(' · ');
+function originWords(origin: Origin): string {
+  const file = origin.notebook.split('/').at(-1) ?? '';
+  return [...cellWords(origin), file, origin.owner].filter(word => word !== '').join(' · ');
+}
+
+function cellWords({ cellNumber = 0 }: Origin): string[] {
+  return cellNumber > 0 ? [`cell ${cellNumber}`] : [];
 }

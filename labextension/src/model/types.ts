@@ -83,6 +83,8 @@ export interface Origin {
   readonly owner: string;
   readonly notebook: string;
   readonly cellId: string;
+  /** What stands at the cell's prompt; 0 or absent: no cell is known. */
+  readonly cellNumber?: number;
   readonly sourceDigest: string;
   readonly session: string;
 }

@@ -116,6 +116,13 @@ test('a slider divides traffic, and roll back names its revision', async t => {
   shown.close();
 });
 
+test('a revision says which cell it came from', async () => {
+  const origin = { ...brief(1).origin, cellNumber: 7 };
+  const shown = await panel(snapshot({ revisions: [brief(1, { origin })] }));
+  assert.match(one(shown.root, '.faas-origin').textContent, /^cell 7 · a\.ipynb · ada$/);
+  shown.close();
+});
+
 test('calls with how they ended and who was at fault; a traceback opens', async () => {
   const transport = new RecordedTransport();
   const invocations = [
