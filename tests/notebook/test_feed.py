@@ -92,8 +92,9 @@ def feed() -> Iterator[Feed]:
 
 
 def own_threads() -> list[str]:
+    """Return the threads of panels: not of late output, nor what waits for the gateway's end."""
     names = [thread.name for thread in threading.enumerate()]
-    return [n for n in names if n.startswith("jupyter-faas") and "late" not in n]
+    return [n for n in names if n.startswith("jupyter-faas") and not n.endswith(("late", "child"))]
 
 
 def test_all_panels_share_one_reader_and_the_last_takes_it_along(feed: Feed, ping: Any) -> None:

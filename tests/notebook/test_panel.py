@@ -141,7 +141,8 @@ def until(kernel: Kernel, found: Any, timeout_s: float = 20.0) -> Any:
 
 def threads(kernel: Kernel) -> str:
     return kernel.value(
-        "sorted(t.name for t in __import__('threading').enumerate() if 'jupyter-faas' in t.name)"
+        "sorted(t.name for t in __import__('threading').enumerate()"
+        " if 'jupyter-faas' in t.name and not t.name.endswith('child'))"
     )
 
 
