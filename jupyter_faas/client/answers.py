@@ -6,14 +6,18 @@ No I/O: `invoke`, `invoke_aio` and the iterators read, this module decides. A fr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 
 from jupyter_faas.client.output import BoundOutput, LogWriter
 from jupyter_faas.core import errors
 from jupyter_faas.wire.frames import CONTENT_TYPE, Frame, FrameKind
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 Body = bytes | bytearray | memoryview
 
@@ -157,6 +161,21 @@ def without_frames(error: BaseException) -> None:
     is_told = at is not None and at.tb_frame.f_code is Answer.value.__code__
     if is_told or isinstance(error, (errors.FaasError, KeyboardInterrupt)):
         error.__traceback__ = None
+
+
+def unframed(call: Callable[P, R]) -> Callable[P, R]:
+    """Have what a person calls raise `without_frames`; a decorator."""
+
+    @functools.wraps(call)
+    def unframed(*args: P.args, **kwargs: P.kwargs) -> R:
+        __tracebackhide__ = True
+        try:
+            return call(*args, **kwargs)
+        except BaseException as error:
+            without_frames(error)
+            raise
+
+    return unframed
 
 
 def with_load_lines(error: errors.FaasError, name: str) -> errors.FaasError:

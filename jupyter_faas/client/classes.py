@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from jupyter_faas.client import answers
 from jupyter_faas.client.deployable import Deployable
 from jupyter_faas.client.maps import ForEach, Map, SpawnMap, StarMap
 from jupyter_faas.client.remote import Remote
@@ -73,6 +74,10 @@ class RemoteClass(Deployable, Generic[T]):
             self._instance = self._class()()
         return self._instance
 
+    def kind_of(self, method: str | None) -> Kind:
+        """Return what calling a method gives."""
+        return self._methods[method or ""]
+
     def __faas_handle__(self) -> Any:
         """Return what travels in this object's place when another function captures it."""
         return self.__reduce__()
@@ -111,6 +116,7 @@ class RemoteMethod:
         """Call it here, on an instance that is made at the first such call."""
         return getattr(self._owner.local_instance(), self._method)(*args, **kwargs)
 
+    @answers.unframed
     def spawn(self, /, *args: Any, **kwargs: Any) -> FunctionCall[Any]:
         """Have it run there and go on here; the returned handle gets the result, also later."""
         __tracebackhide__ = True

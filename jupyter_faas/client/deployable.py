@@ -7,6 +7,7 @@ is the code here; that test takes microseconds when nothing has changed.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -19,6 +20,7 @@ from jupyter_faas.client.session import session
 from jupyter_faas.client.waiting import Waiting
 from jupyter_faas.core.errors import FaasError, InvalidSpec, UsageError
 from jupyter_faas.core.mapping import most_tries
+from jupyter_faas.core.model import Kind, RevisionState
 
 if TYPE_CHECKING:
     from jupyter_faas.client.deployment import Deployed
@@ -247,6 +249,10 @@ class Deployable:
             1 if self._target is None else most_tries(self._target.options.revision["idempotent"])
         )
 
+    def kind_of(self, method: str | None) -> Kind:
+        """Return what calling it, or one of its methods, gives."""
+        raise NotImplementedError
+
     def _code(self) -> Target:
         if self._target is None:
             raise UsageError(f"{self._name} was looked up by name: deploy it where its code is.")
@@ -335,6 +341,7 @@ class _Listener:
     def __init__(self, handle: Deployable, deployed: Deployed) -> None:
         self._handle = handle
         self._deployed = deployed
+        self._is_left = False
 
     def waiting(self, route: Route) -> AbstractContextManager[None]:
         return Waiting(self._deployed, route.gateway)
@@ -352,11 +359,42 @@ class _Listener:
         )
 
     def on_failed(self, route: Route, error: FaasError) -> None:
-        self._deployed.fail(str(error))
         self._handle._forget_route(route)
+        if self._is_pending(route):
+            self.on_left(route)  # the call was refused, not the revision
+        else:
+            self._deployed.fail(str(error))
 
     def on_lost(self, route: Route) -> Route | None:
         return self._handle._recover(route)
+
+    def on_left(self, route: Route) -> None:
+        """Find out beside whether it is ready, once, for whoever reads its card."""
+        if self._deployed.progress is None or self._is_left or not session.display.is_watched:
+            return
+        self._is_left = True
+        name = "jupyter-faas-card"
+        threading.Thread(target=self._look_after, args=(route,), name=name, daemon=True).start()
+
+    def _is_pending(self, route: Route) -> bool:
+        """Return whether the revision has not failed; asked only if its card is to say so."""
+        if self._deployed.progress is None:
+            return True
+        own = self._deployed
+        with contextlib.suppress(FaasError, OSError):
+            revision = control.settled(route.gateway, own.name, own.number, 0.0)
+            return revision.state is not RevisionState.FAILED
+        return False
+
+    def _look_after(self, route: Route) -> None:
+        from jupyter_faas.client import deployment  # noqa: PLC0415 - capture is heavy
+
+        try:
+            deployment.wait_ready(self._deployed, route.gateway, self._handle._code().wait_s)
+        except (FaasError, OSError) as error:
+            self._deployed.fail(str(error))
+        else:
+            route.ready()
 
 
 def _checked_weights(weights: Mapping[int | str, int]) -> dict[int, int]:

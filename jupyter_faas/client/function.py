@@ -6,6 +6,7 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar
 
+from jupyter_faas.client import answers
 from jupyter_faas.client.deployable import Deployable
 from jupyter_faas.client.maps import ForEach, Map, SpawnMap, StarMap
 from jupyter_faas.client.remote import Remote
@@ -74,6 +75,7 @@ class RemoteFunction(Deployable, Generic[P, L, S, A]):
         __tracebackhide__ = True
         return self(*args, **kwargs)
 
+    @answers.unframed
     def spawn(self, /, *args: P.args, **kwargs: P.kwargs) -> FunctionCall[S]:
         """Have it run there and go on here; the returned handle gets the result, also later.
 
@@ -85,6 +87,10 @@ class RemoteFunction(Deployable, Generic[P, L, S, A]):
         from jupyter_faas.client import spawned  # noqa: PLC0415 - only for who spawns
 
         return spawned.spawn(self.route(), None, args, kwargs)
+
+    def kind_of(self, _method: str | None = None) -> Kind:
+        """Return what calling it gives."""
+        return self.kind
 
     def __faas_handle__(self) -> Any:
         """Return what travels in this object's place when another function captures it."""

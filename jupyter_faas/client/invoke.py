@@ -32,7 +32,7 @@ def call(route: Route, method: str | None, args: tuple[Any, ...], kwargs: dict[s
     """
     __tracebackhide__ = True
     output = session.output.bind()
-    parts = pickled(args, kwargs)
+    parts = pickled(route, args, kwargs)
     for tries_left in range(route.tries - 1, -1, -1):
         try:
             route, answer, items = _once(route, method, parts, output)
@@ -76,7 +76,7 @@ def stream(
     """
     __tracebackhide__ = True
     output = session.output.bind()
-    parts = pickled(args, kwargs)
+    parts = pickled(route, args, kwargs)
     route, connection, response = _send(route, method, parts)
     return RemoteIterator(route, connection, response.iter_body(), answers.Answer(output))
 

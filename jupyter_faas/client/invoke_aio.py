@@ -46,7 +46,7 @@ def stream(
     async def begin() -> AsyncStream:
         __tracebackhide__ = True
         route = await _route(handle)
-        parts = pickled(args, kwargs)
+        parts = pickled(route, args, kwargs)
         route, connection, response = await _send(route, method, parts)
         return AsyncStream(route, connection, response.iter_body(), answers.Answer(output))
 
@@ -59,7 +59,7 @@ async def _call(
     __tracebackhide__ = True
     output = session.output.bind()
     route = await _route(handle)
-    parts = pickled(args, kwargs)
+    parts = pickled(route, args, kwargs)
     for tries_left in range(route.tries - 1, -1, -1):
         try:
             route, answer, items = await _once(route, method, parts, output)

@@ -10,6 +10,7 @@ from jupyter_faas.client.map_progress import MapProgress
 from jupyter_faas.client.session import session
 from jupyter_faas.core.errors import InvalidSpec
 from jupyter_faas.core.mapping import ENGINES, MapOrder
+from jupyter_faas.core.model import Kind
 
 if TYPE_CHECKING:
     from jupyter_faas.client.deployable import Deployable
@@ -30,7 +31,7 @@ class MapPlan:
         never_blocks: The inputs are there already.
 
     Raises:
-        InvalidSpec: An option is out of range.
+        InvalidSpec: An option is out of range, or the function yields.
     """
 
     def __init__(
@@ -44,6 +45,8 @@ class MapPlan:
         shape: str = "map",
         never_blocks: bool = False,
     ) -> None:
+        if handle.kind_of(method) in (Kind.GENERATOR, Kind.ASYNC_GENERATOR):
+            raise InvalidSpec(f"`{handle.name}` yields: a map needs a function that returns.")
         wants_results = shape != "for_each"
         self.name = handle.name if method is None else f"{handle.name}.{method}"
         self.returns_exceptions = bool(options["return_exceptions"])

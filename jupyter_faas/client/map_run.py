@@ -23,7 +23,7 @@ from jupyter_faas.client.map_progress import MAX_FAILURES, MapProgress
 from jupyter_faas.client.session import session
 from jupyter_faas.core import batch
 from jupyter_faas.core.batch import RAISED
-from jupyter_faas.core.errors import GatewayLost, GatewayUnavailable
+from jupyter_faas.core.errors import GatewayLost, GatewayUnavailable, InvalidSpec
 from jupyter_faas.core.mapping import PATH, MapState
 from jupyter_faas.wire.frames import FrameKind, FrameReader
 
@@ -49,6 +49,7 @@ class MapRun(Generic[T]):
         self._gateway = gateway
 
     @classmethod
+    @answers.unframed
     def from_id(cls, id: str) -> MapRun[Any]:
         """Return the map of an id.
 
@@ -58,6 +59,7 @@ class MapRun(Generic[T]):
         gateway = connect.gateway()
         return MapRun(gateway.ask("GET", f"{PATH}/{id}", result=MapState), gateway)
 
+    @answers.unframed
     def results(self, start: int = 0, *, return_exceptions: bool = False) -> Iterator[T]:
         """Return an iterator over the results in input order, as they come; the map goes on.
 
@@ -66,7 +68,12 @@ class MapRun(Generic[T]):
         Args:
             start: Index to begin with.
             return_exceptions: Errors are results; else the first one is raised.
+
+        Raises:
+            InvalidSpec: `start` is no index.
         """
+        if isinstance(start, bool) or not isinstance(start, int) or start < 0:
+            raise InvalidSpec(f"start={start!r}: allowed is the index of an item, 0 or more.")
         return cast(Iterator[T], _Outcomes(self, start, returns_exceptions=return_exceptions))
 
     def failed(self) -> list[tuple[int, Exception]]:
@@ -158,6 +165,7 @@ def spawn(plan: MapPlan) -> MapRun[Any]:
     finally:
         for one in inputs:
             one.stop()
+    route.left()
     return MapRun(_state(body), route.gateway)
 
 
@@ -187,6 +195,7 @@ class _Outcomes(Iterator[Any]):
         self._reader = FrameReader()
         self._is_ended = False
 
+    @answers.unframed
     def __next__(self) -> Any:
         __tracebackhide__ = True
         while not self._ready:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from jupyter_faas.client import answers
 from jupyter_faas.core.errors import InvalidSpec
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from jupyter_faas.client.map_run import MapRun
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 DEFAULTS: Mapping[str, Any] = {
     "order_outputs": True,
@@ -60,12 +62,32 @@ class _Face:
             never_blocks=map_plan.are_here(inputs),
         )
 
+    def _begin(
+        self,
+        begin: Callable[[MapPlan], R],
+        shape: str,
+        inputs: tuple[Iterable[Any], ...],
+        kwargs: Mapping[str, Any],
+        options: Mapping[str, Any],
+    ) -> R:
+        """Begin a map; its function's card ends also if that fails."""
+        __tracebackhide__ = True
+        plan: MapPlan | None = None
+        try:
+            plan = self._plan(shape, inputs, kwargs, options)
+            return begin(plan)
+        except BaseException:
+            if plan is not None:
+                plan.route.left()
+            raise
+
 
 class Map(_Face, Generic[T]):
     """`f.map(xs)`: results as they stream back."""
 
     __slots__ = ()
 
+    @answers.unframed
     def __call__(
         self,
         iterable: Iterable[Any],
@@ -92,7 +114,7 @@ class Map(_Face, Generic[T]):
         from jupyter_faas.client.map_iterator import MapIterator  # noqa: PLC0415 - who maps
 
         __tracebackhide__ = True
-        return MapIterator(self._plan("map", (iterable, *iterables), kwargs, options))
+        return self._begin(MapIterator[T], "map", (iterable, *iterables), kwargs, options)
 
     def aio(
         self,
@@ -117,6 +139,7 @@ class StarMap(_Face, Generic[T]):
 
     __slots__ = ()
 
+    @answers.unframed
     def __call__(
         self,
         tuples: Iterable[Iterable[Any]],
@@ -129,7 +152,7 @@ class StarMap(_Face, Generic[T]):
         from jupyter_faas.client.map_iterator import MapIterator  # noqa: PLC0415 - who maps
 
         __tracebackhide__ = True
-        return MapIterator(self._plan("starmap", (tuples,), kwargs, options))
+        return self._begin(MapIterator[T], "starmap", (tuples,), kwargs, options)
 
     def aio(
         self,
@@ -150,6 +173,7 @@ class SpawnMap(_Face, Generic[T]):
 
     __slots__ = ()
 
+    @answers.unframed
     def __call__(
         self,
         iterable: Iterable[Any],
@@ -170,7 +194,7 @@ class SpawnMap(_Face, Generic[T]):
         from jupyter_faas.client.map_run import spawn  # noqa: PLC0415 - only for who maps
 
         __tracebackhide__ = True
-        return spawn(self._plan("spawn_map", (iterable, *iterables), kwargs, options))
+        return self._begin(spawn, "spawn_map", (iterable, *iterables), kwargs, options)
 
     async def aio(
         self,
@@ -191,6 +215,7 @@ class ForEach(_Face):
 
     __slots__ = ()
 
+    @answers.unframed
     def __call__(
         self,
         iterable: Iterable[Any],
@@ -203,7 +228,8 @@ class ForEach(_Face):
         from jupyter_faas.client.map_iterator import MapIterator  # noqa: PLC0415 - who maps
 
         __tracebackhide__ = True
-        for _ in MapIterator[Any](self._plan("for_each", (iterable, *iterables), kwargs, options)):
+        inputs = (iterable, *iterables)
+        for _ in self._begin(MapIterator[Any], "for_each", inputs, kwargs, options):
             pass
 
     async def aio(

@@ -39,10 +39,13 @@ class Listener(Protocol):
         """Hear that another revision than the handle's own has answered."""
 
     def on_failed(self, route: Route, error: FaasError) -> None:
-        """Hear why the handle's own revision, not ready so far, did not answer."""
+        """Hear why a call of the handle's own revision, not ready so far, was refused."""
 
     def on_lost(self, route: Route) -> Route | None:
         """Hear that the gateway does not know the function; return the route to retry on."""
+
+    def on_left(self, route: Route) -> None:
+        """Hear that nobody waits for the handle's own revision, which may not be ready yet."""
 
 
 class Route:
@@ -128,12 +131,21 @@ class Route:
             return
         number = headers.get("faas-revision", "")
         if number == self._own:
-            if self.headers is not self._unpinned:
-                self.headers = self._unpinned  # it is ready: from now on traffic decides
-                listener.on_ready(self)
+            self.ready()
         elif number.isdigit():
             self._listener = None
             listener.on_other(int(number))
+
+    def ready(self) -> None:
+        """Notice that the handle's own revision is ready: from now on traffic decides."""
+        if self._listener is not None and self.headers is not self._unpinned:
+            self.headers = self._unpinned
+            self._listener.on_ready(self)
+
+    def left(self) -> None:
+        """Notice that a call was not made, or goes on by itself: nobody waits for its answer."""
+        if self._listener is not None and self.headers is not self._unpinned:
+            self._listener.on_left(self)
 
     def refused(self, error: FaasError) -> Route | None:
         """Return another route to try if the gateway has lost what this one leads to."""
@@ -141,7 +153,9 @@ class Route:
             return None
         if isinstance(error, (FunctionNotFound, RevisionNotFound)):
             return self._listener.on_lost(self)
-        if self.headers is not self._unpinned and not isinstance(error, CapacityError):
+        if isinstance(error, CapacityError):
+            self.left()
+        elif self.headers is not self._unpinned:
             self._listener.on_failed(self, error)
         return None
 

@@ -40,7 +40,7 @@ def spawn(
         FaasError: The gateway's reason why it does not keep the call.
     """
     __tracebackhide__ = True
-    parts = pickled(args, kwargs)
+    parts = pickled(route, args, kwargs)
     while True:
         gateway = route.gateway
         path = route.path.replace("/function/", "/async-function/", 1)
@@ -53,6 +53,7 @@ def spawn(
                 raise
             route = other
         else:
+            route.left()
             id = str(msgspec.json.decode(said, type=dict[str, Any])["id"])
             return FunctionCall(id, route.name, gateway)
 
@@ -106,6 +107,7 @@ class FunctionCall(Generic[T]):
         self.get = _Get(self)
 
     @classmethod
+    @answers.unframed
     def from_id(cls, id: str) -> FunctionCall[Any]:
         """Return the handle of a call that was spawned before, by anybody.
 
@@ -171,6 +173,7 @@ class FunctionCall(Generic[T]):
 class _Gather:
     """`faas.gather(a, b)` and `await faas.gather.aio(a, b)`."""
 
+    @answers.unframed
     def __call__(self, *calls: FunctionCall[Any]) -> list[Any]:
         """Wait for several calls; return their results in the order of the arguments.
 

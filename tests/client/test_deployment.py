@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from queue import Queue
 from typing import Any
 
 import pytest
 
 import jupyter_faas as faas
+from jupyter_faas.client.progress import Progress, TerminalDisplay
 from jupyter_faas.client.session import session
 from jupyter_faas.core.model import DeployRequest
 from tests.client.pretend_gateway import PretendGateway
@@ -125,6 +128,52 @@ def test_a_revision_that_fails_as_it_is_loaded_shows_its_lines_and_what_keeps_se
         " ✕         no weights",
         "           Revision 1 keeps serving.",
     ]
+
+
+class Watched(TerminalDisplay):
+    """A display somebody reads; keeps how the cards end."""
+
+    is_watched = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ends: Queue[str] = Queue()
+
+    def finish(self, progress: Progress) -> None:
+        self.ends.put(progress.state)
+
+
+def test_a_card_ends_by_itself_when_the_first_call_is_not_made_or_refused(
+    gateway: PretendGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    display = Watched()
+    monkeypatch.setattr(session, "display", display)
+    with pytest.raises(faas.NotSerializable):
+        make(1).remote(threading.Lock())
+    assert display.ends.get(timeout=20) == "ready"
+
+    def refuse(_hit: Any) -> Any:
+        raise faas.BadRequest("not like this")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(gateway, "call", refuse)
+        with pytest.raises(faas.BadRequest):
+            make(2).remote()
+    assert display.ends.get(timeout=20) == "ready"
+    gateway.fails["answer"] = faas.MissingPackages("the runner has no module `sklearn`")
+    with pytest.raises(faas.NotSerializable):
+        make(3).remote(threading.Lock())
+    assert display.ends.get(timeout=20) == "failed"
+
+
+def test_what_cannot_be_mapped_is_not_deployed(gateway: PretendGateway) -> None:
+    @faas.serverless
+    def answer(x: int) -> Iterator[int]:
+        yield x
+
+    with pytest.raises(faas.InvalidSpec, match="needs a function that returns"):
+        answer.map([1])
+    assert deploys(gateway) == 0
 
 
 def test_the_name_of_another_notebook_is_not_taken_silently(

@@ -162,6 +162,32 @@ def test_deploying_the_same_again_says_that_it_is_live(live: Kernel) -> None:
     assert "live already" in last_card(live, cell)["text/plain"]
 
 
+@pytest.mark.parametrize("use", ["spawn(1)", "spawn_map([1])"])
+def test_the_card_ends_when_the_first_use_goes_on_by_itself(live: Kernel, use: str) -> None:
+    name = use.partition("(")[0].replace("_", "-")
+    cell = live.run(f"@serverless(name='{name}')\ndef alone(x): return x\nlater = alone.{use}")
+    while "ready in" not in last_card(live, cell)["text/plain"]:
+        live.collect(30.0)
+
+
+def test_mistakes_of_maps_show_the_line_of_the_person_alone(live: Kernel) -> None:
+    live.run(
+        "import threading\n@serverless\ndef mapped(x): return x\nlater = mapped.spawn_map([1])"
+    )
+    for wrong, said in [
+        ("mapped.map([1], engine='dask')", "engine='dask'"),
+        ("mapped.starmap([(1,)], chunksize=0)", "chunksize=0"),
+        ("mapped.spawn_map([threading.Lock()])", "cannot be"),
+        ("mapped.spawn(threading.Lock())", "cannot be"),
+        ("type(later).from_id('nobody')", "nobody"),
+        ("next(later.results(start=-1))", "start=-1: allowed is"),
+    ]:
+        # Behind what cannot be pickled stands what pickle raised, maybe in the person's own code.
+        told = "\n".join(live.error(wrong)["traceback"]).rpartition("direct cause")[2]
+        assert said in told
+        assert "jupyter_faas/" not in told, told
+
+
 def test_the_card_moves_while_a_step_takes_time(live: Kernel) -> None:
     code = (
         "%%faas deploy\n@serverless\nclass Slow:\n"
