@@ -249,6 +249,8 @@ def test_a_server_that_is_told_to_end_leaves_nothing() -> None:
         assert "Traceback" not in server.log()
 
 
+BUSY = "__import__('time').sleep(0.3); sum(range(10**11))"
+"""The sum lets no other thread run; what tells of the cell's begin needs its turn before."""
 MANAGER = """
 import os, sys
 from jupyter_client.manager import KernelManager
@@ -270,7 +272,7 @@ sys.stdin.read()
     ("code", "killed"),
     [
         ("", "the zygote too"),
-        ("sum(range(10**11))", "it alone"),
+        (BUSY, "it alone"),
     ],
 )
 def test_a_kernel_ends_with_whatever_process_started_it(code: str, killed: str) -> None:
