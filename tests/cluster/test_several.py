@@ -181,7 +181,8 @@ async def test_a_function_changes_hands_with_its_pod_and_somebody_always_leads()
         members = Members(("a", "b"))
         name = next(f"f{n}" for n in range(99) if members.owner((SPACE, f"f{n}")) == "b")
         await made.apply(name, scaling={"maxContainers": 1, "scaledownWindowSeconds": 600})
-        await until(lambda: a.registry.find(SPACE, name) is not None)
+        # Each hears of it by a watch of its own: until the owner has, nobody can call it.
+        await until(lambda: all(one.registry.find(SPACE, name) is not None for one in (a, b)))
         answer = await made.call("a", name)
         assert answer.status == 200, answer
         assert made_by(answer) == b.ids.prefix
