@@ -133,8 +133,11 @@ class Listening:
         try:
             with connection, connection.makefile("rb") as reader, _writer(connection) as writer:
                 connection.settimeout(_FIRST_LINE_S)
-                why = self._why_not(reader.readline(_FIRST_LINE_BYTES))
+                first = reader.readline(_FIRST_LINE_BYTES)
                 connection.settimeout(None)
+                if not first:
+                    return  # somebody looks whether anything listens here: a probe
+                why = self._why_not(first)
                 if why:
                     _log.warning("a driver at %s is refused: %s", peer[0], why)
                     Line(self._cluster, writer).say(Failed(why=why))
