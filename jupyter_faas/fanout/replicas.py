@@ -26,7 +26,7 @@ from jupyter_faas.core.errors import (
     from_problem,
 )
 from jupyter_faas.core.mapping import MapOrder
-from jupyter_faas.core.sections import total_bytes
+from jupyter_faas.core.sections import Buffer, total_bytes
 from jupyter_faas.execution.failure import Fault
 from jupyter_faas.fanout.base import Caller, Report
 from jupyter_faas.wire.frames import CONTENT_TYPE, FrameKind, FrameReader
@@ -71,14 +71,7 @@ class Replicas:
         self, order: MapOrder, caller: Caller, given: Given, budget_s: float, report: Report
     ) -> ReplicaErrand:
         """Send a chunk as one call."""
-        head = Head(
-            given.indices,
-            bytes(len(given.indices)),
-            [len(payload) for payload in given.payloads],
-            is_exact=given.chunk.is_exact,
-            budget_s=budget_s,
-        )
-        body = batch.pack(head, given.payloads)
+        body = body_of(given, budget_s)
         length = total_bytes(body)
         request = encode_request(
             b"POST",
@@ -244,6 +237,23 @@ class ReplicaErrand:
         report, self._report = self._report, None
         assert report is not None
         return report
+
+
+def body_of(given: Given, budget_s: float) -> list[Buffer]:
+    """Return a chunk as the body of a call, in parts.
+
+    Args:
+        given: The chunk.
+        budget_s: After so long the worker gives back what it has not begun, in seconds.
+    """
+    head = Head(
+        given.indices,
+        bytes(len(given.indices)),
+        [len(payload) for payload in given.payloads],
+        is_exact=given.chunk.is_exact,
+        budget_s=budget_s,
+    )
+    return batch.pack(head, given.payloads)
 
 
 def _problem(body: bytes, status: int) -> FaasError:

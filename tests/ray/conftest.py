@@ -47,3 +47,11 @@ def ray(gateway: Gateway) -> Iterator[Gateway]:
     )
     yield gateway
     assert faas.gateway()
+
+
+def command_of(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""

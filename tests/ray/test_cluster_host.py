@@ -12,7 +12,7 @@ import pytest
 from jupyter_faas import serverless
 from tests.e2e.gateway import Gateway, wait_until
 from tests.ray.cluster import RayProcesses, free_port, ray_processes
-from tests.ray.conftest import RAY_S, is_on_ray
+from tests.ray.conftest import RAY_S, command_of, is_on_ray
 
 PORT = free_port()
 SECRET = "what-gateways-show-in-a-test"
@@ -120,14 +120,6 @@ def test_nothing_on_the_cluster_outlives_a_gateway_that_is_killed(
     gateway.kill()
     wait_until(lambda: not [p for p in seats.processes() if p in fronts], 30.0)
     gateway.start()
-
-
-def command_of(pid: int) -> str:
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return file.read().replace(b"\0", b" ").decode(errors="replace")
-    except OSError:
-        return ""
 
 
 def name_of(pid: int) -> str:

@@ -12,7 +12,7 @@ import pytest
 import jupyter_faas as faas
 from jupyter_faas import serverless
 from tests.e2e.gateway import Gateway, wait_until
-from tests.ray.conftest import is_on_ray
+from tests.ray.conftest import command_of, is_on_ray
 from tests.support import descendants, is_alive
 
 SETTINGS = {"FAAS_RAY_WARM": "1"}
@@ -57,14 +57,6 @@ def nap(seconds: float) -> str:
 
     time.sleep(seconds)
     return os.environ["FAAS_REPLICA"]
-
-
-def command_of(pid: int) -> str:
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return file.read().replace(b"\0", b" ").decode(errors="replace")
-    except OSError:
-        return ""
 
 
 def processes(gateway: Gateway, mark: str) -> list[int]:

@@ -12,7 +12,7 @@ from jupyter_faas.core.errors import FaasError, QueueFull, ReplicaLost
 from jupyter_faas.core.mapping import MapOrder
 from jupyter_faas.core.sections import total_bytes
 from jupyter_faas.fanout.base import Caller, Report
-from jupyter_faas.fanout.replicas import ReplicaErrand
+from jupyter_faas.fanout.replicas import ReplicaErrand, body_of
 from jupyter_faas.wire.frames import CONTENT_TYPE
 from jupyter_faas.wire.heads import JOIN_BELOW_BYTES, encode_request
 from jupyter_faas.wire.upstream import Upstream
@@ -105,14 +105,7 @@ class SeatErrand:
     ) -> tuple[list[Any], int]:
         order = self._order
         assert order.of is not None
-        head = Head(
-            given.indices,
-            bytes(len(given.indices)),
-            [len(payload) for payload in given.payloads],
-            is_exact=given.chunk.is_exact,
-            budget_s=budget_s,
-        )
-        body = batch.pack(head, given.payloads)
+        body = body_of(given, budget_s)
         length = total_bytes(body)
         id = f"{seat.replica}-{given.chunk.id}"
         headers = [

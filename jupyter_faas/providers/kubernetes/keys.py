@@ -50,12 +50,8 @@ async def publish_trust(api: KubeApi, namespaces: Iterable[str], public_key: byt
         ProviderError: A ConfigMap cannot be written.
     """
     for namespace in namespaces:
-        wanted = trust_config(namespace, public_key)
-        path = path_of("configmaps", namespace, TRUST_CONFIG)
         try:
-            found = await api.find(path)
-            if found is None or found.get("data") != wanted["data"]:
-                await api.apply(path, wanted)
+            await _publish(api, "configmaps", trust_config(namespace, public_key))
         except KubeError as error:
             raise ProviderError(
                 f"Runners of namespace {namespace} cannot be told whom to trust: {error.message}"
@@ -69,11 +65,8 @@ async def publish_ray(api: KubeApi, namespace: str, tokens: Mapping[str, str]) -
         ProviderError: The Secret cannot be written.
     """
     wanted = _secret(RAY_NAME, namespace, {name: token.encode() for name, token in tokens.items()})
-    path = path_of("secrets", namespace, RAY_NAME)
     try:
-        found = await api.find(path)
-        if found is None or found.get("data") != wanted["data"]:
-            await api.apply(path, wanted)
+        await _publish(api, "secrets", wanted)
     except KubeError as error:
         raise ProviderError(
             f"Ray in namespace {namespace} cannot be given its tokens: {error.message}"
@@ -93,6 +86,14 @@ def trust_config(namespace: str, public_key: bytes) -> Object:
         "metadata": _metadata(TRUST_CONFIG, namespace),
         "data": {TRUST_KEY: base64.b64encode(public_key).decode("ascii")},
     }
+
+
+async def _publish(api: KubeApi, kind: str, wanted: Object) -> None:
+    """Write an object whose data differs from what there is."""
+    path = path_of(kind, wanted["metadata"]["namespace"], wanted["metadata"]["name"])
+    found = await api.find(path)
+    if found is None or found.get("data") != wanted["data"]:
+        await api.apply(path, wanted)
 
 
 async def _create(api: KubeApi, namespace: str, secret: Object) -> Object:
