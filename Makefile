@@ -98,9 +98,10 @@ $(RAY_VENV)/.ready: pyproject.toml tools/uv
 test-ray: $(RAY_VENV)/.ready ## maps on a real Ray (installs it into .venv-ray)
 	$(CLEAN_ENV) $(RAY_VENV)/bin/pytest tests/ray -m ray $(PYTEST_FLAGS)
 
-bench-ray: $(VENV)/.ready ## the same HTTP call on Ray Serve, side by side (installs Ray into .venv-ray)
-	@test -x .venv-ray/bin/python || tools/uv venv --quiet --python '>=3.11' .venv-ray
-	@tools/uv pip install --quiet --python .venv-ray/bin/python 'ray[serve]>=2.50'
+bench-ray: $(VENV)/.ready $(RAY_VENV)/.ready ## maps on Ray, and others doing the same, side by side (installs them)
+	@test -x .venv-peers/bin/python || tools/uv venv --quiet --python '>=3.11' .venv-peers
+	@tools/uv pip install --quiet --python .venv-peers/bin/python 'ray[serve]>=2.50' joblib lithops
+	@$(CLEAN_ENV) $(RAY_VENV)/bin/python -m bench fan_out
 	@$(CLEAN_ENV) $(BIN)/python -m bench ray_serve
 
 bench-cluster: $(VENV)/.ready ## functions on Kubernetes: from zero, herds, redeploys (installs for the time)
@@ -108,4 +109,4 @@ bench-cluster: $(VENV)/.ready ## functions on Kubernetes: from zero, herds, rede
 
 clean: ## remove environments and caches (not the gateway's state)
 	rm -rf $(VENV) $(LAB)/node_modules $(LAB)/lib $(LAB)/.tests $(LAB)/.built jupyter_faas/_labextension jupyter_faas/notebook/static
-	rm -rf .venv-ray .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	rm -rf .venv-ray .venv-peers .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*

@@ -23,6 +23,8 @@ from tests.support import wait_until
 
 Kill = Callable[[random.Random, str], None]
 """Kills a process of one kind; is given the name of the function that is mapped."""
+Count = Callable[[str], int]
+"""Returns how many items of a function have been counted."""
 
 
 def record(directory: str, x: int, seconds: float) -> int:
@@ -63,11 +65,11 @@ class Seen(NamedTuple):
     ending: Exception | None
 
 
-def run(seed: int, directory: Path, kills: Mapping[str, Kill], *, engine: str) -> str:
+def run(seed: int, directory: Path, kills: Mapping[str, Kill], count: Count, *, engine: str) -> str:
     """Run one map while processes are killed; return what was done, in a line.
 
     Raises:
-        AssertionError: An item was lost, was given twice, or ran more often than it may.
+        AssertionError: An item was lost, was given or counted twice, or ran more often than it may.
     """
     chance = random.Random(seed)
     function, most = chance.choice(FUNCTIONS)
@@ -76,6 +78,8 @@ def run(seed: int, directory: Path, kills: Mapping[str, Kill], *, engine: str) -
     seconds = [chance.choice([0.0, 0.01, 0.05, 0.15]) for _ in range(n)]
     plan = [(chance.choice(sorted(kills)), chance.uniform(0.0, 0.3)) for _ in range(2)]
     told = f"seed {seed}: {function.name}.{shape} of {n}, kills {plan}"
+    function.deploy()
+    counted = count(function.name)
     killed: list[str] = []
     killer = threading.Thread(
         target=_kill, args=(plan, kills, directory, chance, function.name, killed)
@@ -86,6 +90,11 @@ def run(seed: int, directory: Path, kills: Mapping[str, Kill], *, engine: str) -
     finally:
         killer.join()
     _check(seen, n, most, told)
+    if shape == "spawn_map":
+        wait_until(lambda: count(function.name) >= counted + n, 30.0, what=f"{told}: all count")
+        assert count(function.name) == counted + n, f"{told}: some count twice"
+    else:
+        assert count(function.name) <= counted + sum(seen.ends), f"{told}: some count twice"
     lost = sum(isinstance(one, Exception) for one in seen.results)
     return f"{told}; killed {killed}; begins {sum(seen.begins)}, errors {lost}, {seen.ending!r}"
 

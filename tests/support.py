@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -17,7 +20,7 @@ POLL_S = 0.005
 
 def wait_until(
     predicate: Callable[[], T],
-    timeout_s: float = 5.0,
+    timeout_s: float = 20.0,
     *,
     what: str = "",
     seen: Callable[[], object] | None = None,
@@ -42,6 +45,11 @@ def wait_until(
             shown = seen() if seen is not None else value
             raise AssertionError(f"not within {timeout_s} s: {what or predicate}; seen: {shown!r}")
         time.sleep(POLL_S)
+
+
+def wait_for_cards() -> None:
+    """Wait until nothing moves a card: it may be asking, and gives its connection back then."""
+    wait_until(lambda: "jupyter-faas-card" not in [one.name for one in threading.enumerate()])
 
 
 @contextmanager
@@ -100,6 +108,23 @@ def resident_mib(pid: int) -> float:
     """Return the resident memory of a process in MiB."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of the loopback that nobody has, for servers that must be told theirs.
+
+    Not those that the kernel gives to connections: one of them could have it before the server.
+    """
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    ports = range(max(1024, first - 10_000), first) or range(20_000, 30_000)
+    found: list[int] = []
+    for port in random.SystemRandom().sample(ports, len(ports)):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            break
+    return found
 
 
 def open_fds(pid: int | None = None) -> int:

@@ -308,7 +308,12 @@ def command(*argv: str, state: Path, stdin: str = "") -> subprocess.CompletedPro
 
 def environ_of(state: Path) -> dict[str, str]:
     environ = {name: text for name, text in os.environ.items() if not name.startswith("FAAS_")}
-    settings = {"STATE_DIR": str(state), "CONFIG": str(state / "faas.toml"), "PRELOAD": "none"}
+    settings = {
+        "STATE_DIR": str(state),
+        "CONFIG": str(state / "faas.toml"),
+        "PRELOAD": "none",
+        "CANCEL_GRACE_S": "5",  # code that is ended has the time to say so
+    }
     return environ | {f"FAAS_{name}": text for name, text in settings.items()}
 
 
@@ -353,7 +358,7 @@ class TestWithARealGateway:
         assert document["result"] == {"bob": 2}
         assert document["revision"] == 1
         assert document["coldStart"] is False
-        assert "hello" in command("logs", "greet", state=running).stdout
+        wait_until(lambda: "hello" in command("logs", "greet", state=running).stdout)
         source.write_text("def greet(name):\n    return name\n")
         assert command("deploy", f"{source}:greet", state=running).returncode == 0
         assert "revision 2: 100%" in command("traffic", "greet", state=running).stdout
@@ -372,8 +377,8 @@ class TestWithARealGateway:
     def test_interrupting_a_call_ends_the_code_and_is_130(self, running, tmp_path):
         source = tmp_path / "endless.py"
         source.write_text(
-            "import time\ndef endless():\n    print('running', flush=True)\n"
-            "    try:\n        time.sleep(60)\n    finally:\n        print('ended', flush=True)\n"
+            "import time\ndef endless():\n    try:\n        print('running', flush=True)\n"
+            "        time.sleep(60)\n    finally:\n        print('ended', flush=True)\n"
         )
         assert command("deploy", str(source), state=running).returncode == 0
         call = subprocess.Popen(
@@ -415,19 +420,25 @@ class TestWithARealGateway:
 
 @pytest.mark.e2e
 def test_an_unused_gateway_leaves_by_itself_and_leaves_nothing(state, monkeypatch):
-    monkeypatch.setenv("FAAS_IDLE_EXIT_S", "0.3")
+    monkeypatch.setenv("FAAS_IDLE_EXIT_S", "1.0")
     ensure_gateway(load_settings())
     pid = gateway_pid(state)
     wait_until(lambda: not is_alive(pid), 20.0, what="it has left")
     assert gateway_pid(state) == 0
-    assert marked_processes(state / "run") == []
+    # It may have told its end before its pid was read: then it is just ending what it started.
+    wait_until(lambda: not marked_processes(state / "run"), what="nothing is left")
 
 
 @pytest.mark.e2e
 def test_a_gateway_whose_state_directory_was_deleted_leaves(state):
     ensure_gateway(load_settings())
     pid = gateway_pid(state)
-    shutil.rmtree(state)
+
+    def is_deleted() -> bool:
+        shutil.rmtree(state, ignore_errors=True)  # a replica that starts may just make a socket
+        return not state.exists()
+
+    wait_until(is_deleted)
     wait_until(lambda: not is_alive(pid), 20.0, what="it has left")
     assert marked_processes(state / "run") == []
     state.mkdir()
@@ -445,7 +456,18 @@ def test_what_a_killed_gateway_has_stored_is_told_without_starting_one(state):
     source.write_text("def greet(name):\n    return name\n")
     assert command("deploy", str(source), state=state).returncode == 0
     assert command("invoke", "greet", "--data", '"Ada"', state=state).returncode == 0
-    live = told()
+
+    def told_with_more_than(used: float) -> dict[str, Any]:
+        """Return what is told once the use of the last call is in it: that comes after its end."""
+
+        def look() -> dict[str, Any] | None:
+            seen = told()
+            counts = seen["functions"][0]["counts"]
+            return seen if counts["memoryMebibyteSeconds"] > used else None
+
+        return wait_until(look)
+
+    live = told_with_more_than(0)
     pid = gateway_pid(state)
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not is_alive(pid))
@@ -459,9 +481,8 @@ def test_what_a_killed_gateway_has_stored_is_told_without_starting_one(state):
     assert before["accepted"] == 1
     assert function["counts"] == before
     assert command("invoke", "greet", "--data", '"Ada"', state=state).returncode == 0
-    after = told()["functions"][0]["counts"]
+    after = told_with_more_than(before["memoryMebibyteSeconds"])["functions"][0]["counts"]
     assert after["accepted"] == 2
-    assert after["memoryMebibyteSeconds"] > before["memoryMebibyteSeconds"]
 
 
 @pytest.mark.e2e
@@ -469,7 +490,7 @@ def test_killed_with_9_it_leaves_nothing_and_comes_back_where_it_was(state):
     before = ensure_gateway(load_settings())
     wait_until(lambda: list((state / "run").glob("*.sock")), 20.0, what="a spare replica")
     os.kill(gateway_pid(state), signal.SIGKILL)
-    wait_until(lambda: not marked_processes(state / "run"), 10.0, what="nothing is left")
+    wait_until(lambda: not marked_processes(state / "run"), what="nothing is left")
     after = ensure_gateway(load_settings())
     assert (after.url, after.token) == (before.url, before.token)
     assert command("gateway", "--stop", state=state).returncode == 0

@@ -44,9 +44,9 @@ def test_importing_the_package_is_quick() -> None:
             return time.perf_counter() - begin_s
 
     # The best of a few interleaved pairs: other work on the machine only ever adds.
-    pairs = [(seconds("pass"), seconds("import jupyter_faas")) for _ in range(5)]
+    pairs = [(seconds("pass"), seconds("import jupyter_faas")) for _ in range(15)]
     bare_s, ours_s = (min(times) for times in zip(*pairs, strict=True))
-    assert ours_s - bare_s < 0.06
+    assert ours_s < 4 * bare_s, (bare_s, ours_s)
 
 
 def test_every_public_name_is_there() -> None:

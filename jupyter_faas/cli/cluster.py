@@ -11,7 +11,6 @@ import asyncio
 import base64
 import logging
 import os
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ import click
 import msgspec
 import uvloop
 
+from jupyter_faas.cli.cluster_maps import driver_host, share_kept
 from jupyter_faas.cli.ending import told_to_end
 from jupyter_faas.client.state_file import prepare_state_dir
 from jupyter_faas.core.errors import InvalidSpec
@@ -27,7 +27,6 @@ from jupyter_faas.core.ids import random_prefix
 from jupyter_faas.core.mapping import Seating
 from jupyter_faas.core.ownership import Member, Moves
 from jupyter_faas.core.settings import Settings, StatePaths
-from jupyter_faas.fanout.start import DriverStart, RayHostAt
 from jupyter_faas.gateway.auth import Authority, Judge
 from jupyter_faas.gateway.blob_service import BlobClient
 from jupyter_faas.gateway.cluster.control import ClusterControl
@@ -35,14 +34,13 @@ from jupyter_faas.gateway.cluster.controller import digest_of
 from jupyter_faas.gateway.cluster.leading import Leading
 from jupyter_faas.gateway.cluster_auth import ClusterAuthority
 from jupyter_faas.gateway.cluster_blobs import Backing, ClusterBlobs
-from jupyter_faas.gateway.driver_host import DriverHost
 from jupyter_faas.gateway.entries import RevisionEntry
 from jupyter_faas.gateway.greeting import greet
 from jupyter_faas.gateway.kept.remote import RemoteKept
-from jupyter_faas.gateway.kept_maps import KeptMaps
 from jupyter_faas.gateway.keys import Keys
 from jupyter_faas.gateway.membership import Cohort
-from jupyter_faas.gateway.object_blobs import SCHEMES, ObjectBlobs
+from jupyter_faas.gateway.object_blobs import ObjectBlobs
+from jupyter_faas.gateway.objects import SCHEMES
 from jupyter_faas.gateway.service import GatewayService
 from jupyter_faas.gateway.store.kubernetes import KubernetesStore
 from jupyter_faas.gateway.store.translation import translated
@@ -63,7 +61,6 @@ from jupyter_faas.providers.kubernetes.names import (
 )
 from jupyter_faas.providers.kubernetes.provider import KubernetesProvider
 from jupyter_faas.providers.kubernetes.reviews import Reviews
-from jupyter_faas.providers.local.run_dir import run_directory
 from jupyter_faas.wire.kept import KeptLink
 
 _KEY_BYTES = 32
@@ -154,7 +151,7 @@ async def compose(
         kept_records=settings.invocation_retention,
     )
     blobs.inside = store.package
-    link = _kept_link(settings, blobs_key) if isinstance(backing, BlobClient) else None
+    link = None if backing is None else KeptLink(_kept_address(settings), blobs_key.hex())
     if link is not None:
         store.kept = RemoteKept(link)
     provider = KubernetesProvider(
@@ -178,14 +175,12 @@ async def compose(
         service.several.peers.subscribe(lambda _owners, moves: look_at(control, moves))
     service.attach(control)
     service.attach(Leading(leader_of(settings, api, environ), provider))
-    service.maps.host = _driver_host(service, keys, link, environ)
+    service.maps.host = driver_host(service, keys, link, environ)
     if settings.ray_host:
         service.maps.seating = lambda entry: _seating(service, entry)
         service.maps.prepare = service.fetch_for_maps
     if link is not None:
-        link.holder = service.ids.prefix
-        link.there = lambda: seen_by(service)
-        service.attach(_kept_maps(service, link))
+        share_kept(service, link)
     return service
 
 
@@ -202,60 +197,6 @@ async def _publish_ray(settings: Settings, api: KubeApi, keys: Keys) -> None:
     for name in settings.namespaces:
         tokens = {RAY_TOKEN: keys.ray_token(name), RAY_HOST_TOKEN: keys.ray_host_token(name)}
         await publish_ray(api, name, tokens)
-
-
-def _ray_hosts(settings: Settings, keys: Keys) -> dict[str, RayHostAt]:
-    """Return what serves the seats of each namespace's Ray cluster."""
-    if not settings.ray_host:
-        return {}
-    return {
-        name: RayHostAt(
-            settings.ray_host.replace("{namespace}", name),
-            settings.ray_host_token or keys.ray_host_token(name),
-        )
-        for name in settings.namespaces
-    }
-
-
-def _kept_maps(service: GatewayService, link: KeptLink) -> KeptMaps:
-    keep_s = service.settings.map_retention_s
-    return KeptMaps(service.maps, link, service.owns_name, keep_s, service.wall_clock)
-
-
-def seen_by(service: GatewayService) -> list[str]:
-    """Return the prefixes of the gateways that a gateway has a link to."""
-    several = service.several
-    return [] if several is None else [peer.prefix for peer in several.peers.all()]
-
-
-def _driver_host(
-    service: GatewayService, keys: Keys, link: KeptLink | None, environ: Mapping[str, str]
-) -> DriverHost:
-    """Return what starts the process of the maps, beside this gateway."""
-    settings = service.settings
-    run_dir = run_directory(StatePaths(settings.state_dir).run, environ)
-    own = settings.gateway_token  # where that opens everything
-    tokens = {} if own else {name: keys.call_token(name) for name in settings.namespaces}
-
-    def told(listen: str) -> bytes:
-        start = DriverStart(
-            listen=listen,
-            gateway=service.address,
-            token=own,
-            tokens=tokens,
-            is_one_machine=False,
-            maps_dir="" if link is None else str(StatePaths(settings.state_dir).maps),
-            kept=None if link is None else link.told(),
-            ray_hosts=_ray_hosts(settings, keys),
-        )
-        return msgspec.json.encode(start)
-
-    return DriverHost(
-        [sys.executable, "-P", "-m", "jupyter_faas", "driver"],
-        environ,
-        lambda number: str(run_dir / f"m{os.getpid()}-{number}.sock"),
-        told,
-    )
 
 
 def cohort_of(
@@ -320,10 +261,6 @@ def _judge(settings: Settings, api: KubeApi, keys: Keys) -> Judge:
     return ClusterAuthority(Reviews(api), keys, time.monotonic)
 
 
-def _kept_link(settings: Settings, key: bytes) -> KeptLink:
-    return KeptLink(_blobs_address(settings), key.hex())
-
-
 def _backing(settings: Settings, key: bytes) -> Backing | None:
     """Return where packages are kept.
 
@@ -335,15 +272,20 @@ def _backing(settings: Settings, key: bytes) -> Backing | None:
         return None
     if url.partition("://")[0] in SCHEMES:
         return ObjectBlobs(url, time.time)
-    address = url.removeprefix("http://").rstrip("/")
-    if "://" in address:
+    if "://" in url.removeprefix("http://"):
         raise InvalidSpec(
             f"FAAS_BLOB_URL={url}: `http://HOST:PORT` of a blobs service, or one of "
             f"{', '.join(f'{scheme}://…' for scheme in SCHEMES)}."
         )
-    return BlobClient(_blobs_address(settings), key)
+    return BlobClient(_address(settings, url), key)
 
 
-def _blobs_address(settings: Settings) -> str:
-    address = settings.blob_url.removeprefix("http://").rstrip("/")
+def _kept_address(settings: Settings) -> str:
+    """Return where the service is that keeps calls and maps."""
+    url = settings.blob_url
+    return _address(settings, settings.kept_url or (url if url.startswith("http://") else ""))
+
+
+def _address(settings: Settings, url: str) -> str:
+    address = url.removeprefix("http://").rstrip("/")
     return address or f"{BLOBS_NAME}.{settings.system_namespace}.svc:{BLOBS_PORT}"

@@ -115,13 +115,13 @@ _LIKE = {"--pool": "3.11=4", "--runtime-class": "gvisor=2"}
     default=_DEFAULT.blob_size,
     show_default=True,
     metavar="SIZE",
-    help="Volume for packages over 64 KiB.",
+    help="Volume for packages over 64 KiB, and for what is kept of calls and maps.",
 )
 @click.option(
     "--blob-url",
     default="",
     metavar="URL",
-    help="Keep packages there instead: s3://BUCKET/PREFIX (or gs, az), "
+    help="Keep packages, calls and maps there instead: s3://BUCKET/PREFIX (or gs, az), "
     "http://HOST:PORT of a blobs service, or `none`.",
 )
 @click.option(

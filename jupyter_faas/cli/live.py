@@ -68,7 +68,7 @@ async def _live(
     told = told_to_end()
     service = _compose(settings, paths, first)
     await service.start()
-    service.maps.keep_going(lambda: has_unfinished(paths.maps))
+    service.maps.keep_going(lambda: has_unfinished(paths.maps, service.accounts.tallies.is_over))
     try:
         write_state(paths, _state(service, settings, paths))
         if settings.ray_warm:
@@ -88,23 +88,28 @@ def _compose(settings: Settings, paths: StatePaths, first: ZygoteProcess) -> Gat
     store = SqliteStore(paths.database, time.time, kept_records=settings.invocation_retention)
     service = GatewayService(settings, provider, store, time.monotonic)
     service.maps.host = _driver_host(service, paths)
-    service.maps.seating = lambda entry: _seating(service, entry, paths)
+    service.maps.seating = _seating(service, run_directory(paths.run, os.environ))
     return service
 
 
-def _seating(service: GatewayService, entry: RevisionEntry, paths: StatePaths) -> Seating:
-    """Return what it takes to run a revision on Ray: its replicas' Python and surroundings."""
-    place = entry.revision.spec.place
-    specialisation = msgspec.msgpack.encode(service.told_elsewhere(entry))
-    if service.settings.ray_host:
-        return Seating(python=entry.revision.spec.code.python, specialisation=specialisation)
+def _seating(service: GatewayService, run_dir: Path) -> Callable[[RevisionEntry], Seating]:
+    """Return what tells what a revision needs on Ray: its replicas' Python and surroundings."""
     own = birth_of_own(())
-    return Seating(
-        interpreter=own.interpreter if place is None else place.interpreter,
-        pythonpath=own.pythonpath if place is None else pythonpath_of(place.sys_path),
-        environ=zygote_environ(os.environ, "", run_directory(paths.run, os.environ)),
-        specialisation=specialisation,
-    )
+    environ = zygote_environ(os.environ, "", run_dir)
+
+    def seating(entry: RevisionEntry) -> Seating:
+        place = entry.revision.spec.place
+        specialisation = msgspec.msgpack.encode(service.told_elsewhere(entry))
+        if service.settings.ray_host:
+            return Seating(python=entry.revision.spec.code.python, specialisation=specialisation)
+        return Seating(
+            interpreter=own.interpreter if place is None else place.interpreter,
+            pythonpath=own.pythonpath if place is None else pythonpath_of(place.sys_path),
+            environ=environ,
+            specialisation=specialisation,
+        )
+
+    return seating
 
 
 def _driver_host(service: GatewayService, paths: StatePaths) -> DriverHost:
@@ -117,7 +122,7 @@ def _driver_host(service: GatewayService, paths: StatePaths) -> DriverHost:
         at = RayHostAt(settings.ray_host, settings.ray_host_token)
         start = DriverStart(
             listen=listen,
-            gateway=service.address,
+            gateway=service.listeners.address,
             token=token,
             run_dir=str(run_dir),
             ray_hosts={"": at} if at.address else {},

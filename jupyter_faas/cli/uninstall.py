@@ -69,7 +69,9 @@ async def _uninstall(
         options = await removal.installed(api, system)
         functions = await removal.functions(api, options.namespaces)
         if others := await removal.others(api, options):
-            click.echo(f"Kept: the CRDs, for the functions of {', '.join(others)}.", err=True)
+            click.echo(
+                f"Kept: the CRDs and the users' ClusterRoles, for {', '.join(others)}.", err=True
+            )
         plan = [
             *await removal.pools(api, options.namespaces),
             *removal.plan(options, keeps_crds=keeps_crds or bool(others)),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec, TypeVar
+from types import TracebackType
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import msgspec
 
@@ -21,7 +22,9 @@ R = TypeVar("R")
 
 Body = bytes | bytearray | memoryview
 
+_PACKAGE = __name__.partition(".")[0] + "."
 _WHERE = "\nWhere "
+_ENDS_A_LOOP = (StopIteration, StopAsyncIteration)
 _LOG, _ITEM = int(FrameKind.LOG), int(FrameKind.ITEM)
 _RESULT, _ERROR, _END = int(FrameKind.RESULT), int(FrameKind.ERROR), int(FrameKind.END)
 
@@ -81,7 +84,7 @@ class Answer:
         """
         __tracebackhide__ = True
         if self.error is not None:
-            raise remote_exception(self.error, name)
+            throw(remote_exception(self.error, name))
         if not self.is_ended:
             raise cut(name)
         return None if self.result is None else load(self.result, name)
@@ -92,8 +95,8 @@ class Answer:
         self._writer.log(frame.stream, frame.body)
 
 
-def load(body: Body, name: str) -> Any:
-    """Return the value of a payload.
+def load(body: Body, name: str, item: int | None = None) -> Any:
+    """Return the value of a payload; `item`: of a map, which one.
 
     Raises:
         RemoteError: It cannot be rebuilt here, e.g. its module is missing; the code has run.
@@ -103,17 +106,31 @@ def load(body: Body, name: str) -> Any:
     try:
         return codec.loads(body)
     except Exception as error:
-        raise errors.RemoteError(
-            f"{name} has run, but its result cannot be rebuilt here: "
-            f"{type(error).__name__}: {error}"
-        ) from error
+        raise not_rebuilt(error, name, item) from error
 
 
-def remote_exception(body: Body, name: str) -> Exception:
+def not_rebuilt(reason: Exception, name: str, item: int | None = None) -> errors.RemoteError:
+    """Return the error of a result that cannot be rebuilt here; `item`: of a map, which one."""
+    of = "" if item is None else f"Item {item}: "
+    error = errors.RemoteError(
+        f"{of}{name} has run, but its result cannot be rebuilt here: "
+        f"{type(reason).__name__}: {reason}"
+    )
+    error.__cause__ = reason
+    return error
+
+
+def remote_exception(body: Body, name: str, item: int | None = None) -> Exception:
     """Return the exception of an ERROR frame: its own type, the remote traceback as a note.
 
-    What would end this process instead of reporting (SystemExit, KeyboardInterrupt) and what
-    cannot be rebuilt becomes a `RemoteError` with the text.
+    What would end this process instead of reporting (SystemExit, KeyboardInterrupt), or of an item
+    the loop over the others (StopIteration), and what cannot be rebuilt becomes a `RemoteError`
+    with the text.
+
+    Args:
+        body: Of the frame.
+        name: Of the function.
+        item: Of a map: which one; it is named.
     """
     said = msgspec.msgpack.decode(body, type=ErrorBody)
     rebuilt: object = None
@@ -122,9 +139,14 @@ def remote_exception(body: Body, name: str) -> Exception:
             rebuilt = load(said.exception, name)
         except errors.RemoteError:
             rebuilt = None
-    error = rebuilt if isinstance(rebuilt, Exception) else errors.from_problem(said.problem)
-    if said.traceback:
-        _note(error, name, said.traceback.rstrip())
+    of = "" if item is None else f" (item {item})"
+    if isinstance(rebuilt, Exception) and not (of and isinstance(rebuilt, _ENDS_A_LOOP)):
+        _note(rebuilt, f"{name} raised it{of}", said.traceback)
+        return rebuilt
+    error = errors.from_problem(_of_item(said.problem, item))
+    stack = str(said.problem.get("traceback") or "")  # of a process that is gone
+    how = "crashed" if stack else "raised it"
+    _note(error, f"{name} {how}{of}", stack or said.traceback)
     return error
 
 
@@ -149,6 +171,12 @@ def problem_of(status: int, headers: Mapping[str, str], body: bytes) -> errors.F
     return errors.from_problem(problem)
 
 
+def throw(error: Exception) -> NoReturn:
+    """Raise what a function raised: `without_frames` knows it by coming from here."""
+    __tracebackhide__ = True
+    raise error
+
+
 def without_frames(error: BaseException) -> None:
     """Take the platform's frames from an error, where they say nothing to its reader.
 
@@ -158,9 +186,21 @@ def without_frames(error: BaseException) -> None:
     at = error.__traceback__
     while at is not None and at.tb_next is not None:
         at = at.tb_next
-    is_told = at is not None and at.tb_frame.f_code is Answer.value.__code__
+    is_told = at is not None and at.tb_frame.f_code is throw.__code__
     if is_told or isinstance(error, (errors.FaasError, KeyboardInterrupt)):
         error.__traceback__ = None
+
+
+def without_outer_frames(error: BaseException) -> BaseException:
+    """Return an error of a person's code without the frames of the platform that called it."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None and _is_ours(at):
+        at = at.tb_next
+    return error.with_traceback(at)
+
+
+def _is_ours(at: TracebackType) -> bool:
+    return str(at.tb_frame.f_globals.get("__name__")).startswith(_PACKAGE)
 
 
 def unframed(call: Callable[P, R]) -> Callable[P, R]:
@@ -199,12 +239,23 @@ def cut(name: str) -> errors.GatewayLost:
     )
 
 
-def _note(error: Exception, name: str, text: str) -> None:
+def _of_item(problem: dict[str, Any], item: int | None) -> dict[str, Any]:
+    """Return what the platform says of an item, with its number."""
+    text = str(problem.get("detail", ""))
+    if item is None or text.startswith("Item "):
+        return problem
+    return {**problem, "detail": f"Item {item}: {text}"}
+
+
+def _note(error: Exception, where: str, text: str) -> None:
     """Add the remote traceback; it repeats those of calls made inside the call, which go."""
+    text = text.rstrip()
+    if not text:
+        return
     notes = getattr(error, "__notes__", ())
     if notes:
         error.__notes__ = [n for n in notes if not (n.startswith(_WHERE) and n.strip() in text)]
-    error.add_note(f"{_WHERE}{name} raised it:\n{text}")
+    error.add_note(f"{_WHERE}{where}:\n{text}")
 
 
 def _read_bundle(body: Body) -> dict[str, Any]:

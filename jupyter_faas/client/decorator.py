@@ -9,6 +9,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, overload
 
+from jupyter_faas.client import answers
 from jupyter_faas.client.classes import RemoteClass
 from jupyter_faas.client.function import RemoteFunction
 from jupyter_faas.client.iterators import RemoteAsyncIterator, RemoteIterator
@@ -59,6 +60,7 @@ def serverless(  # type: ignore[overload-overlap]  # - a class is callable too
 def serverless(code: Callable[P, T], /) -> Plain[P, T]: ...
 @overload
 def serverless(**arguments: Unpack[Arguments]) -> Decorator: ...
+@answers.unframed
 def serverless(code: Any = None, /, **arguments: Any) -> Any:
     """Make a function or class callable on the platform too.
 
@@ -78,7 +80,7 @@ def serverless(code: Any = None, /, **arguments: Any) -> Any:
         return _handle(make_target(code, arguments, session.cell()))
     # Checked now: the mistake is in this line, not where the function is defined.
     make_target(_example, arguments)
-    return lambda code: _handle(make_target(code, arguments, session.cell()))
+    return answers.unframed(lambda code: _handle(make_target(code, arguments, session.cell())))
 
 
 def _handle(target: Target) -> Any:

@@ -1,4 +1,4 @@
-"""What every handle can do beside being called: deploy, and be looked at and steered.
+"""What every handle can do beside being called, looked at and steered: have its code deployed.
 
 A handle either has code (it was decorated here) or only a name (looked up, or it travelled
 inside another function). With code, `route` makes sure before each call that the code deployed
@@ -7,20 +7,19 @@ is the code here; that test takes microseconds when nothing has changed.
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from jupyter_faas.client import answers, connect, control, views
-from jupyter_faas.client.options import parse_scaling
+from jupyter_faas.client import answers, connect, views
+from jupyter_faas.client.listening import CallListener
+from jupyter_faas.client.named import Named
 from jupyter_faas.client.route import Route, is_replica
 from jupyter_faas.client.session import session
-from jupyter_faas.client.waiting import Waiting
-from jupyter_faas.core.errors import FaasError, InvalidSpec, UsageError
+from jupyter_faas.core.errors import InvalidSpec, UsageError
 from jupyter_faas.core.mapping import most_tries
-from jupyter_faas.core.model import Kind, RevisionState
+from jupyter_faas.core.model import Kind
 
 if TYPE_CHECKING:
     from jupyter_faas.client.deployment import Deployed
@@ -37,7 +36,7 @@ _begun: set[Deployable] = set()
 """Handles whose deployment has begun and not ended; guarded by `_deploying`."""
 
 
-class Deployable:
+class Deployable(Named):
     """A named function or class on the platform.
 
     Args:
@@ -55,27 +54,12 @@ class Deployable:
         revision: int | None = None,
         wait_s: float | None = None,
     ) -> None:
-        self._name = name
+        super().__init__(name)
         self._wait_s = target.wait_s if target is not None else wait_s
         self._target = target
         self._revision = revision
         self._deployed: Deployed | None = None
         self._route: Route | None = None
-
-    @property
-    def name(self) -> str:
-        """The function's name on the platform."""
-        return self._name
-
-    @property
-    def url(self) -> str:
-        """Where plain HTTP calls go: `POST` with a JSON body and the gateway's token.
-
-        On a cluster seen through kubeconfig without a public address: a port of this machine
-        that leads there as long as this process lives.
-        """
-        gateway = connect.gateway()
-        return f"{gateway.url}{gateway.call_path(self._name)}"
 
     def route(self) -> Route:
         """Return the way of a call made now; deploys first if this code is not deployed.
@@ -132,7 +116,7 @@ class Deployable:
         """
         with _deploying:
             if self._target is not None and self not in _begun:
-                self.route()
+                self.route().left()  # its first call may be made elsewhere
 
     def capture(self) -> Report:
         """Return the capture report: what would be sent, with sizes. Nothing is sent.
@@ -145,80 +129,9 @@ class Deployable:
         is_elsewhere = gateway is not None and gateway.is_elsewhere
         return deployment.captured(self._code(), is_elsewhere=is_elsewhere).report
 
-    def status(self) -> views.Status:
-        """Return what is: traffic, replicas, load.
-
-        Raises:
-            FunctionNotFound: It is not deployed.
-        """
-        gateway = connect.gateway()
-        return views.Status(control.shown(gateway, self._name), self.url, gateway.url_note)
-
-    def revisions(self) -> views.Table[views.Revision]:
-        """Return its revisions, newest first."""
-        status = self.status()
-        return views.revision_table(status.revisions, status.function, session.now_s())
-
-    def replicas(self) -> views.Table[views.Replica]:
-        """Return its replicas as they are now."""
-        found = self.status().replicas
-        return views.replica_table(found, self._name, session.now_s())
-
-    def logs(self, follow: bool = False, tail: int = 100) -> views.LogLines | Iterator[str]:
-        """Return the last lines it printed; with `follow` an iterator that goes on."""
-        gateway = connect.gateway()
-        if follow:
-            return control.follow_logs(gateway, self._name, tail)
-        return views.LogLines(control.logs(gateway, self._name, tail))
-
-    def events(self) -> views.Table[tuple[float, str, str]]:
-        """Return what happened to it lately: deploys, replicas, scaling with reasons."""
-        view = control.shown(connect.gateway(), self._name)
-        return views.event_table(view, session.now_s())
-
-    def panel(self) -> Any:
-        """Show it live: replicas, load, revisions, calls, log. In a terminal as it is now."""
-        from jupyter_faas.client.panel import panel  # noqa: PLC0415 - displays only
-
-        return panel(self._name)
-
-    def rollback(self, to: int | None = None) -> views.Revision:
-        """Give all traffic to the previous live revision, or to number `to`; return it.
-
-        Raises:
-            RevisionNotFound: There is none to go back to.
-        """
-        return control.rollback(connect.gateway(), self._name, to)
-
-    def traffic(self, weights: Mapping[int | str, int] | None = None) -> dict[int, int]:
-        """Divide the traffic over revisions: `{3: 90, 4: 10}`; without argument: what is.
-
-        Raises:
-            InvalidSpec: A weight or a number is none.
-            RevisionNotFound: A revision is unknown.
-        """
-        if weights is None:
-            return dict(self.status().function.traffic)
-        return control.set_traffic(connect.gateway(), self._name, _checked_weights(weights))
-
-    def update_autoscaler(self, **scaling: Any) -> views.Scaling:
-        """Change limits of replicas live, without a new revision; return the full setting.
-
-        Args:
-            **scaling: min_containers, max_containers, buffer_containers, scaledown_window,
-                target_inputs.
-
-        Raises:
-            InvalidSpec: Unknown argument, or out of range.
-        """
-        status = self.status()
-        max_inputs = status.revisions[0].spec.max_inputs if status.revisions else 1
-        changes = parse_scaling(scaling, status.function.settings.scaling, max_inputs)
-        return control.set_scaling(connect.gateway(), self._name, changes)
-
     def delete(self) -> None:
         """Remove the function with its revisions and replicas."""
-        control.delete(connect.gateway(), self._name)
+        super().delete()
         with _deploying:
             self._forget()
 
@@ -302,7 +215,9 @@ class Deployable:
             is_pinned=deployed.is_pending,
             wait_s=self._wait_s,
             tries=_IDEMPOTENT_TRIES if self._is_idempotent else 1,
-            listener=_Listener(self, deployed),
+            listener=CallListener(
+                self._code(), deployed, forget=self._forget_route, recover=self._recover
+            ),
         )
         return self._route
 
@@ -333,78 +248,3 @@ def changed_names(handle: Deployable) -> list[str]:
     if deployed is None or deployed.is_superseded or session.gateway is None:
         return []
     return deployed.capture.changed_names()
-
-
-class _Listener:
-    """Hears what the answers to one deployed handle's calls say."""
-
-    def __init__(self, handle: Deployable, deployed: Deployed) -> None:
-        self._handle = handle
-        self._deployed = deployed
-        self._is_left = False
-
-    def waiting(self, route: Route) -> AbstractContextManager[None]:
-        return Waiting(self._deployed, route.gateway)
-
-    def on_ready(self, route: Route) -> None:
-        self._deployed.is_pending = False
-        self._deployed.finish()
-
-    def on_other(self, number: int) -> None:
-        own = self._deployed
-        handle = self._handle._code().code.__name__
-        session.display.warn(
-            f"{own.name}: revision {number} answered, not revision {own.number} with the code of "
-            f"this notebook. {handle}.deploy() makes this code live again."
-        )
-
-    def on_failed(self, route: Route, error: FaasError) -> None:
-        self._handle._forget_route(route)
-        if self._is_pending(route):
-            self.on_left(route)  # the call was refused, not the revision
-        else:
-            self._deployed.fail(str(error))
-
-    def on_lost(self, route: Route) -> Route | None:
-        return self._handle._recover(route)
-
-    def on_left(self, route: Route) -> None:
-        """Find out beside whether it is ready, once, for whoever reads its card."""
-        if self._deployed.progress is None or self._is_left or not session.display.is_watched:
-            return
-        self._is_left = True
-        name = "jupyter-faas-card"
-        threading.Thread(target=self._look_after, args=(route,), name=name, daemon=True).start()
-
-    def _is_pending(self, route: Route) -> bool:
-        """Return whether the revision has not failed; asked only if its card is to say so."""
-        if self._deployed.progress is None:
-            return True
-        own = self._deployed
-        with contextlib.suppress(FaasError, OSError):
-            revision = control.settled(route.gateway, own.name, own.number, 0.0)
-            return revision.state is not RevisionState.FAILED
-        return False
-
-    def _look_after(self, route: Route) -> None:
-        from jupyter_faas.client import deployment  # noqa: PLC0415 - capture is heavy
-
-        try:
-            deployment.wait_ready(self._deployed, route.gateway, self._handle._code().wait_s)
-        except (FaasError, OSError) as error:
-            self._deployed.fail(str(error))
-        else:
-            route.ready()
-
-
-def _checked_weights(weights: Mapping[int | str, int]) -> dict[int, int]:
-    checked = {}
-    for number, weight in weights.items():
-        is_weight = isinstance(weight, int) and not isinstance(weight, bool) and weight >= 0
-        if not str(number).isdigit() or not is_weight:
-            raise InvalidSpec(
-                f"traffic={dict(weights)!r}: allowed is a dict of revision numbers to weights, "
-                "like {3: 90, 4: 10}."
-            )
-        checked[int(number)] = weight
-    return checked

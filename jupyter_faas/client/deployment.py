@@ -12,13 +12,13 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_faas.client import answers, card, card_seen, control, place, requirements
+from jupyter_faas.client import answers, card, card_seen, control, place
 from jupyter_faas.client.origin import origin
 from jupyter_faas.client.plan import Known, reusable
 from jupyter_faas.client.progress import Progress
 from jupyter_faas.client.session import session
 from jupyter_faas.client.waiting import Ticking, Waiting
-from jupyter_faas.core import errors, model
+from jupyter_faas.core import errors, model, requirements
 from jupyter_faas.core.capture import Capture, capture
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from jupyter_faas.client.gateway import Gateway
     from jupyter_faas.client.target import Target
     from jupyter_faas.client.views import Revision
+
+
+_INTERRUPTED = "The revision goes on starting; the next call waits for it."
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Deployed:
 
     def finish(self) -> None:
         """Show that the revision is ready; once."""
-        progress, self.progress = self.progress, None
+        progress = self._last_progress()
         if progress is not None:
             progress.end("ready")
             self._measure(progress)
@@ -79,10 +82,31 @@ class Deployed:
 
     def fail(self, reason: str) -> None:
         """Show why it is not ready; once."""
-        progress, self.progress = self.progress, None
+        progress = self._last_progress()
         if progress is not None:
             progress.fail(card.failure(reason, self.serving))
             session.display.finish(progress)
+
+    def interrupt(self) -> None:
+        """Show that nobody waits for the revision any more, if somebody did; `resume` goes on."""
+        with session.lock:
+            progress = self.progress if self.progress and self.progress.running else None
+            if progress is not None:
+                progress.interrupt(_INTERRUPTED)
+        if progress is not None:
+            session.display.finish(progress)
+
+    def resume(self) -> None:
+        """Somebody waits for it again."""
+        with session.lock:
+            if self.progress is not None:
+                self.progress.resume()
+
+    def _last_progress(self) -> Progress | None:
+        """Return the card that is to end; None: it has, maybe in the thread that moves it."""
+        with session.lock:
+            progress, self.progress = self.progress, None
+        return progress
 
     def _measure(self, progress: Progress) -> None:
         """Put on the card how long the start took by the gateway's own clock."""
@@ -128,7 +152,10 @@ def ensure(target: Target, gateway: Gateway, wish: Wish) -> Deployed:
         session.display.finish(progress)
         raise
     except BaseException as error:
-        progress.fail("interrupted" if isinstance(error, KeyboardInterrupt) else str(error))
+        if isinstance(error, Exception):
+            progress.fail(str(error))
+        else:
+            progress.interrupt("The next call deploys it.")
         session.display.finish(progress)
         raise
     if deployed.progress is None:
@@ -147,8 +174,12 @@ def wait_ready(deployed: Deployed, gateway: Gateway, timeout_s: float) -> Revisi
     Raises:
         FaasError: Why it will not get ready.
     """
-    with Waiting(deployed, gateway):
-        revision = control.settled(gateway, deployed.name, deployed.number, timeout_s)
+    try:
+        with Waiting(deployed, gateway):
+            revision = control.settled(gateway, deployed.name, deployed.number, timeout_s)
+    except Exception as lost:
+        deployed.fail(str(lost))
+        raise
     if revision.state is model.RevisionState.READY:
         deployed.finish()
         deployed.is_pending = False

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
-from jupyter_faas.client import answers
+from jupyter_faas.client import answers, underway
 from jupyter_faas.core.errors import GatewayLost, GatewayUnavailable
 from jupyter_faas.wire.blocking import BlockingConnection, Response
 
@@ -233,12 +233,15 @@ class Gateway:
         Raises:
             GatewayUnavailable: Nobody listens; nothing was sent.
             GatewayLost: It was sent, and the gateway went away before it answered.
+            InvocationCancelled: This is part of a call that another thread has ended.
         """
         for is_last in (not self.may_start, True):
             location = self.location
             if self.access is not None and self.access.is_due():
                 self.renew()
             connection = self._take()
+            if (call := underway.current.get()) is not None:
+                call.take(connection)
             try:
                 response = connection.request(
                     method, target, (self.authorization, *headers), body, timeout_s=timeout_s
@@ -267,6 +270,8 @@ class Gateway:
 
     def release(self, connection: BlockingConnection) -> None:
         """Keep a connection whose answer has been read to its end."""
+        if (call := underway.current.get()) is not None:
+            call.give_back(connection)
         self._idle.append(connection)
 
     def exchange(

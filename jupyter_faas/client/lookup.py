@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyter_faas.client import connect, control, views
+from jupyter_faas.client import answers, connect, control, views
 from jupyter_faas.client.classes import RemoteClass
 from jupyter_faas.client.function import RemoteFunction
 from jupyter_faas.client.plan import Known
@@ -14,6 +14,7 @@ from jupyter_faas.core.errors import Forbidden, FunctionNotFound, RevisionNotFou
 from jupyter_faas.core.names import check_name
 
 
+@answers.unframed
 def function(name: str, revision: int | None = None) -> Any:
     """Return the handle of a deployed function (or class).
 

@@ -7,21 +7,22 @@ things the loop does, or from an asynchronous one. Leaving the loop ends what ru
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import msgspec
 
 from jupyter_faas.client import answers, map_lines
-from jupyter_faas.client.map_inputs import END, MOST_BYTES, Item, frame_of, in_batches, item_of
+from jupyter_faas.client.map_inputs import MOST_BYTES, Item, end_of, frame_of, in_batches, item_of
 from jupyter_faas.client.map_left import PATIENCE_S, PAUSE_S, SETTLE_S, Left
 from jupyter_faas.client.map_outcomes import Outcomes
+from jupyter_faas.client.map_watch import MapWatch
 from jupyter_faas.client.session import session
 from jupyter_faas.core.errors import FaasError, GatewayLost, GatewayUnavailable
 from jupyter_faas.core.mapping import HEADER, PATH, MapOrder
-from jupyter_faas.core.sections import total_bytes
 from jupyter_faas.wire.aio_duplex import AsyncDuplex
+from jupyter_faas.wire.background import Background
 
 if TYPE_CHECKING:
     from jupyter_faas.client.map_plan import MapPlan
@@ -42,9 +43,11 @@ class AsyncMapIterator(Generic[T], AsyncIterator[T]):
         self._make = plan
         self._plan: MapPlan | None = None
         self._duplex: AsyncDuplex | None = None
+        self._watch: MapWatch | None = None
         self._turn = asyncio.Lock()
         """Of whoever sends inputs: the task that takes them, or one that sends them once more."""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._has_room = asyncio.Event()
+        self._background = Background("work on a map")
         self._error: BaseException | None = None
         self._is_over = self._is_complete = False
         self._outcomes: Outcomes
@@ -91,13 +94,15 @@ class AsyncMapIterator(Generic[T], AsyncIterator[T]):
     async def _begin(self) -> None:
         plan = self._plan = await asyncio.to_thread(self._make)
         self._outcomes, self._left, self._route = Outcomes(plan), plan.left, plan.route
+        self._left.on_room = self._has_room.set
         while self._duplex is None:
             try:
                 await self._begin_leg(plan)
             except GatewayLost as lost:
                 self._left.begin_again(lost)
-        self._do(self._send(plan))
+        self._background.run(self._send(plan))
         plan.show()
+        self._watch = MapWatch(plan, self._outcomes)
 
     async def _begin_leg(self, plan: MapPlan) -> None:
         order = self._left.order(plan.order, self._head)
@@ -130,7 +135,7 @@ class AsyncMapIterator(Generic[T], AsyncIterator[T]):
             else:
                 await self._send_many(calls)
         except Exception as error:
-            self._error = error
+            self._error = answers.without_outer_frames(error)
         async with self._turn:
             self._is_complete = True
             await self._send_end(self._duplex)
@@ -140,7 +145,7 @@ class AsyncMapIterator(Generic[T], AsyncIterator[T]):
         size = 0
         for number, (args, kwargs) in enumerate(calls):
             items.append(item_of(number, args, kwargs))
-            size += total_bytes(items[-1])
+            size += len(items[-1])
             if len(items) >= _MOST_ITEMS or size >= MOST_BYTES:
                 await self._put(items)
                 items, size = [], 0
@@ -149,6 +154,9 @@ class AsyncMapIterator(Generic[T], AsyncIterator[T]):
             await self._put(items)
 
     async def _put(self, items: Sequence[Item]) -> None:
+        while self._left.is_full:
+            self._has_room.clear()
+            await self._has_room.wait()
         async with self._turn:
             self._left.add(items)
             if self._duplex is not None:
@@ -156,7 +164,7 @@ class AsyncMapIterator(Generic[T], AsyncIterator[T]):
 
     async def _send_end(self, duplex: AsyncDuplex | None) -> None:
         if duplex is not None:
-            await duplex.send([END])
+            await duplex.send(end_of(self._error))
             await duplex.end()
 
     async def _read(self) -> None:
@@ -200,11 +208,12 @@ class AsyncMapIterator(Generic[T], AsyncIterator[T]):
                     await asyncio.sleep(PAUSE_S)
                 except GatewayLost as error:
                     again = self._left.begin_again(error)
+                    await asyncio.sleep(SETTLE_S)
         except BaseException:
             self._turn.release()
             raise
         self._outcomes.begin_again()
-        self._do(self._send_again(self._duplex, again))
+        self._background.run(self._send_again(self._duplex, again))
 
     async def _send_again(self, duplex: AsyncDuplex, again: Sequence[Item]) -> None:
         """Send inputs once more, before any others: it is this task's turn."""
@@ -216,11 +225,6 @@ class AsyncMapIterator(Generic[T], AsyncIterator[T]):
                 await self._send_end(duplex)
         finally:
             self._turn.release()
-
-    def _do(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def _finish(self) -> None:
         __tracebackhide__ = True
@@ -235,9 +239,12 @@ class AsyncMapIterator(Generic[T], AsyncIterator[T]):
 
     def _shut(self, state: str, reason: str = "") -> None:
         self._is_over = True
-        for task in tuple(self._tasks):
-            task.cancel()
+        if self._plan is not None and not self._has_answered:
+            self._route.left()
+        self._background.cancel()
         self._leave_connection()
+        if self._watch is not None:
+            self._watch.end()
         if self._plan is not None:
             self._outcomes.tell_ended()
             self._plan.progress.end(state, reason)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from jupyter_faas.client import answers, map_lines
 from jupyter_faas.core import batch, codec
 from jupyter_faas.core.batch import Head
 from jupyter_faas.core.errors import NotSerializable
@@ -33,14 +34,16 @@ _TOGETHER, _TOGETHER_BYTES = 128, 256 << 10
 _LEAVE_S = 1.0
 
 END = encode_header(FrameKind.END, 0)
-Item = Sequence[Buffer]
+"""Of inputs that are whole."""
+Item = bytes
+"""An input as it travels: the payload of a call's arguments."""
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 def frame_of(items: Sequence[Item]) -> list[Buffer]:
     """Return the parts of a frame with these inputs."""
-    head = Head([0] * len(items), bytes(len(items)), [total_bytes(parts) for parts in items])
-    body = batch.pack(head, [part for parts in items for part in parts])
+    head = Head([0] * len(items), bytes(len(items)), list(map(len, items)))
+    body = batch.pack(head, items)
     return [encode_header(FrameKind.ITEM, total_bytes(body)), *body]
 
 
@@ -61,7 +64,19 @@ def item_of(
         if is_strict:
             raise NotSerializable(why, **error.extra) from error
         parts = codec.dumps_refusal(why)
-    return parts if len(parts) == 1 else [b"".join(parts)]
+    return b"".join(parts)
+
+
+def end_of(error: BaseException | None, *, is_kept: bool = False) -> list[Buffer]:
+    """Return how inputs end: with an error they were broken off, and the map says so.
+
+    A kept one is no map then, and no END follows.
+    """
+    if error is None:
+        return [END]
+    why = map_lines.one_line(error).encode(errors="replace")
+    broken: list[Buffer] = [encode_header(FrameKind.ERROR, len(why)), why]
+    return broken if is_kept else [*broken, END]
 
 
 def joined(items: Sequence[Item], *, is_whole: bool) -> bytes:
@@ -83,7 +98,7 @@ def few(
     size = 0
     for number, (args, kwargs) in enumerate(islice(calls, total)):
         items.append(item_of(number, args, kwargs, is_strict=is_strict))
-        size += total_bytes(items[-1])
+        size += len(items[-1])
         if size > _FEW_BYTES:
             return items, False
     return items, True
@@ -93,7 +108,7 @@ def in_batches(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     """Yield inputs in the pieces in which they are sent."""
     first = size = 0
     for at, item in enumerate(items):
-        size += total_bytes(item)
+        size += len(item)
         if size >= MOST_BYTES or at - first + 1 >= MOST_ITEMS:
             yield items[first : at + 1]
             first, size = at + 1, 0
@@ -109,8 +124,7 @@ class Inputs:
         left: Is told what is about to be sent.
         first: Number of the first one.
         never_blocks: The inputs are there already: they may be taken many at a time.
-        is_kept: Inputs that end by an error are no map: the connection is cut instead. So it is
-            if one cannot be pickled.
+        is_kept: Inputs that end by an error are no map. So it is if one cannot be pickled.
 
     Attributes:
         error: What the iterable raised, or why a kept map has an input that cannot travel.
@@ -130,6 +144,7 @@ class Inputs:
         self._is_kept = is_kept
         self._together = _TOGETHER if never_blocks else 1
         self._left = left
+        left.on_room = self._notify
         self._first = first
         self._leg = 0
         self._changed = threading.Condition()
@@ -175,13 +190,13 @@ class Inputs:
         try:
             for number, (args, kwargs) in enumerate(self._calls, self._first):
                 items.append(item_of(number, args, kwargs, is_strict=self._is_kept))
-                size += total_bytes(items[-1])
+                size += len(items[-1])
                 if len(items) >= self._together or size >= _TOGETHER_BYTES:
                     if not self._put(items, size):
                         break
                     items, size = [], 0
         except BaseException as error:  # whatever it is, the reader of the map raises it
-            self.error = error
+            self.error = answers.without_outer_frames(error)
         finally:
             self._put(items, size)
             with self._changed:
@@ -210,7 +225,7 @@ class Inputs:
                 return
         while True:
             with self._changed:
-                while not (self._items or self._is_complete or self._is_left(leg)):
+                while not (self._is_ready() or self._is_left(leg)):
                     self._changed.wait()
                 if self._is_left(leg):
                     return
@@ -221,11 +236,15 @@ class Inputs:
                 break
             if not duplex.send(frame_of(items)):
                 return  # it takes no more: its answer, or its end, says why
-        if self.error is not None and self._is_kept:
-            duplex.cut()
-            return
-        duplex.send([END])
+        duplex.send(end_of(self.error, is_kept=self._is_kept))
         duplex.end()
+
+    def _is_ready(self) -> bool:
+        return not self._left.is_full if self._items else self._is_complete
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
 
     def _is_left(self, leg: int) -> bool:
         return self._is_stopped or leg != self._leg

@@ -19,6 +19,7 @@ from jupyter_faas.client import answers, map_lines
 from jupyter_faas.client.map_inputs import Inputs, Item, few, joined
 from jupyter_faas.client.map_left import PATIENCE_S, PAUSE_S, SETTLE_S
 from jupyter_faas.client.map_outcomes import Outcomes
+from jupyter_faas.client.map_watch import MapWatch
 from jupyter_faas.client.session import session
 from jupyter_faas.core.errors import FaasError, GatewayLost, GatewayUnavailable
 from jupyter_faas.core.mapping import HEADER, PATH
@@ -47,6 +48,7 @@ class MapIterator(Generic[T], Iterator[T]):
         self._left = plan.left
         self._duplex: Duplex | None = None
         self._inputs: Inputs | None = None
+        self._watch: MapWatch | None = None
         self.progress = plan.progress
         self._outcomes = Outcomes(plan)
         first, is_whole = few(plan.calls, plan.order.total)
@@ -67,6 +69,7 @@ class MapIterator(Generic[T], Iterator[T]):
             )
             self._inputs.send_to(self._duplex)
         plan.show()
+        self._watch = MapWatch(plan, self._outcomes)
 
     def __iter__(self) -> MapIterator[T]:
         return self
@@ -160,6 +163,7 @@ class MapIterator(Generic[T], Iterator[T]):
                 time.sleep(PAUSE_S)
             except GatewayLost as error:
                 again = self._left.begin_again(error)
+                time.sleep(SETTLE_S)
         self._outcomes.begin_again()
         if self._inputs is not None:
             self._inputs.send_to(self._duplex, again)
@@ -187,9 +191,13 @@ class MapIterator(Generic[T], Iterator[T]):
         if self._is_over:
             return
         self._is_over = True
+        if not self._has_answered:
+            self._route.left()
         if self._inputs is not None:
             self._inputs.stop()
         self._leave_connection()
+        if self._watch is not None:
+            self._watch.end()
         self._outcomes.tell_ended()
         self.progress.end(state, reason)
 

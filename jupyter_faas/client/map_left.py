@@ -7,7 +7,7 @@ successor. Items of that leg are numbered anew; here they keep their numbers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,6 +18,8 @@ from jupyter_faas.core.mapping import TRIES_HEADER, MapOrder
 if TYPE_CHECKING:
     from jupyter_faas.client.map_inputs import Item
 
+MOST_BYTES = 128 << 20
+"""So much is held; then the next inputs wait until outcomes have been read."""
 PATIENCE_S = 30.0
 """A gateway that is not there again by then is not waited for any longer."""
 PAUSE_S = 0.2
@@ -38,8 +40,13 @@ class Left:
         """How often the map may yet be begun, this time included."""
         self.ended = 0
         """Items that have an outcome."""
+        self.id = ""
+        """Of the map, as the gateway knows it now."""
         self.count = 0
         """Items that were sent, or are about to be."""
+        self.on_room: Callable[[], None] = lambda: None
+        """Called, by who takes out, when it is full no more."""
+        self._added_bytes = self._ended_bytes = 0  # each is one thread's alone
         self._name = name
         self._items: dict[int, Item] = {}
         self._again: list[int] = []
@@ -52,7 +59,13 @@ class Left:
         first = self.count
         self.count += len(items)
         if self.tries > 1:
+            self._added_bytes += sum(map(len, items))
             self._items.update(zip(range(first, self.count), items, strict=True))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more inputs should be sent now."""
+        return self.tries > 1 and self._added_bytes - self._ended_bytes >= MOST_BYTES
 
     def number(self, at: int) -> int:
         """Return the index in the map of an item of this leg."""
@@ -65,11 +78,15 @@ class Left:
         items = self._items
         if not items:
             return
+        was_full = self.is_full
         for at in map(self.number, indices) if self._fresh else indices:
-            items.pop(at, None)
+            self._ended_bytes += len(items.pop(at, b""))
+        if was_full and not self.is_full:
+            self.on_room()
 
     def told(self, headers: Mapping[str, str]) -> None:
-        """Notice how often the gateway says that the map may be begun, at its first answer."""
+        """Notice the map's id, and, at the first answer, how often it may be begun."""
+        self.id = headers.get("faas-map-id", self.id)
         said = headers.get(TRIES_HEADER.decode().lower(), "")
         if self._is_told or not said.isdigit():
             return
@@ -77,6 +94,7 @@ class Left:
         self._most = self.tries = int(said)
         if self.tries <= 1:
             self._items.clear()
+            self.on_room()
 
     def begin_again(self, lost: GatewayLost) -> list[Item]:
         """Begin a new leg; return its first inputs, in order.
@@ -90,6 +108,7 @@ class Left:
                 f"{self._reason()}"
             ) from lost
         self.tries -= 1
+        self.on_room()  # with the last try nothing holds inputs back
         self._again = sorted(self._items)
         self._fresh = self.count
         return [self._items[at] for at in self._again]

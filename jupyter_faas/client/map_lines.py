@@ -16,15 +16,23 @@ _SPARKS = "▁▂▃▄▅▆▇█"
 _BAR_WIDTH = 10
 _SLOW_S = 1.0
 """Of items that are quicker than this the slowest one is no news."""
+_LONGEST = 300
+"""So many characters of a reason are shown; all of it is in the error."""
 _QUIET = "color:var(--jp-ui-font-color2,#666)"
 
 
 def one_line(error: BaseException | None) -> str:
     """Return an error as it is told in a line: `KeyError: 'k'`; the platform's own as they are."""
     if error is None or isinstance(error, FaasError):
-        return str(error or "")
-    text = str(error)
+        return in_line(str(error or ""))
+    text = in_line(str(error))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def in_line(text: str) -> str:
+    """Return of a text, of any length, what there is room for in a line: its first one."""
+    line = text.lstrip().partition("\n")[0]
+    return line if len(line) <= _LONGEST else line[:_LONGEST] + " …"
 
 
 def line(progress: MapProgress) -> str:

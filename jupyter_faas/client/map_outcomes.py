@@ -1,4 +1,4 @@
-"""What comes back of a map: frames into outcomes, prints and progress. No I/O, no threads."""
+"""What comes back of a map: frames into outcomes, prints and progress. No I/O."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 
 from jupyter_faas.client import answers
 from jupyter_faas.client.map_prints import ItemPrints
+from jupyter_faas.client.route import is_replica
 from jupyter_faas.client.session import session
 from jupyter_faas.core import batch, codec
 from jupyter_faas.core.batch import RAISED, Head
@@ -43,6 +44,8 @@ class Outcomes:
         """END has come: nothing is missing."""
         self.has_begun = False
         """A first outcome has come: the revision serves."""
+        self.notes = 0
+        """How often it was told how the map goes."""
         self._name = plan.name
         self._output = output = plan.output
         self._progress = plan.progress
@@ -53,7 +56,7 @@ class Outcomes:
         self._told = ""
         self._is_silent = plan.is_silent
         self._reader = FrameReader()
-        self._ready: deque[tuple[int, answers.Body]] = deque()
+        self._ready: deque[tuple[int, answers.Body, int]] = deque()  # kind, payload, item
         self._prints = ItemPrints(lambda: output)
         self._error: answers.Body | None = None
         self._loads = codec.loads
@@ -71,11 +74,30 @@ class Outcomes:
             elif kind == _LOG:
                 self._prints.log(frame)
             elif kind == _PROGRESS:
-                self._note(_state(frame.body))
+                self.note(_state(frame.body))
             elif kind == _ERROR:
                 self._error = frame.body
             elif kind == _END:
                 self.is_ended = True
+
+    def note(self, state: MapState) -> None:
+        """Take how the map goes, and show it.
+
+        Its watch may call it in a thread of its own, while nothing else is told.
+        """
+        self.notes += 1
+        if state.note and state.note != self._told and state.state != "failed":
+            self._say(state.note)  # why it has failed is raised
+        slowest, total = state.slowest, state.total
+        self._progress.note(
+            total=None if total is None else total + self._before,
+            done=state.done + self._before,
+            failed=state.failed + self._failed_before,
+            running=state.running,
+            workers=state.workers,
+            slowest=slowest and (self._left.number(slowest[0]), slowest[1]),
+            remark=self._told,
+        )
 
     def begin_again(self) -> None:
         """Another answer goes on where this one was cut."""
@@ -90,16 +112,18 @@ class Outcomes:
             Exception: What the item raised, unless exceptions are returned.
         """
         __tracebackhide__ = True
-        kind, payload = self._ready.popleft()
+        kind, payload, item = self._ready.popleft()
+        error: Exception
         if kind != RAISED:
             try:
                 return self._loads(payload)
-            except Exception:
-                return answers.load(payload, self._name)  # the same again, told as it should be
-        error = answers.remote_exception(payload, self._name)
+            except Exception as reason:
+                error = answers.not_rebuilt(reason, self._name, item)
+        else:
+            error = answers.remote_exception(payload, self._name, item)
         if self._returns:
             return error
-        raise error
+        answers.throw(error)
 
     def clear(self) -> None:
         """Forget the outcomes that nobody has taken."""
@@ -125,36 +149,25 @@ class Outcomes:
         self.has_begun = True
         self._left.end(head.indices)
         self._failed += head.kinds.count(RAISED)
-        pairs = list(zip(head.kinds, payloads, strict=True))
-        if RAISED in head.kinds:
-            self._name_failures(head, payloads)
-        self._ready.extend(
-            pairs if self._wants_results else [pair for pair in pairs if pair[0] == RAISED]
-        )
-
-    def _name_failures(self, head: Head, payloads: list[memoryview]) -> None:
-        for at, kind, payload in zip(head.indices, head.kinds, payloads, strict=True):
+        numbers = map(self._left.number, head.indices)
+        if RAISED not in head.kinds:
+            if self._wants_results:
+                self._ready.extend(zip(head.kinds, payloads, numbers, strict=True))
+            return
+        for kind, payload, item in zip(head.kinds, payloads, numbers, strict=True):
             if kind == RAISED and self._progress.names_failures:
-                self._progress.name_failure(self._left.number(at), answers.why(payload))
-
-    def _note(self, state: MapState) -> None:
-        if state.note and state.note != self._told:
-            self._say(state.note)
-        slowest, total = state.slowest, state.total
-        self._progress.note(
-            total=None if total is None else total + self._before,
-            done=state.done + self._before,
-            failed=state.failed + self._failed_before,
-            running=state.running,
-            workers=state.workers,
-            slowest=slowest and (self._left.number(slowest[0]), slowest[1]),
-            remark=self._told,
-        )
+                self._progress.name_failure(item, answers.why(payload))
+            if kind == RAISED or self._wants_results:
+                self._ready.append((kind, payload, item))
 
     def _say(self, text: str) -> None:
-        """Tell people something worth knowing where they see it; in words once a session."""
+        """Tell people something worth knowing where they see it; in words once a session.
+
+        Of a map made in a replica nothing: it would stand among the prints of the call.
+        """
         self._told = text
         self._progress.note(remark=text)
-        if not (self._progress.is_shown or self._is_silent or text in session.told):
+        is_seen = self._progress.is_shown or self._is_silent or text in session.told
+        if not is_seen and not is_replica():
             session.told.add(text)
             self._output.write(STDERR, text + "\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sized
 from typing import TYPE_CHECKING, Any
 
+from jupyter_faas.client import answers
 from jupyter_faas.client.map_left import Left
 from jupyter_faas.client.map_progress import MapProgress
 from jupyter_faas.client.session import session
@@ -63,7 +64,8 @@ class MapPlan:
         )
         self.output = session.output.bind()
         self.progress = MapProgress(f"{self.name}.map", session.monotonic_s, total=total)
-        self.left = Left(self.progress.name, handle.map_tries)
+        # Of a kept map the gateway's side has the inputs: nothing is held here.
+        self.left = Left(self.progress.name, 1 if self.order.is_kept else handle.map_tries)
         self._display = session.map_display()
         self._wants_display = options["progress"]
         self.is_silent = options["progress"] is False
@@ -88,31 +90,76 @@ def are_here(iterables: tuple[Iterable[Any], ...]) -> bool:
     return all(type(one) in (list, tuple, range) for one in iterables)
 
 
+def is_awaited(inputs: Any) -> bool:
+    """Return whether inputs come only by awaiting them."""
+    return hasattr(inputs, "__aiter__") and not hasattr(inputs, "__iter__")
+
+
+def refuse_awaited(call: str, iterables: tuple[Iterable[Any], ...]) -> None:
+    """Refuse inputs that would have to be awaited, where nothing can be.
+
+    Raises:
+        InvalidSpec: There are some.
+    """
+    for one in filter(is_awaited, iterables):
+        raise InvalidSpec(
+            f"{call} cannot await its inputs, and {type(one).__name__} is asynchronous: call "
+            f"{call}.aio in a coroutine."
+        )
+
+
 def zipped(iterables: tuple[Iterable[Any], ...], kwargs: Mapping[str, Any]) -> Callable[[], Any]:
     """Return what makes the calls of `map`: one argument from each iterable.
 
     Of one asynchronous iterable (for `.aio`) they come asynchronously too.
+
+    Raises:
+        InvalidSpec: An asynchronous one is among several.
     """
     named = dict(kwargs)
     only: Any = iterables[0]
-    if len(iterables) == 1 and hasattr(only, "__aiter__"):
-        return lambda: _awaited(only, named)
-    inputs = tuple(map(iter, iterables))  # here: what is no iterable is the caller's mistake now
+    if len(iterables) == 1 and is_awaited(only):
+        return lambda: _awaited(only, named, lambda one: (one,))
+    if any(map(is_awaited, iterables)):
+        raise InvalidSpec(
+            "An asynchronous iterable must be the only one: let it yield tuples of arguments, for "
+            "`starmap.aio`."
+        )
+    inputs = tuple(map(_iterator, iterables))  # here: it is the caller's mistake now
     return lambda: ((args, named) for args in zip(*inputs, strict=False))
 
 
-async def _awaited(inputs: Any, named: dict[str, Any]) -> AsyncIterator[Arguments]:
+async def _awaited(
+    inputs: Any, named: dict[str, Any], arguments: Callable[[Any], tuple[Any, ...]]
+) -> AsyncIterator[Arguments]:
     async for one in inputs:
-        yield (one,), named
+        yield arguments(one), named
 
 
-def starred(
-    tuples: Iterable[Iterable[Any]], kwargs: Mapping[str, Any]
-) -> Callable[[], Iterator[Arguments]]:
+def starred(tuples: Iterable[Iterable[Any]], kwargs: Mapping[str, Any]) -> Callable[[], Any]:
     """Return what makes the calls of `starmap`: each item is a tuple of arguments."""
     named = dict(kwargs)
-    inputs = iter(tuples)
-    return lambda: ((tuple(args), named) for args in inputs)
+    if is_awaited(tuples):
+        return lambda: _awaited(tuples, named, tuple)
+    inputs = _iterator(tuples)
+    return lambda: ((_arguments(number, args), named) for number, args in enumerate(inputs))
+
+
+def _iterator(inputs: Iterable[Any]) -> Iterator[Any]:
+    try:
+        return iter(inputs)
+    except TypeError:
+        error = TypeError(f"a map goes over iterables, and {type(inputs).__name__} is none.")
+    answers.throw(error)
+
+
+def _arguments(number: int, args: Iterable[Any]) -> tuple[Any, ...]:
+    try:
+        return tuple(args)
+    except TypeError:
+        what = f"item {number} is no tuple of arguments but {type(args).__name__}"
+        error = TypeError(f"starmap: {what}. map takes single arguments.")
+    answers.throw(error)
 
 
 def _engine(engine: Any) -> str:

@@ -24,6 +24,7 @@ from typing import Any, Protocol
 
 from jupyter_faas.client import map_lines
 from jupyter_faas.client.pace import Pace
+from jupyter_faas.client.terminal import Terminal
 
 MAX_FAILURES = 50
 """So many failed items are told by name; of all others only the number."""
@@ -120,7 +121,7 @@ class MapProgress:
     def name_failure(self, index: int, text: str) -> None:
         """Tell a failed item by name; what counts it is `note`."""
         if self.names_failures:
-            self.failures.append((index, text.partition("\n")[0][:300]))
+            self.failures.append((index, map_lines.in_line(text)))
 
     def end(self, state: str, reason: str = "") -> None:
         """Note that it is over (`done`, `cancelled`, `failed`) and show the last line; once."""
@@ -158,18 +159,23 @@ class MapDisplay(Protocol):
 
 
 class TerminalMapDisplay:
-    """tqdm's bar on stderr, if that is a terminal; at the end one line in its place."""
+    """tqdm's bar on stderr, if that is a terminal; at the end one line in its place.
+
+    Args:
+        terminal: Keeps lines and bars apart.
+    """
 
     shows_remarks = False
 
-    def __init__(self) -> None:
+    def __init__(self, terminal: Terminal | None = None) -> None:
+        self._terminal = terminal or Terminal()
         self._bar: Any = None
         self._pace: Pace | None = None
 
     @property
     def is_watched(self) -> bool:
         """Whether a person reads stderr."""
-        return sys.stderr is not None and sys.stderr.isatty()
+        return self._terminal.is_watched
 
     def update(self, progress: MapProgress) -> None:
         """Draw the bar with the present numbers."""
@@ -187,8 +193,8 @@ class TerminalMapDisplay:
         """Replace the bar by the line that stays."""
         if self._bar is not None:
             self._bar.close()
-        if sys.stderr is not None:
-            print(map_lines.line(progress), file=sys.stderr)
+        self._terminal.say(map_lines.line(progress))
+        self._terminal.bar_ended()
 
 
 def _bar(progress: MapProgress) -> Any:

@@ -23,7 +23,15 @@ from jupyter_faas.client.map_progress import MAX_FAILURES, MapProgress
 from jupyter_faas.client.session import session
 from jupyter_faas.core import batch
 from jupyter_faas.core.batch import RAISED
-from jupyter_faas.core.errors import GatewayLost, GatewayUnavailable, InvalidSpec
+from jupyter_faas.core.errors import (
+    FaasError,
+    GatewayLost,
+    GatewayUnavailable,
+    InvalidSpec,
+    InvocationCancelled,
+    PlatformError,
+    RemoteError,
+)
 from jupyter_faas.core.mapping import PATH, MapState
 from jupyter_faas.wire.frames import FrameKind, FrameReader
 
@@ -34,6 +42,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _state = msgspec.json.Decoder(MapState).decode
+_told_state = msgspec.msgpack.Decoder(MapState).decode
 
 
 class MapRun(Generic[T]):
@@ -71,11 +80,14 @@ class MapRun(Generic[T]):
 
         Raises:
             InvalidSpec: `start` is no index.
+            InvocationCancelled: After what there is: it was cancelled, the others have not run.
+            PlatformError: After what there is: it could not go on, and why.
         """
         if isinstance(start, bool) or not isinstance(start, int) or start < 0:
             raise InvalidSpec(f"start={start!r}: allowed is the index of an item, 0 or more.")
         return cast(Iterator[T], _Outcomes(self, start, returns_exceptions=return_exceptions))
 
+    @answers.unframed
     def failed(self) -> list[tuple[int, Exception]]:
         """Return index and error of each item that has failed; waits until the map has ended."""
         return list(self._failures())
@@ -85,6 +97,7 @@ class MapRun(Generic[T]):
         lines = _lines(self, follow=follow)
         return lines if follow else views.LogLines(lines)
 
+    @answers.unframed
     def retry_failed(self) -> None:
         """Run again what has failed, or was never run because the map was cancelled.
 
@@ -103,7 +116,7 @@ class MapRun(Generic[T]):
         progress = MapProgress(
             f"{state.function}.map", session.monotonic_s, total=state.total, run_id=self.id
         )
-        elapsed_s = max(0.0, session.now_s() - state.started_at)
+        elapsed_s = max(0.0, (state.ended_at or session.now_s()) - state.started_at)
         progress.started_s = session.monotonic_s() - elapsed_s
         progress.note(
             done=state.done, failed=state.failed, running=state.running, workers=state.workers
@@ -158,7 +171,7 @@ def spawn(plan: MapPlan) -> MapRun[Any]:
 
     try:
         route, body = begin(plan.route, plan.order, first, is_whole, sending)
-    except GatewayLost:
+    except FaasError:
         if inputs and inputs[0].error is not None:
             raise inputs[0].error from None
         raise
@@ -194,6 +207,7 @@ class _Outcomes(Iterator[Any]):
         self._pieces: Iterator[bytes] = iter(())
         self._reader = FrameReader()
         self._is_ended = False
+        self._end: MapState | None = None
 
     @answers.unframed
     def __next__(self) -> Any:
@@ -201,17 +215,22 @@ class _Outcomes(Iterator[Any]):
         while not self._ready:
             if self._is_ended:
                 self.close()
-                raise StopIteration
+                raise self._what_is_missing() or StopIteration
             self._read()
         self.index, kind, payload = self._ready.popleft()
         self._next = self.index + 1
+        error: Exception
         if kind != RAISED:
-            return answers.load(payload, self._run._function)
-        error = answers.remote_exception(payload, self._run._function)
+            try:
+                return answers.load(payload, self._run._function, self.index)
+            except RemoteError as reason:
+                error = reason
+        else:
+            error = answers.remote_exception(payload, self._run._function, self.index)
         if self._returns:
             return error
         self.close()
-        raise error
+        answers.throw(error)
 
     def close(self) -> None:
         """Stop reading; the map goes on."""
@@ -249,8 +268,24 @@ class _Outcomes(Iterator[Any]):
             elif frame.kind == FrameKind.LOG:
                 self._said += 1
                 self._prints.log(frame)
+            elif frame.kind == FrameKind.PROGRESS:
+                self._end = _told_state(frame.body)
             elif frame.kind == FrameKind.END:
                 self._is_ended = True
+
+    def _what_is_missing(self) -> FaasError | None:
+        """Return, once, why there are no more though items are left."""
+        end, self._end = self._end, None
+        if end is None or end.state not in _STOPPED or self._only_failed:
+            return None
+        if end.total is not None and self._next >= end.total:
+            return None
+        when = f"when {end.done} of {end.total or end.given} items had ended"
+        others = "`retry_failed()` runs the others."
+        if end.state == "cancelled":
+            return InvocationCancelled(f"{end.function}.map was cancelled {when}; {others}")
+        note = f" {end.note}" if end.note else ""
+        return PlatformError(f"{end.function}.map could not go on {when}.{note} {others}")
 
     def _piece(self) -> bytes | None:
         """Return the next piece of the answer; None at its end."""
@@ -311,5 +346,6 @@ def _lines(run: MapRun[Any], *, follow: bool) -> Iterator[str]:
     yield from lines
 
 
+_STOPPED = ("cancelled", "failed")
 _TRIES = 3
 """So often the results are asked for again when the gateway goes away in the middle."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Never, TypeVar
 
 from jupyter_faas.client import answers
 from jupyter_faas.core.errors import InvalidSpec
@@ -25,6 +25,12 @@ DEFAULTS: Mapping[str, Any] = {
     "chunksize": "auto",
     "progress": None,
 }
+LATER: Mapping[str, str] = {
+    "order_outputs": "`.results()` gives what is kept in input order",
+    "return_exceptions": "say it to `.results(return_exceptions=True)`",
+    "progress": "`.progress()` shows how it goes",
+}
+"""Of the arguments of `map`, those that a kept map has later; and where."""
 _NONE: Mapping[str, Any] = {}
 
 
@@ -46,11 +52,7 @@ class _Face:
     ) -> MapPlan:
         from jupyter_faas.client import map_plan  # noqa: PLC0415 - only for who maps
 
-        unknown = sorted(set(options) - set(DEFAULTS))
-        if unknown:
-            raise InvalidSpec(
-                f"{shape} has no argument {unknown[0]!r}: there are kwargs, {', '.join(DEFAULTS)}."
-            )
+        _check(shape, options)
         make: Callable[..., Any] = map_plan.starred if shape == "starmap" else map_plan.zipped
         return map_plan.MapPlan(
             self._handle,
@@ -71,8 +73,12 @@ class _Face:
         options: Mapping[str, Any],
     ) -> R:
         """Begin a map; its function's card ends also if that fails."""
+        from jupyter_faas.client import map_plan  # noqa: PLC0415 - only for who maps
+
         __tracebackhide__ = True
         plan: MapPlan | None = None
+        name = self._handle.name if self._method is None else f"{self._handle.name}.{self._method}"
+        map_plan.refuse_awaited(f"{name}.{shape}", inputs)
         try:
             plan = self._plan(shape, inputs, kwargs, options)
             return begin(plan)
@@ -80,6 +86,19 @@ class _Face:
             if plan is not None:
                 plan.route.left()
             raise
+
+
+def _check(shape: str, options: Mapping[str, Any]) -> None:
+    """Check the names of the arguments of one way to map.
+
+    Raises:
+        InvalidSpec: There is no such argument.
+    """
+    later = LATER if shape == "spawn_map" else _NONE
+    there = [name for name in DEFAULTS if name not in later]
+    for name in sorted(set(options) - set(there)):
+        why = later.get(name) or f"there are kwargs, {', '.join(there)}"
+        raise InvalidSpec(f"{shape} has no argument {name!r}: {why}.")
 
 
 class Map(_Face, Generic[T]):
@@ -156,7 +175,7 @@ class StarMap(_Face, Generic[T]):
 
     def aio(
         self,
-        tuples: Iterable[Iterable[Any]],
+        tuples: Iterable[Iterable[Any]] | AsyncIterator[Iterable[Any]],
         /,
         *,
         kwargs: Mapping[str, Any] = _NONE,
@@ -165,7 +184,8 @@ class StarMap(_Face, Generic[T]):
         """Do the same for a coroutine."""
         from jupyter_faas.client.map_aio import AsyncMapIterator  # noqa: PLC0415 - asyncio
 
-        return AsyncMapIterator(lambda: self._plan("starmap", (tuples,), kwargs, options))
+        given: Any = (tuples,)
+        return AsyncMapIterator(lambda: self._plan("starmap", given, kwargs, options))
 
 
 class SpawnMap(_Face, Generic[T]):
@@ -180,34 +200,57 @@ class SpawnMap(_Face, Generic[T]):
         /,
         *iterables: Iterable[Any],
         kwargs: Mapping[str, Any] = _NONE,
-        **options: Any,
+        engine: str = "auto",
+        chunksize: int | str = "auto",
+        **others: Never,
     ) -> MapRun[T]:
         """Begin it, and return its handle once all inputs are kept; they must end.
 
         An item that fails costs the others nothing: `.failed()` tells, `.retry_failed()` runs it
-        again. Of the options of `map` it knows engine and chunksize.
+        again. `.results()` is told in what way they are read, `.progress()` shows how it goes.
+
+        Args:
+            iterable: Inputs.
+            *iterables: Second, third … arguments; the shortest ends it.
+            kwargs: Keyword arguments of every call.
+            engine: "auto", "replicas" or "ray".
+            chunksize: "auto", or items per chunk.
+            **others: There are none.
 
         Raises:
+            InvalidSpec: There is no such argument, or one is out of range.
             NotSerializable: An input cannot travel; nothing is kept.
             FaasError: Why there is no map.
         """
         from jupyter_faas.client.map_run import spawn  # noqa: PLC0415 - only for who maps
 
         __tracebackhide__ = True
+        options = {"engine": engine, "chunksize": chunksize, **others}
         return self._begin(spawn, "spawn_map", (iterable, *iterables), kwargs, options)
 
     async def aio(
         self,
-        iterable: Iterable[Any],
+        iterable: Iterable[Any] | AsyncIterator[Any],
         /,
         *iterables: Iterable[Any],
         kwargs: Mapping[str, Any] = _NONE,
-        **options: Any,
+        engine: str = "auto",
+        chunksize: int | str = "auto",
+        **others: Never,
     ) -> MapRun[T]:
-        """Do the same for a coroutine."""
+        """Do the same for a coroutine; what comes asynchronously is collected first."""
         import asyncio  # noqa: PLC0415 - half of this package's import time: only for .aio
 
-        return await asyncio.to_thread(self, iterable, *iterables, kwargs=kwargs, **options)
+        from jupyter_faas.client import map_plan  # noqa: PLC0415 - only for who maps
+
+        __tracebackhide__ = True
+        _check("spawn_map", others)
+        given: Any = iterable
+        if map_plan.is_awaited(iterable):
+            given = [x async for x in given]
+        return await asyncio.to_thread(
+            self, given, *iterables, kwargs=kwargs, engine=engine, chunksize=chunksize
+        )
 
 
 class ForEach(_Face):

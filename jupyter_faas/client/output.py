@@ -8,10 +8,10 @@ stdout and stderr; `notebook.output` installs one that knows cells.
 from __future__ import annotations
 
 import codecs
-import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from jupyter_faas.client.terminal import Terminal
 from jupyter_faas.wire.frames import DISPLAY, STDERR, STDOUT
 
 
@@ -33,17 +33,22 @@ class OutputSink(Protocol):
 
 
 class ProcessOutput:
-    """The process's stdout and stderr as they are when something is written."""
+    """The process's stdout and stderr as they are when something is written.
+
+    Args:
+        terminal: Keeps lines and bars apart.
+    """
+
+    def __init__(self, terminal: Terminal | None = None) -> None:
+        self._terminal = terminal or Terminal()
 
     def bind(self) -> ProcessOutput:
         """Return itself: there is one place."""
         return self
 
     def write(self, stream: int, text: str) -> None:
-        """Write and flush, so that a pipe's reader sees each line when it is printed."""
-        target = sys.stderr if stream == STDERR else sys.stdout
-        target.write(text)
-        target.flush()
+        """Write at once; while a bar is shown whole lines, above it."""
+        self._terminal.write(stream, text)
 
     def display(self, bundle: dict[str, Any]) -> None:
         """Print the plain-text form."""

@@ -8,12 +8,12 @@ stderr, in a script nothing.
 from __future__ import annotations
 
 import secrets
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from jupyter_faas.client import markup
+from jupyter_faas.client.terminal import Terminal
 
 if TYPE_CHECKING:
     from jupyter_faas.core.report import Report
@@ -31,12 +31,12 @@ class Progress:
         name: The function.
         clock: Monotonic seconds.
         revision: Its number, once known.
-        state: `deploying`, `ready`, `known` (this code was live already), `failed`, or `refused`
-            (it cannot be sent: a tree says why).
+        state: `deploying`, `ready`, `known` (this code was live already), `failed`, `interrupted`
+            (nobody waits for it), or `refused` (it cannot be sent: a tree says why).
         fields: Labelled lines of the card: changed, captured, where, call it.
         steps: Finished steps and how long each took, in seconds.
         running: The step under way; empty: none.
-        reason: Why it failed, and what to do.
+        reason: Why it failed or is not waited for, and what to do.
         step_s: When the running step began, by `clock`.
         waiting: What the running step waits for, as the cluster says it; empty: nothing known.
         notes: What is known of a step beside its time: start → forked.
@@ -86,6 +86,18 @@ class Progress:
         self.end("failed")
         self.reason = reason
 
+    def interrupt(self, reason: str) -> None:
+        """Note that it is not waited for any more."""
+        self.end("interrupted")
+        self.reason = reason
+
+    def resume(self) -> None:
+        """Note that somebody waits again: a card of its own, the time goes on."""
+        if self.state == "interrupted":
+            self.state, self.reason, self.waiting = "deploying", "", ""
+            self.running, _ = self.steps.pop()
+            self.key = secrets.token_hex(6)
+
     def _close(self, now_s: float) -> None:
         if self.running:
             self.steps.append((self.running, now_s - self.step_s))
@@ -102,6 +114,7 @@ class Progress:
         said = {
             "ready": f"ready in {total}",
             "failed": "✕ not ready",
+            "interrupted": "✕ interrupted",
             "known": "live already",
             "refused": "✕ not sent",
         }
@@ -124,6 +137,7 @@ class Progress:
         lines += [("steps", steps)] if steps else []
         if self.state == "failed":
             return [*lines, ("✕", self.reason)]
+        lines += [("✕", self.reason)] if self.state == "interrupted" else []
         return lines + [line for line in self.fields if line[0] == "call it"]
 
     def __repr__(self) -> str:
@@ -164,15 +178,20 @@ class DeployDisplay(Protocol):
 
 
 class TerminalDisplay:
-    """The card on stderr if a person reads it there; a script's output stays its own."""
+    """The card on stderr if a person reads it there; a script's output stays its own.
 
-    def __init__(self) -> None:
+    Args:
+        terminal: Keeps lines and bars apart.
+    """
+
+    def __init__(self, terminal: Terminal | None = None) -> None:
+        self._terminal = terminal or Terminal()
         self._said: tuple[str, str] = ("", "")
 
     @property
     def is_watched(self) -> bool:
         """Whether stderr is a terminal."""
-        return sys.stderr is not None and sys.stderr.isatty()
+        return self._terminal.is_watched
 
     def update(self, progress: Progress) -> None:
         """Say what is waited for, once: a line that is overwritten says less than the card."""
@@ -180,19 +199,18 @@ class TerminalDisplay:
         if progress.waiting and said != self._said:
             self._said = said
             if self.is_watched:
-                print(f"{progress.name}: {progress.aside()}", file=sys.stderr)
+                self._terminal.say(f"{progress.name}: {progress.aside()}")
 
     def finish(self, progress: Progress) -> None:
         """Print the card."""
         if self.is_watched and progress.state not in ("known", "refused"):
-            print(repr(progress), file=sys.stderr)
+            self._terminal.say(repr(progress))
 
     def report(self, report: Report) -> None:
         """Print the tree."""
         if self.is_watched:
-            print(report.text(), file=sys.stderr)
+            self._terminal.say(report.text())
 
     def warn(self, sentence: str) -> None:
         """Print the sentence on stderr."""
-        if sys.stderr is not None:
-            print(sentence, file=sys.stderr)
+        self._terminal.say(sentence)

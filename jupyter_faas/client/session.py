@@ -6,11 +6,13 @@ which name. `notebook` puts its own output, display and cell in here; nothing el
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -18,6 +20,7 @@ from jupyter_faas.client.map_progress import MapDisplay, TerminalMapDisplay
 from jupyter_faas.client.origin import Cell
 from jupyter_faas.client.output import OutputSink, ProcessOutput
 from jupyter_faas.client.progress import DeployDisplay, TerminalDisplay
+from jupyter_faas.client.terminal import Terminal
 
 if TYPE_CHECKING:
     from jupyter_faas.client.deployment import Deployed
@@ -43,16 +46,26 @@ class Session:
 
     def __init__(self) -> None:
         self.gateway: Gateway | None = None
-        self.output: OutputSink = ProcessOutput()
-        self.display: DeployDisplay = TerminalDisplay()
-        self.map_display: Callable[[], MapDisplay] = TerminalMapDisplay
-        self.panel: Callable[[str | None], Any] | None = None
-        self.cell: Callable[[], Cell] = Cell
+        self.output: OutputSink
+        self.display: DeployDisplay
+        self.map_display: Callable[[], MapDisplay]
+        self.panel: Callable[[str | None], Any] | None
+        self.cell: Callable[[], Cell]
+        self._terminal = Terminal()
+        atexit.register(self._terminal.bar_ended)
+        self.use_terminal()
         self.id = f"{os.getpid()}-{secrets.token_hex(4)}"
         self.lock = threading.RLock()
         self.deployed: dict[tuple[tuple[str, str], str], Deployed] = {}
         self.told: set[str] = set()
         self.forwards: WeakValueDictionary[tuple[str, ...], Forward] = WeakValueDictionary()
+
+    def use_terminal(self) -> None:
+        """Show everything where a plain process does."""
+        terminal = self._terminal
+        self.output, self.display = ProcessOutput(terminal), TerminalDisplay(terminal)
+        self.map_display = partial(TerminalMapDisplay, terminal)
+        self.panel, self.cell = None, Cell
 
     @staticmethod
     def now_s() -> float:

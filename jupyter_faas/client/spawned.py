@@ -52,6 +52,9 @@ def spawn(
             if other is None:
                 raise
             route = other
+        except BaseException:
+            route.left()
+            raise
         else:
             route.left()
             id = str(msgspec.json.decode(said, type=dict[str, Any])["id"])
@@ -184,7 +187,7 @@ class _Gather:
         __tracebackhide__ = True
         if wrong := _not_calls(calls):
             raise UsageError(wrong)
-        return [call.get() for call in calls]
+        return [call._result(None) for call in calls]
 
     async def aio(self, *calls: FunctionCall[Any]) -> list[Any]:
         """Do the same for a coroutine."""

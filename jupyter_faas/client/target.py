@@ -116,4 +116,5 @@ def _what(code: Any) -> str:
         return f"{code.name!r}, which has it already"
     if isinstance(code, (staticmethod, classmethod)):
         return "a method: decorate the class"
-    return f"an object of type {type(code).__name__}"
+    advice = ": define one that calls it" if callable(code) else ""
+    return f"an object of type {type(code).__name__}{advice}"

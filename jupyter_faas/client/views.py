@@ -226,14 +226,15 @@ def map_table(maps: Sequence[Mapping[str, Any]], now_s: float) -> Table[Mapping[
             one.get("id", ""),
             one.get("function", ""),
             one.get("state", ""),
-            f"{one.get('done', 0)} / {one.get('total') or '?'}",
+            f"{one.get('done', 0)} / {'?' if one.get('total') is None else one['total']}",
             one.get("failed", 0),
             one.get("engine", ""),
             markup.ago(one.get("startedAt", 0.0), now_s),
+            one.get("note", ""),
         )
         for one in maps
     ]
-    header = ("map", "function", "state", "done", "failed", "runs on", "began")
+    header = ("map", "function", "state", "done", "failed", "runs on", "began", "note")
     return Table(maps, header, rows, "Maps")
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from jupyter_faas.client import control
 from jupyter_faas.client.session import session
 from jupyter_faas.core.errors import FaasError
+from jupyter_faas.core.model import RevisionState
 
 if TYPE_CHECKING:
     from jupyter_faas.client.deployment import Deployed
@@ -53,9 +54,6 @@ class Ticking:
     ) -> None:
         with self._lock:
             self._over.set()
-        if self._progress is not None and isinstance(error, KeyboardInterrupt):
-            self._progress.wait("interrupted here; the next call waits for it again")
-            session.display.update(self._progress)
 
     def _tick(self) -> None:
         ticks = 0
@@ -80,13 +78,45 @@ class Ticking:
 class Waiting(Ticking):
     """While it is entered, the card of a pending revision says what it waits for.
 
+    A revision that is ready ends the card: what is waited for from then on is the function's code.
+
     Args:
         deployed: The revision; without a card nothing is shown and nobody asked.
         gateway: Where it is.
+        left: Called when the wait fails: what becomes of the revision is not known then.
     """
 
-    def __init__(self, deployed: Deployed, gateway: Gateway) -> None:
+    def __init__(
+        self, deployed: Deployed, gateway: Gateway, left: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(
             deployed.progress if deployed.is_pending else None,
-            lambda: control.pending_reason(gateway, deployed.name, deployed.number),
+            lambda: _looked_at(deployed, gateway),
         )
+        self._deployed = deployed
+        self._left = left
+
+    def __enter__(self) -> None:
+        self._deployed.resume()
+        super().__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        super().__exit__(kind, error, traceback)
+        if isinstance(error, Exception):
+            self._left()
+        elif error is not None:
+            self._deployed.interrupt()
+
+
+def _looked_at(deployed: Deployed, gateway: Gateway) -> str:
+    reason = control.pending_reason(gateway, deployed.name, deployed.number)
+    if not reason:
+        revision = control.settled(gateway, deployed.name, deployed.number, 0.0)
+        if revision.state is RevisionState.READY:
+            deployed.finish()
+    return reason

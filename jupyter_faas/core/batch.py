@@ -23,6 +23,8 @@ DONE, RAISED, STARTED, GIVEN_BACK = range(4)
 """What is said of an item: its result; its error (msgpack `Fault`); it runs; it was not begun."""
 
 _LENGTH = struct.Struct("<I")
+_SMALL_BYTES = 4096
+"""Payloads of so many bytes, or fewer, are joined: a part of its own costs more than the copy."""
 
 
 class BatchError(ValueError):
@@ -56,16 +58,13 @@ _decode = msgspec.msgpack.Decoder(Head).decode
 
 
 def pack(head: Head, payloads: Sequence[Buffer]) -> list[Buffer]:
-    """Return the parts of a batch, to be sent in order; large payloads are not copied."""
+    """Return the parts of a batch, to be sent in order; only small payloads are copied."""
     told = _encode(head)
     padding = bytes(-(_LENGTH.size + len(told)) % ALIGNMENT)
     first = b"".join((_LENGTH.pack(len(told)), told, padding))
+    if sum(head.sizes) <= _SMALL_BYTES * len(payloads):
+        return [b"".join((first, *payloads))]
     return [first, *payloads]
-
-
-def pack_small(head: Head, payloads: Sequence[Buffer]) -> bytes:
-    """Return a whole batch, joined."""
-    return b"".join(pack(head, payloads))
 
 
 def unpack(body: Buffer) -> tuple[Head, list[memoryview]]:

@@ -24,6 +24,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """May an item run again that was lost while it ran? None: up to 3 times in all."""
     chunk_size: int = 0
     """Wanted by the caller; 0: adaptive."""
+    is_shared: bool = False
+    """A worker runs several chunks at once: of which of them it died is known of one alone only."""
 
     @property
     def most_runs(self) -> int:
@@ -38,10 +40,11 @@ class Chunk:
         id: Names it within its map.
         items: Indices without a result yet, in order.
         is_exact: Starts are reported before they happen.
+        is_alone: Nothing else of its map is at any worker meanwhile.
         running: Index of the item that was reported as started; None: none is.
     """
 
-    __slots__ = ("done", "id", "is_exact", "is_second", "items", "running", "since_s")
+    __slots__ = ("done", "id", "is_alone", "is_exact", "is_second", "items", "running", "since_s")
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class Chunk:
         self.items = dict.fromkeys(items)
         self.is_exact = is_exact
         self.is_second = is_second
+        self.is_alone = False
         self.running: int | None = None
         self.since_s = now_s
         self.done = 0

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-TARGET_S = 0.075
+TARGET_S = 0.1
 """Wanted work in one chunk, seconds."""
+LEAST_S = 0.003
+"""Work below which dividing further costs more on its way than it brings."""
 BUDGET_S = 0.1
 """After so long a worker gives back what it has not started of a chunk."""
 GROWTH = 16
@@ -59,15 +61,16 @@ class ChunkSize:
             queued: Items that could go into it.
             slots: Workers that take chunks of this map.
             is_last: No more inputs come: what is left is divided more finely, so that all
-                workers end together.
+                workers end together, but not more finely than is worth a chunk.
         """
         if self._fixed:
             return self._fixed
         if not self._largest:
             return 1
         fair = -(-queued // (max(1, slots) * (2 if is_last else 1)))
-        wanted = min(int(TARGET_S / self._item_s), self._largest * GROWTH, fair, MOST_ITEMS)
-        return max(1, wanted)
+        least = min(queued, int(LEAST_S / self._item_s))
+        wanted = min(round(TARGET_S / self._item_s), max(fair, least), MOST_ITEMS)
+        return max(1, min(wanted, self._largest * GROWTH))
 
 
 class Crowd:

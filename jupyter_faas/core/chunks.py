@@ -8,7 +8,7 @@ Payloads are opaque here. A worker reports items outside a chunk's end: what is 
 whatever happens to the worker. An *exact* chunk reports each item's start before it runs: after a
 death the running item is known, and it alone gets the strike. Other chunks report in batches; after
 a death nobody knows which of the unreported items was it, so all of them go into exact chunks, half
-as large, until the poisonous one stands alone.
+as large, until the poisonous one stands alone (`suspects.py`).
 
 No clock and no I/O: time is an argument. `fanout/run.py` does what is said here.
 """
@@ -21,16 +21,17 @@ from collections.abc import Iterable, Sequence
 
 from jupyter_faas.core.chunk import Chunk, Given, Outcome, Payload, Rules
 from jupyter_faas.core.chunk_size import MOST_BYTES, ChunkSize
+from jupyter_faas.core.suspects import Suspects
 
 __all__ = ["Chunk", "Chunks", "Given", "Outcome", "Rules"]
 
 MOST_ITEMS_HELD = 32_768
 MOST_BYTES_HELD = 32 << 20
 """Inputs that wait, and results that wait, each: beyond this nothing more is taken in or begun."""
+MOST_BYTES_OUT = 128 << 20
+"""Inputs at workers may be so much more: large ones are to be at several workers at once."""
 MOST_AHEAD = 4 * MOST_ITEMS_HELD
 """How far behind the newest item in work the oldest unreleased one may be."""
-MOST_MOVES = 10
-"""So often an item may lose its worker without being at fault."""
 STRAGGLER = 3.0
 """An item that takes so many times the mean may be begun once more by an idle worker."""
 STRAGGLER_LEAST_S = 0.25
@@ -49,14 +50,13 @@ class Chunks:
         self._inputs: dict[int, Payload] = {}
         self._queue: deque[int] = deque()
         self._late: list[tuple[float, int]] = []  # failed, to be tried again: (when, index)
-        self._caps: dict[int, int] = {}  # suspects: in exact chunks of at most so many items
-        self._runs: dict[int, int] = {}
-        self._moves: dict[int, int] = {}
         self._tries: dict[int, int] = {}
+        self._suspects = Suspects(rules)
         self._held: dict[int, tuple[bool, Payload]] = {}
         self._finished: set[int] = set()  # released out of order, above `_next`
         self._chunks: dict[int, Chunk] = {}
         self._twice: set[int] = set()
+        self._alone: Chunk | None = None
         self._next = 0
         self._fence: int | None = None
         self._ids = 0
@@ -76,7 +76,8 @@ class Chunks:
     @property
     def wants_inputs(self) -> bool:
         """Whether more inputs may be taken in."""
-        is_full = len(self._inputs) >= MOST_ITEMS_HELD or self._input_bytes >= MOST_BYTES_HELD
+        most_bytes = MOST_BYTES_HELD if self._queue else MOST_BYTES_OUT
+        is_full = len(self._inputs) >= MOST_ITEMS_HELD or self._input_bytes >= most_bytes
         return not is_full and self._fence is None
 
     def add(self, payloads: Iterable[Payload]) -> None:
@@ -115,8 +116,13 @@ class Chunks:
 
     @property
     def wanted(self) -> int:
-        """How many workers could be busy with this map: chunks out, and items that wait."""
-        return len(self._chunks) + len(self._queue)
+        """How many workers could be busy with this map: chunks out, and items that may follow."""
+        out = len(self._chunks)
+        if self._alone is not None:
+            return out
+        if self._queue and self._suspects.is_one_of_many(self._queue[0]):
+            return max(out, self._suspects.most_out)
+        return out + len(self._queue)
 
     def next_due_s(self) -> float | None:
         """Return when the next failed item is to be tried again."""
@@ -126,24 +132,34 @@ class Chunks:
         """Return a chunk for a free worker; None: nothing may be begun now."""
         while self._late and self._late[0][0] <= now_s:
             self._queue.appendleft(heapq.heappop(self._late)[1])
+        if self._alone is not None:
+            return None
         if not self._queue:
             return self._second(now_s)
-        first = self._queue[0]
+        first, suspects = self._queue[0], self._suspects
         if not self._may_begin(first):
             return None
-        cap = self._caps.get(first)
-        is_last = self.total is not None
-        size = cap or self.size.next(len(self._queue), slots, is_last=is_last)
+        if suspects.is_last_try(first):
+            return self._give_alone(now_s)
+        if suspects.is_one_of_many(first) and len(self._chunks) >= suspects.most_out:
+            return None
+        return self._give_some(now_s, slots)
+
+    def _give_some(self, now_s: float, slots: int) -> Given:
+        """Give the first items of the queue out, as many as are to travel together."""
+        queue, inputs, suspects = self._queue, self._inputs, self._suspects
+        cap = suspects.cap(queue[0])
+        size = cap or self.size.next(len(queue), slots, is_last=self.total is not None)
         if self._rules.idempotent is False and not self._rules.chunk_size:
             size = 1  # a report may be lost with who carries it: then this item alone may have run
+        has_suspects = bool(suspects)
         indices: list[int] = []
         payloads: list[Payload] = []
         left = MOST_BYTES
-        queue, caps, inputs = self._queue, self._caps, self._inputs
-        while queue and len(indices) < size and (caps.get(queue[0]) == cap if caps else True):
+        while queue and len(indices) < size:
             payload = inputs[queue[0]]
             left -= len(payload)
-            if left < 0 and indices:
+            if indices and (left < 0 or (has_suspects and not suspects.may_follow(queue[0], cap))):
                 break
             indices.append(queue.popleft())
             payloads.append(payload)
@@ -156,6 +172,16 @@ class Chunks:
             return True
         is_full = len(self._held) >= MOST_ITEMS_HELD or self._held_bytes >= MOST_BYTES_HELD
         return not is_full and index - self._next < MOST_AHEAD
+
+    def _give_alone(self, now_s: float) -> Given | None:
+        """Give the first item out if nothing else is; else it waits for that, all others too."""
+        if self._chunks:
+            return None
+        index = self._queue.popleft()
+        given = self._give([index], [self._inputs[index]], now_s, is_exact=True)
+        given.chunk.is_alone = True
+        self._alone = given.chunk
+        return given
 
     def _second(self, now_s: float) -> Given | None:
         """Begin a straggler once more, if it may run twice and nothing else is to be done."""
@@ -231,13 +257,13 @@ class Chunks:
     def end(self, chunk: Chunk, busy_s: float) -> None:
         """A worker is done with a chunk; what it has said nothing about was not begun."""
         self.size.ran(chunk.done, busy_s)
-        self._chunks.pop(chunk.id, None)
+        self._forget(chunk)
         self._requeue(chunk.items)
         chunk.items = {}
 
     def refuse(self, chunk: Chunk) -> None:
         """A chunk was not taken: nothing of it has run."""
-        self._chunks.pop(chunk.id, None)
+        self._forget(chunk)
         self._requeue(chunk.items)
         chunk.items = {}
 
@@ -253,39 +279,21 @@ class Chunks:
                 nobody's fault.
             is_told: All that it had reported has come; else any item of the chunk may have begun.
         """
-        self._chunks.pop(chunk.id, None)
+        self._forget(chunk)
         left, chunk.items = list(chunk.items), {}
         left = [index for index in left if index in self._inputs]
         if chunk.is_second:
             left = [index for index in left if not self._is_elsewhere(index)]
-        begun = left
-        if chunk.is_exact and chunk.running in left:
-            begun = [chunk.running]
-        if not is_told and self._rules.idempotent is False:
-            begun = left
-        is_sure = chunk.running is not None or not chunk.is_exact
-        is_sure = is_sure or (not is_told and self._rules.idempotent is False)
-        has_begun = bool(begun) and is_sure
-        counts = self._runs if is_own and has_begun else self._moves
-        for index in begun:
-            counts[index] = counts.get(index, 0) + 1
-        if is_own:
-            cap = max(1, len(begun) // 2)
-            self._caps.update((index, cap) for index in begun)
-        is_known = has_begun and len(begun) == 1
-        lost = [
-            i for i in begun if not self._may_run_again(i, has_begun=has_begun, is_known=is_known)
-        ]
+        lost = self._suspects.died(chunk, left, is_own=is_own, is_told=is_told)
         for index in lost:
             if index in self._inputs:  # the first of them may have ended the map
                 self._settle(index, True, payload)
         self._requeue(index for index in left if index not in lost)
 
-    def _may_run_again(self, index: int, *, has_begun: bool, is_known: bool) -> bool:
-        if has_begun and self._rules.idempotent is False:
-            return False
-        is_poison = is_known and self._runs.get(index, 0) >= self._rules.most_runs
-        return not is_poison and self._moves.get(index, 0) <= MOST_MOVES
+    def _forget(self, chunk: Chunk) -> None:
+        self._chunks.pop(chunk.id, None)
+        if self._alone is chunk:
+            self._alone = None
 
     def _take_out(self, chunk: Chunk, index: int, now_s: float) -> bool:
         """Take an item out of its chunk; False: it was not there, or has ended elsewhere."""
@@ -312,8 +320,10 @@ class Chunks:
     def _settle(self, index: int, is_error: bool, payload: Payload) -> None:
         given = self._inputs.pop(index)
         self._input_bytes -= len(given)
-        for table in (self._caps, self._runs, self._moves, self._tries):
-            table.pop(index, None)
+        if self._suspects:
+            self._suspects.forget(index)
+        if self._tries:
+            self._tries.pop(index, None)
         if self._fence is not None and index > self._fence:
             return
         self.done += 1
@@ -340,32 +350,34 @@ class Chunks:
         if self._fence is None and not self._twice:
             return []
         inputs = self._inputs
-        return [c for c in self._chunks.values() if not any(i in inputs for i in c.items)]
+        running = (c for c in self._chunks.values() if c.items)
+        return [c for c in running if not any(i in inputs for i in c.items)]
 
     def release(self, most: int = 4096, most_bytes: int = MOST_BYTES) -> list[Outcome]:
         """Return what may be handed out now, in order if that is wanted, and forget it."""
         out: list[Outcome] = []
-        held = self._held
-        while held and len(out) < most and most_bytes > 0:
-            index = self._next if self._rules.is_ordered else next(iter(held))
-            if index not in held:
+        held, is_ordered, left = self._held, self._rules.is_ordered, most_bytes
+        while held and len(out) < most and left > 0:
+            index = self._next if is_ordered else next(iter(held))
+            found = held.pop(index, None)
+            if found is None:
                 break
-            is_error, payload = held.pop(index)
-            self._held_bytes -= len(payload)
-            most_bytes -= len(payload)
-            out.append(Outcome(index, is_error, payload))
+            out.append(Outcome(index, *found))
+            left -= len(found[1])
             self._advance(index)
+        self._held_bytes -= most_bytes - left
         self.released += len(out)
         return out
 
     def _advance(self, index: int) -> None:
         """Move the oldest index that is not released."""
+        finished = self._finished
         if index != self._next:
-            self._finished.add(index)
+            finished.add(index)
             return
         self._next += 1
-        while self._next in self._finished:
-            self._finished.remove(self._next)
+        while finished and self._next in finished:
+            finished.remove(self._next)
             self._next += 1
 
     @property

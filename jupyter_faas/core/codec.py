@@ -21,13 +21,16 @@ from jupyter_faas.core.pickling import PROTOCOL, ByValuePickler, Chunks, TableUn
 from jupyter_faas.core.sections import Buffer, pack, pack_small, unpack, unpack_small
 
 __all__ = [
+    "ATOMS",
     "NOTEBOOK",
+    "NOT_PLAIN",
     "ClassTable",
     "dumps",
     "dumps_call",
     "dumps_exception",
     "dumps_refusal",
     "loads",
+    "loads_plain",
 ]
 
 _IN_BAND_BYTES = 16 * 1024
@@ -35,7 +38,9 @@ _IN_BAND_BYTES = 16 * 1024
 
 _MAX_CAUSES = 8
 
-_ATOMS = frozenset((int, float, bool, str, type(None)))
+_NUMBERS: frozenset[type] = frozenset((int, float, bool, type(None)))
+ATOMS: frozenset[type] = _NUMBERS | {str}
+"""Types of values that stay what they are, and are pickled without any code of theirs."""
 _MOST_MEMBERS = 8
 _MOST_CHARACTERS = 1024
 _PLAIN_BYTES = 256
@@ -44,6 +49,9 @@ _IS_SPECIAL = re.compile(rb"[ciPQ\x82-\x84\x93\x97\x98]").search
 """The opcodes for classes, functions, references and buffers, or bytes of a value that look alike.
 
 A pickle without any is numbers, text and containers of them, and needs no table."""
+
+NOT_PLAIN = object()
+"""Returned for a payload that needs more than `loads_plain`."""
 
 NOTEBOOK = ClassTable("__main__")
 """The table of a process that is itself the notebook (or script)."""
@@ -129,15 +137,26 @@ def loads(payload: Buffer, *, classes: ClassTable | None = None) -> Any:
         NotSerializable: It names a class of a notebook that is unknown here, without definition.
         Exception: What unpickling raises: a missing module, a constructor that fails.
     """
-    if len(payload) <= _SMALL_BYTES:
-        only = unpack_small(payload)
-        if only is not None and len(only) <= _PLAIN_BYTES and not _IS_SPECIAL(only):
-            return pickle.loads(only)  # noqa: S301 — what the last line does, for no classes
+    value = loads_plain(payload)
+    if value is not NOT_PLAIN:
+        return value
     head, *buffers = unpack(payload)
     if buffers and buffers[0].readonly:
         buffers = [memoryview(bytearray(buffer)) for buffer in buffers]
     table = NOTEBOOK if classes is None else classes
     return TableUnpickler(reader(head), table, buffers).load()
+
+
+def loads_plain(payload: Buffer) -> Any:
+    """Return the value of a small payload of numbers, text and containers, else `NOT_PLAIN`.
+
+    No class is looked up and no code runs: it may be read before it is its turn.
+    """
+    if len(payload) <= _SMALL_BYTES:
+        only = unpack_small(payload)
+        if only is not None and len(only) <= _PLAIN_BYTES and not _IS_SPECIAL(only):
+            return pickle.loads(only)  # noqa: S301 — what `loads` does too, for no classes
+    return NOT_PLAIN
 
 
 def dumps_exception(
@@ -216,11 +235,16 @@ def _is_plain(value: Any, depth: int) -> bool:
     generators are of this kind.
     """
     kind = type(value)
-    if kind in _ATOMS:
+    if kind in ATOMS:
         return kind is not str or len(value) <= _MOST_CHARACTERS
     if not depth or kind not in (tuple, list, dict) or len(value) > _MOST_MEMBERS:
         return False
-    if kind is dict and not all(type(key) in _ATOMS for key in value):
-        return False
-    members = value.values() if kind is dict else value
-    return all(_is_plain(member, depth - 1) for member in members)
+    if kind is dict:
+        for key in value:
+            if type(key) not in ATOMS:
+                return False
+        value = value.values()
+    for member in value:  # not `all` of a generator, which costs more than what it asks
+        if type(member) not in _NUMBERS and not _is_plain(member, depth - 1):
+            return False
+    return True

@@ -12,6 +12,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from jupyter_faas.core.pickling import dispatch_table
+from jupyter_faas.core.reducers import stand_in
 from jupyter_faas.core.references import is_by_value
 from jupyter_faas.core.walk import ATOMS
 
@@ -123,7 +124,7 @@ class _ContentPickler(pickle.Pickler):
             if not is_by_value(value):
                 return NotImplemented
         elif not isinstance(value, ModuleType):
-            return NotImplemented
+            return stand_in(value) or NotImplemented
         if self._met is not None:
             self._met(value)
         return _token, (id(value),)

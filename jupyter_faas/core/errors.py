@@ -276,6 +276,11 @@ class InternalError(PlatformError):
     code = "internal"
 
 
+def known(error: BaseException) -> FaasError:
+    """Return an error that can be told to others: itself, or as a defect what nobody expected."""
+    return error if isinstance(error, FaasError) else InternalError(repr(error))
+
+
 def walk(root: type[FaasError] = FaasError) -> list[type[FaasError]]:
     """Return `root` and all its subclasses, parents first."""
     found = [root]

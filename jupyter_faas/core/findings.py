@@ -13,6 +13,9 @@ from jupyter_faas.core.report import Node, Report
 _GIVEN = ("FAAS_GATEWAY_URL", "FAAS_GATEWAY_TOKEN", "PYTHONUNBUFFERED")
 _STORED = "looks like a secret and is stored with the code: use secrets=[…] or env={…}"
 _LARGE = "larger than 64 kB: a change in place is not noticed, `.deploy()` captures it anew"
+_SAME_DRAWS = (
+    "each replica draws the same numbers from it: make one in the function, seeded by its input"
+)
 _RANK = {"error": 0, "note": 1, "ok": 2}
 
 
@@ -22,7 +25,11 @@ def report_of(found: Collection, spec: RevisionSpec) -> Report:
     large = [name for name, value in values.items() if found.watch.is_large(value)]
     secrets = inspection.secret_names(values)
     unset = inspection.unset_variables(found.codes, _environment(spec))
-    notes = {**dict.fromkeys(large, _LARGE), **dict.fromkeys(secrets, _STORED)}
+    notes = {
+        **dict.fromkeys(large, _LARGE),
+        **dict.fromkeys(inspection.generator_names(values), _SAME_DRAWS),
+        **dict.fromkeys(secrets, _STORED),
+    }
     on_path = found.path[1].label if len(found.path) > 1 else None
     nodes = [
         *inspection.path_nodes(found.path),

@@ -23,6 +23,7 @@ _SECRET_VALUE = re.compile(
     r"sk-[A-Za-z0-9_-]{20,}|xox[abprs]-[\w-]{10,}|AIza[\w-]{35}|hf_[A-Za-z0-9]{30,}|"
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.)"
 )
+_GENERATORS = {("random", "Random"), ("numpy", "RandomState"), ("numpy", "Generator")}
 _MAX_SECRET_ITEMS = 1000
 
 
@@ -127,6 +128,17 @@ def path_nodes(steps: list[Step]) -> tuple[Node, ...]:
 def secret_names(values: Mapping[str, Any]) -> list[str]:
     """Return the names of captured strings that look like secrets."""
     return [label for name, value in values.items() for label in _secrets(name, value)]
+
+
+def generator_names(values: Mapping[str, Any]) -> list[str]:
+    """Return the names of captured random generators, which travel with their state."""
+    owners = ((name, type(getattr(value, "__self__", value))) for name, value in values.items())
+    return [
+        name
+        for name, kind in owners
+        if (kind.__module__.partition(".")[0], kind.__name__) in _GENERATORS
+        and stand_in(getattr(values[name], "__self__", values[name])) is None
+    ]
 
 
 def unset_variables(codes: Iterable[CodeType], has: Container[str]) -> list[tuple[str, bool]]:

@@ -83,6 +83,8 @@ class MapOrder(Value, kw_only=True):
     """Number of inputs, if the caller knows it; for people."""
     is_kept: bool = False
     """Inputs and outcomes are kept: it outlasts its caller, and is answered by its id."""
+    is_tallied: bool = False
+    """Filled in by the gateway: it counts the items of a kept map by their outcomes."""
     of: MapFunction | None = None
     """Filled in by the gateway."""
 
@@ -112,6 +114,8 @@ class MapState(Value, kw_only=True, omit_defaults=False):
     slowest: tuple[int, float] | None = None
     """The item that has run longest: index and seconds."""
     started_at: float = 0.0
+    ended_at: float = 0.0
+    """Of a kept map that has ended; 0: it has not."""
     is_kept: bool = False
 
 
@@ -121,7 +125,7 @@ class MapUse(Value, kw_only=True, omit_defaults=False):
     function: str
     namespace: str = DEFAULT_NAMESPACE
     items: int = 0
-    """That have ended, failed ones too."""
+    """That have ended, failed ones too; those of kept maps are tallied."""
     failed: int = 0
     memory_mib_s: float = 0.0
     """Memory limit times run time, of what ran where the gateway does not meter: on Ray."""
@@ -139,9 +143,42 @@ class MapUse(Value, kw_only=True, omit_defaults=False):
         )
 
 
+class MapTally(Value, kw_only=True, omit_defaults=False):
+    """How many items of a kept map have ended, by its outcomes: the next driver says the same."""
+
+    key: str
+    """Of the map, in this gateway's turn with it."""
+    function: str
+    namespace: str = DEFAULT_NAMESPACE
+    items: int = 0
+    """That have, or had, an outcome: one that is retried counts once."""
+    failed: int = 0
+    """Those of them that have failed, even if not in the end."""
+    items_before: int = 0
+    """That others have counted: before this gateway's turn, or before items were tallied."""
+    failed_before: int = 0
+    is_over: bool = False
+
+
+class MapPrint(Value, kw_only=True, omit_defaults=False):
+    """Something an item has printed where the gateway does not hear it."""
+
+    function: str
+    namespace: str = DEFAULT_NAMESPACE
+    revision: int
+    map: str
+    """Its id."""
+    stream: int
+    text: bytes
+
+
 class MapUses(Value, kw_only=True, omit_defaults=False):
-    """What all maps of one driver have used."""
+    """What all maps of one driver have used, and printed where only the driver heard it."""
 
     driver: str = ""
     """Names its process: the sums of another one begin anew."""
     functions: tuple[MapUse, ...] = ()
+    kept: tuple[MapTally, ...] = ()
+    prints: tuple[MapPrint, ...] = ()
+    last_print: int = 0
+    """Number of the last of them; the gateway names it when it asks again."""

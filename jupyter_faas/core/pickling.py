@@ -19,7 +19,7 @@ import cloudpickle
 
 from jupyter_faas.core import functions
 from jupyter_faas.core.classes import ClassTable
-from jupyter_faas.core.reducers import REDUCERS, reduce_exception, stand_in
+from jupyter_faas.core.reducers import GENERATORS, REDUCERS, reduce_exception, stand_in
 from jupyter_faas.core.references import home_module, is_by_value
 
 PROTOCOL = 5
@@ -98,7 +98,7 @@ class ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # - cloudpickl
             return self._reduce_type(obj)
         if issubclass(kind, BaseException):
             return reduce_exception(obj) or NotImplemented
-        if self._seen is None and kind is not MethodType:
+        if self._seen is None and kind is not MethodType and kind.__name__ not in GENERATORS:
             self._ordinary.add(kind)
         return NotImplemented
 

@@ -2,7 +2,8 @@
 
 One table, type → reducer, read by the pickler and by the fingerprint, so that both see the same.
 A cached function travels with an empty cache; weak dictionaries as what they hold; IPython's
-stand-ins for builtins as the builtins; exceptions without a second run of their `__init__`.
+stand-ins for builtins as the builtins; the generator that a library draws from as that of the
+library there; exceptions without a second run of their `__init__`.
 """
 
 from __future__ import annotations
@@ -73,6 +74,11 @@ def reduce_exception(exc: BaseException) -> tuple[Any, ...] | None:
     return (rebuild_exception, (make, arguments), *state) if make is kind else None
 
 
+def find_generator(module: str, name: str) -> Any:
+    """Return the generator that the functions of `random` or `numpy.random` share here."""
+    return getattr(importlib.import_module(module), name)
+
+
 def find_display() -> Any:
     """Return what `display` is here: the runner's, IPython's if it is loaded, else `print`."""
     found = getattr(builtins, "display", None)
@@ -99,8 +105,14 @@ def stand_in(value: Any) -> tuple[Any, ...] | None:
 
     `open`, `exit`, `quit`, `display` and `get_ipython` of a notebook become the builtins, the
     runner's `display`, and a `get_ipython` that gives None, as it does outside of IPython.
+
+    The generator behind `random.random` and `numpy.random.rand` is found anew: with its state, all
+    replicas would draw the same numbers, as `from numpy.random import rand` captures its method.
     """
     kind = type(value)
+    if (where := GENERATORS.get(kind.__name__)) is not None:
+        is_shared = kind.__module__ == where[0] and find_generator(*where) is value
+        return (find_generator, where) if is_shared else None
     if kind is FunctionType:
         return _STAND_INS.get((value.__globals__.get("__name__"), value.__name__))
     if kind is MethodType and value.__name__ == "get_ipython":
@@ -135,6 +147,12 @@ _STAND_INS: dict[tuple[Any, str], tuple[Any, ...]] = {
     ("IPython.core.display_functions", "display"): (find_display, ()),
     ("IPython.core.getipython", "get_ipython"): (find_no_shell, ()),
 }
+
+GENERATORS = {
+    "Random": ("random", "_inst"),
+    "RandomState": ("numpy.random.mtrand", "_rand"),
+}
+"""Where the one that is shared is found, by the name of its type."""
 
 REDUCERS: dict[type, Callable[[Any], Reduced]] = {
     type(functools.lru_cache(len)): _reduce_cache,

@@ -75,9 +75,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     blob_url: Annotated[
         str,
         _says(
-            "Where packages are kept for all gateways: `s3://BUCKET/PREFIX` (or gs, az, file), "
-            "`http://HOST:PORT` of a blobs service, or `none`; empty: the service in "
-            "`system_namespace`."
+            "Where packages are kept for all gateways, and calls and maps: `s3://BUCKET/PREFIX` "
+            "(or gs, az, file), `http://HOST:PORT` of a blobs service, or `none`; empty: the "
+            "service in `system_namespace`."
+        ),
+    ] = ""
+    kept_url: Annotated[
+        str,
+        _says(
+            "`http://HOST:PORT` of the blobs service that keeps calls and maps; empty: the one of "
+            "`blob_url`, else that in `system_namespace`."
         ),
     ] = ""
     blobs_key_file: Annotated[

@@ -24,6 +24,8 @@ from jupyter_faas.execution.failure import (
 
 Buffer = bytes | bytearray | memoryview
 Target = Callable[..., Any]
+Bound = tuple[Sequence[Any], dict[str, Any]]
+"""Positional and keyword arguments."""
 
 BINDING, RUNNING, ENCODING = range(3)
 
@@ -31,8 +33,15 @@ BINDING, RUNNING, ENCODING = range(3)
 class Form(Protocol):
     """How arguments are read and values written: framed pickles, or JSON."""
 
-    def bind(self, payload: Buffer, target: Target) -> tuple[Sequence[Any], dict[str, Any]]:
+    @property
+    def lasting(self) -> frozenset[type]:
+        """Types of values that stay what they are: they may be written later."""
+
+    def bind(self, payload: Buffer, target: Target) -> Bound:
         """Return positional and keyword arguments."""
+
+    def bind_ahead(self, payload: Buffer) -> Bound | None:
+        """The same long before the call; None: what is in it must be read when it is its turn."""
 
     def encode(self, value: Any) -> tuple[Sequence[Buffer], int]:
         """Return the buffers of one value, and what kind of body they are."""

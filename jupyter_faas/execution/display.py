@@ -1,8 +1,8 @@
 """`display(x)` inside a function: the rich forms of a value, sent to the cell that called.
 
 A worker has no IPython shell. `builtins.display` is replaced, and so is IPython's own `display`
-when a function brings or imports it: the module is patched as it is loaded, IPython itself is
-imported by nobody here.
+when a function brings or imports it, and pyplot's `show`: the modules are patched as they are
+loaded, and imported by nobody here.
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ import sys
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 import msgspec
 
 PATCHED_MODULE = "IPython.core.display_functions"
+PYPLOT = "matplotlib.pyplot"
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+"""Left out: the widget's model is here, and pages look for it in the notebook's kernel."""
 
 _METHODS = {
     "_repr_html_": "text/html",
@@ -62,11 +66,8 @@ def install(publish: Publish) -> None:
         return _display(publish, display, values, options)
 
     builtins.display = display  # type: ignore[attr-defined]  # - notebooks have this builtin
-    loaded = sys.modules.get(PATCHED_MODULE)
-    if loaded is not None:
-        loaded.display = display  # type: ignore[attr-defined]  # - IPython is not imported here
-    else:
-        sys.meta_path.insert(0, _PatchingFinder(display))
+    _patch(PATCHED_MODULE, "display", lambda _module: display)
+    _patch(PYPLOT, "show", lambda pyplot: partial(_show_figures, pyplot, display))
 
 
 def mime_bundle(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -74,6 +75,7 @@ def mime_bundle(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     data: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
     _add_own_bundle(value, data, metadata)
+    data.pop(_WIDGET, None)
     for method, mime in _METHODS.items():
         if mime not in data:
             _add_form(value, method, mime, data, metadata)
@@ -153,17 +155,37 @@ def _plain(form: Any) -> Any:
     return base64.b64encode(form).decode() if isinstance(form, bytes | bytearray) else form
 
 
-class _PatchingFinder(importlib.abc.MetaPathFinder):
-    """Lets IPython's display module load as always, then puts our `display` into it."""
+def _show_figures(
+    pyplot: Any, display: Callable[..., Any], *_arguments: Any, **_options: Any
+) -> None:
+    """Show all open figures and close them, as a notebook does."""
+    for number in pyplot.get_fignums():
+        display(pyplot.figure(number))
+    pyplot.close("all")
 
-    def __init__(self, display: Callable[..., Any]) -> None:
-        self._display = display
+
+def _patch(name: str, attribute: str, make: Callable[[Any], Any]) -> None:
+    """Replace an attribute of a module, now or once it is loaded."""
+    loaded = sys.modules.get(name)
+    if loaded is not None:
+        setattr(loaded, attribute, make(loaded))
+    else:
+        sys.meta_path.insert(0, _PatchingFinder(name, attribute, make))
+
+
+class _PatchingFinder(importlib.abc.MetaPathFinder):
+    """Lets a module load as always, then replaces one of its attributes."""
+
+    def __init__(self, name: str, attribute: str, make: Callable[[Any], Any]) -> None:
+        self._name = name
+        self._attribute = attribute
+        self._make = make
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         """Return the true spec of that one module, with a loader that patches."""
-        if name != PATCHED_MODULE:
+        if name != self._name:
             return None
         sys.meta_path.remove(self)
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
@@ -172,7 +194,7 @@ class _PatchingFinder(importlib.abc.MetaPathFinder):
 
             def exec_module(module: ModuleType) -> None:
                 execute(module)
-                module.display = self._display  # type: ignore[attr-defined]
+                setattr(module, self._attribute, self._make(module))
 
             spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec

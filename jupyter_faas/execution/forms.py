@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from jupyter_faas.core import codec
@@ -11,7 +10,7 @@ from jupyter_faas.core.errors import BadRequest
 from jupyter_faas.core.sections import Buffer, SectionError
 from jupyter_faas.core.signature import enums_of
 from jupyter_faas.execution import json_payload
-from jupyter_faas.execution.call import Target
+from jupyter_faas.execution.call import Bound, Target
 
 PICKLE, JSON, BYTES, TEXT = range(4)
 """Kinds of body: a payload, JSON, bytes as they are, text as it is."""
@@ -24,10 +23,12 @@ class FramedForm:
         classes: The table that the package has filled.
     """
 
+    lasting: frozenset[type] = codec.ATOMS
+
     def __init__(self, classes: ClassTable) -> None:
         self._classes = classes
 
-    def bind(self, payload: Buffer, target: Target) -> tuple[Sequence[Any], dict[str, Any]]:
+    def bind(self, payload: Buffer, target: Target) -> Bound:
         """Return the arguments as they were pickled."""
         del target
         try:
@@ -35,6 +36,14 @@ class FramedForm:
         except SectionError as error:
             raise BadRequest(f"The body is no payload of arguments: {error}") from error
         return args, kwargs
+
+    def bind_ahead(self, payload: Buffer) -> Bound | None:
+        """Return arguments that are numbers, text and containers of them."""
+        try:
+            bound: Bound = codec.loads_plain(payload)
+        except Exception:  # `bind` says what is wrong, in its turn
+            return None
+        return None if bound is codec.NOT_PLAIN else bound
 
     def encode(self, value: Any) -> tuple[list[Buffer], int]:
         """Return the parts of a payload."""
@@ -57,11 +66,13 @@ class JsonForm:
         content_type: Of the bodies of the requests.
     """
 
+    lasting: frozenset[type] = frozenset()
+
     def __init__(self, content_type: str) -> None:
         self._content_type = content_type
         self._binders: dict[Target, json_payload.Binder] = {}
 
-    def bind(self, payload: Buffer, target: Target) -> tuple[Sequence[Any], dict[str, Any]]:
+    def bind(self, payload: Buffer, target: Target) -> Bound:
         """Return the arguments the target's signature makes of the body."""
         binder = self._binders.get(target)
         if binder is None:
@@ -70,6 +81,9 @@ class JsonForm:
                 signature, self._content_type, enums_of(target)
             )
         return binder.bind(payload)
+
+    def bind_ahead(self, payload: Buffer) -> None:
+        """A signature may make objects of it."""
 
     def encode(self, value: Any) -> tuple[list[Buffer], int]:
         """Return bytes and text as they are, anything else as JSON."""

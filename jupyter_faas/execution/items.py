@@ -4,6 +4,11 @@ Stands in for `Call` where the arguments are a batch (core/batch.py). An item th
 that item's error, and the next one runs. Outcomes are sent together while items are quick, and
 never held longer than a moment: `minder.py` sends what is pending, says which item runs, and gives
 back what could not be begun within the budget, so that one slow item holds up none of the others.
+
+Right after an item the caches are full of what it did: all that is done between two items takes
+ten times as long as in a row (reading and writing a payload 10 and 16 µs instead of 1.4 each).
+So arguments are read some items ahead, and results are written when they are sent, where nobody
+can tell the difference.
 """
 
 from __future__ import annotations
@@ -13,13 +18,15 @@ import inspect
 import threading
 import time
 from collections import deque
+from contextlib import suppress
+from sys import getsizeof
 from typing import Any
 
 import msgspec
 
 from jupyter_faas.core.batch import DONE, GIVEN_BACK, RAISED, STARTED, Head, pack, unpack
 from jupyter_faas.core.sections import Buffer
-from jupyter_faas.execution.call import AsyncEmit, Emit, Form, Target, run_alone
+from jupyter_faas.execution.call import AsyncEmit, Bound, Emit, Form, Target, run_alone
 from jupyter_faas.execution.failure import (
     Fault,
     memory_fault,
@@ -28,9 +35,13 @@ from jupyter_faas.execution.failure import (
 )
 from jupyter_faas.execution.minder import TICK_S, Minder
 
-HOLD_S, MOST_HOLD_S = 0.004, 0.03
-"""Outcomes of quick items are sent together, so many seconds apart: soon at first, then seldom."""
-HOLD_BYTES = 64 << 10
+HOLD_S = 0.1
+"""Outcomes of quick items are sent together, so many seconds apart."""
+HOLD_BYTES = 256 << 10
+AHEAD = 32
+"""Items whose arguments are read together."""
+_UNWRITTEN = -1
+"""Kind of an item that is done, with its value instead of its body."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -54,14 +65,15 @@ class ItemsCall:
         self._minder = minder
         self._head, payloads = unpack(payload)
         self._rest = deque(zip(self._head.indices, payloads, strict=True))
+        self._next_ones: deque[tuple[int, Buffer, Bound | None]] = deque()
         self._lock = threading.Lock()
         self._emit: Emit | None = None
-        self._said: deque[tuple[int, int, Buffer]] = deque()  # two threads: whole entries, at once
+        self._said: deque[tuple[int, int, Any]] = deque()  # two threads: whole entries, at once
         self._bytes = 0
         self._running: int | None = None
         self._told: int | None = None
         self._payload: Buffer = b""
-        self._hold_s = HOLD_S
+        self._bound: Bound | None = None
         self._is_bound = self._is_sending = False
         self._timer: asyncio.TimerHandle
         self._began_s = self._sent_s = 0.0
@@ -83,9 +95,13 @@ class ItemsCall:
                     self._tell_started()
                     emit.settle()
                 self._say(self._running, *self._outcome())
-                if self._head.is_exact or self._is_due():
+                if self._head.is_exact or self._bytes >= HOLD_BYTES:
                     with self._lock:
                         self._send()
+        except (KeyboardInterrupt, GeneratorExit):
+            if emit.has_room:
+                self._tell_started()  # one that raised it itself has failed, and no other item
+            raise
         finally:
             self._minder.leave(self)
         with self._lock:
@@ -141,43 +157,58 @@ class ItemsCall:
         self._busy_from_s, self._cpu_from_s = self._began_s, time.process_time()
 
     def _next(self) -> bool:
+        if not self._next_ones:
+            self._read_ahead()
         try:
-            self._running, self._payload = self._rest.popleft()
+            self._running, self._payload, self._bound = self._next_ones.popleft()
         except IndexError:
             self._running = None
             return False
         return True
 
-    def _outcome(self) -> tuple[int, list[Buffer]]:
+    def _read_ahead(self) -> None:
+        with suppress(IndexError):
+            for _ in range(AHEAD):
+                index, payload = self._rest.popleft()
+                self._next_ones.append((index, payload, self._form.bind_ahead(payload)))
+
+    def _outcome(self) -> tuple[int, Any]:
         """Run the item in hand."""
         try:
             value = self._call()
+            if type(value) in self._form.lasting:
+                return _UNWRITTEN, value
             if inspect.iscoroutine(value):
                 value = run_alone(value)
-            return DONE, list(self._form.encode(value)[0])
+            return DONE, self._written(value)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
-            return RAISED, [_encode(self._fault(error))]
+            return RAISED, _encode(self._fault(error))
 
-    async def _outcome_async(self) -> tuple[int, list[Buffer]]:
+    async def _outcome_async(self) -> tuple[int, Any]:
         try:
             value = self._call()
             if inspect.isawaitable(value):
                 value = await value
-            return DONE, list(self._form.encode(value)[0])
+            return DONE, self._written(value)
         except (KeyboardInterrupt, GeneratorExit, asyncio.CancelledError):
             raise
         except BaseException as error:
-            return RAISED, [_encode(self._fault(error))]
+            return RAISED, _encode(self._fault(error))
 
     def _call(self) -> Any:
         payload, self._payload = self._payload, b""
+        bound, self._bound = self._bound, None
         self._is_bound = False
-        args, kwargs = self._form.bind(payload, self._target)
-        del payload
+        args, kwargs = bound or self._form.bind(payload, self._target)
+        del payload, bound
         self._is_bound = True
         return self._target(*args, **kwargs)
+
+    def _written(self, value: Any) -> Buffer:
+        parts = self._form.encode(value)[0]
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _fault(self, error: BaseException) -> Fault:
         try:
@@ -189,11 +220,10 @@ class ItemsCall:
 
     # -- what is said
 
-    def _say(self, index: int | None, kind: int, parts: list[Buffer]) -> None:
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
+    def _say(self, index: int | None, kind: int, body: Any) -> None:
         self._running = None
         self._said.append((index or 0, kind, body))
-        self._bytes += len(body)
+        self._bytes += getsizeof(body) if kind == _UNWRITTEN else len(body)
 
     def _tell_started(self) -> None:
         with self._lock:
@@ -221,16 +251,14 @@ class ItemsCall:
         budget_s = self._head.budget_s
         if not budget_s or now_s - self._began_s < budget_s:
             return
-        while self._rest:
-            try:
-                index, _ = self._rest.pop()
-            except IndexError:
-                return
-            self._said.append((index, GIVEN_BACK, b""))
+        with suppress(IndexError):  # each is taken either here or by who runs them
+            while self._rest:
+                self._said.append((self._rest.pop()[0], GIVEN_BACK, b""))
+            while True:
+                self._said.append((self._next_ones.pop()[0], GIVEN_BACK, b""))
 
-    def _is_due(self, now_s: float | None = None) -> bool:
-        now_s = time.monotonic() if now_s is None else now_s
-        return self._bytes >= HOLD_BYTES or now_s - self._sent_s >= self._hold_s
+    def _is_due(self, now_s: float) -> bool:
+        return now_s - self._sent_s >= HOLD_S
 
     def _send(self) -> None:
         if self._said and self._emit is not None:
@@ -239,18 +267,18 @@ class ItemsCall:
     def _batch(self) -> list[Buffer]:
         """Return what was said since, as the parts of one batch."""
         said = [self._said.popleft() for _ in range(len(self._said))]
-        bodies = [body for _, _, body in said]
+        kinds = [DONE if kind == _UNWRITTEN else kind for _, kind, _ in said]
+        bodies = [self._written(one) if kind == _UNWRITTEN else one for _, kind, one in said]
         self._bytes = 0
         now_s, cpu_s = time.monotonic(), time.process_time()
         head = Head(
             [index for index, _, _ in said],
-            bytes([kind for _, kind, _ in said]),
+            bytes(kinds),
             [len(body) for body in bodies],
             now_s - self._busy_from_s,
             cpu_s - self._cpu_from_s,
         )
         self._sent_s = self._busy_from_s = now_s
-        self._hold_s = min(MOST_HOLD_S, 2 * self._hold_s)
         self._cpu_from_s = cpu_s
         return pack(head, bodies)
 

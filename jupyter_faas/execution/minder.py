@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from typing import Protocol
 
-TICK_S = 0.01
+TICK_S = 0.02
 """How often a running chunk is looked at."""
 
 

@@ -29,10 +29,21 @@ def _patch_start() -> None:
     def start(self: threading.Thread) -> None:
         if current.get() is not None:
             run, context = self.run, contextvars.copy_context()
-            self.run = lambda: context.run(run)  # type: ignore[method-assign]
+            self.run = lambda: context.run(_run, self, run)  # type: ignore[method-assign]
         original(self)
 
     threading.Thread.start = start  # type: ignore[method-assign]  # - wraps every thread
+
+
+def _run(thread: threading.Thread, run: Callable[[], None]) -> None:
+    """Run it, and tell in its context what it raises: Python would do so when that is left."""
+    try:
+        run()
+    except BaseException as error:
+        if error.__traceback__ is not None:
+            error.__traceback__ = error.__traceback__.tb_next  # without this frame
+        args = (type(error), error, error.__traceback__, thread)
+        threading.excepthook(threading.ExceptHookArgs(args))
 
 
 def _patch_submit() -> None:

@@ -132,7 +132,8 @@ class Booked:
         try:
             self.begun.open(i for one in errands if not one.is_over for i in one.given.indices)
             is_ours = await self._settle()
-        except OSError as error:
+        except Exception as error:
+            # Whatever it is: they wait for this task alone.
             for one in errands:
                 one.refuse(InternalError(f"What begins cannot be written down: {error}."))
             return

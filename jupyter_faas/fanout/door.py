@@ -1,9 +1,10 @@
 """The driver's HTTP: maps come in as streams, and are looked at and ended by their ids.
 
     POST /v1/maps             Faas-Map: order; body: frames ITEM (batch of inputs) … END
+                              ERROR (a line) before END, or without: inputs that broke off
                               → frames ITEM (batch of outcomes), LOG, PROGRESS … END | ERROR END
                               a kept one: → 202 MapState, when all inputs are on disk
-    GET /v1/maps              → {maps: [MapState]}; ?used=1: and {used: MapUses}
+    GET /v1/maps              → {maps: [MapState]}; ?used=1&heard=N: and {used: MapUses}
     GET|DELETE /v1/maps/{id}  → MapState; ends it
     GET  …/results?from=&failed=1   of a kept one: frames LOG, ITEM … PROGRESS END, as they come
     GET  …/logs?follow=1            of a kept one: frames LOG … PROGRESS END
@@ -17,7 +18,6 @@ that nothing of another namespace is to be shown.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -30,6 +30,7 @@ from jupyter_faas.core.errors import (
     InvalidSpec,
     InvocationCancelled,
     InvocationNotFound,
+    ProviderError,
 )
 from jupyter_faas.core.mapping import (
     HEADER,
@@ -41,14 +42,15 @@ from jupyter_faas.core.mapping import (
 )
 from jupyter_faas.core.sections import Buffer
 from jupyter_faas.fanout.base import Caller
-from jupyter_faas.fanout.kept_streams import Intake, Outlet, Wanted
+from jupyter_faas.fanout.kept_streams import Intake, Outlet, Wanted, no_room, told_line
+from jupyter_faas.wire.answered import answered
+from jupyter_faas.wire.background import Background
 from jupyter_faas.wire.frames import CONTENT_TYPE, FrameKind, FrameReader
 from jupyter_faas.wire.problems import problem_answer
 from jupyter_faas.wire.server import Exchange
 
 if TYPE_CHECKING:
     from jupyter_faas.fanout.driver import Driver
-    from jupyter_faas.fanout.kept import KeptMap
     from jupyter_faas.fanout.run import Run
     from jupyter_faas.fanout.shelf import Shelf
 
@@ -79,6 +81,7 @@ class Door:
     def __init__(self, driver: Driver, shelf: Shelf) -> None:
         self._driver = driver
         self._shelf = shelf
+        self._background = Background("an answer about maps")
 
     def __call__(self, exchange: Exchange) -> None:
         """Take a request."""
@@ -94,12 +97,13 @@ class Door:
             self._begin(exchange)
         elif path == _ALL and method == b"GET":
             kept = self._shelf.maps
-            others = [run for run in self._driver.runs.values() if run.id not in kept]
+            others = [run for run in self._driver.runs if run.id not in kept]
             maps = [one.status() for one in kept.values()]
             maps += [one.status() for one in others]
             told: dict[str, Any] = {"maps": maps}
-            if exchange.query == b"used=1":
-                told["used"] = self._driver.usages.told()
+            used, _, heard = exchange.query.partition(b"&heard=")
+            if used == b"used=1":
+                told["used"] = self._driver.usages.told(self._shelf.tallies(), int(heard or 0))
             exchange.respond(200, _JSON, _json(told))
         elif path.startswith(_ONE) and self._is_kept(exchange, method, path[len(_ONE) :]):
             pass
@@ -120,7 +124,10 @@ class Door:
         except msgspec.MsgspecError as error:
             raise InvalidSpec(f"What is to be mapped cannot be read: {error}.") from error
         if order.is_kept:
-            kept = self._shelf.begin(msgspec.structs.replace(order, **_KEPT))
+            try:
+                kept = self._shelf.begin(msgspec.structs.replace(order, **_KEPT))
+            except OSError as error:
+                raise no_room("The map", error) from error
             exchange.receiver = Intake(exchange, kept, self._shelf)
             return
         run = self._driver.begin(order, self._caller(exchange))
@@ -140,6 +147,12 @@ class Door:
             kept.retry_failed()
         elif (method, part) == (b"DELETE", ""):
             kept.cancel()
+            if not kept.is_end_written:
+                raise ProviderError(
+                    "The map is stopped, but there is no room to write that down: until there is, "
+                    "a gateway that starts anew goes on with it.",
+                    status=507,
+                )
         elif (method, part) == (b"POST", "release") and exchange.header(_RELEASE) is not None:
             self._shelf.begin_release(id)
         elif (method, part) != (b"GET", ""):
@@ -150,22 +163,14 @@ class Door:
     def _look_up(self, exchange: Exchange, id: str) -> None:
         """Serve what is asked of a kept map that another driver has had, if there is one."""
         exchange.receiver = LookUp()
-        task = asyncio.get_running_loop().create_task(self._shelf.fetch(id))
 
-        def then(done: asyncio.Task[KeptMap | None]) -> None:
+        async def look() -> None:
+            await self._shelf.fetch(id)
             exchange.receiver = None
-            if exchange.is_over or done.cancelled():
-                return
-            error = done.exception()
-            if isinstance(error, FaasError):
-                exchange.respond(*problem_answer(error))
-                return
-            try:
+            if not exchange.is_over:
                 self._route(exchange, exchange.method, exchange.path, is_looked_up=True)
-            except FaasError as refused:
-                exchange.respond(*problem_answer(refused))
 
-        task.add_done_callback(then)
+        self._background.run(answered(exchange, look))
 
     def _caller(self, exchange: Exchange) -> Caller:
         told = dict(exchange.headers)
@@ -235,6 +240,7 @@ class MapStream:
         self._run = run
         self._reader = FrameReader()
         self._is_paused = self._is_closed = False
+        self._broken = ""
         run.sink = self
         run.on_room = self._on_room
         number = str(run.order.revision).encode()
@@ -244,6 +250,7 @@ class MapStream:
             (b"Faas-Revision", number),
             (TRIES_HEADER, tries),
         ]
+        exchange.join_pieces()
         exchange.start(200, [*_FRAMED, *told])
 
     # -- inputs
@@ -254,9 +261,11 @@ class MapStream:
             for frame in self._reader.feed(data):
                 if frame.kind == FrameKind.ITEM:
                     self._run.take(list[Buffer](batch.unpack(frame.body)[1]))
+                elif frame.kind == FrameKind.ERROR:
+                    self._broken = told_line(frame.body)
                 elif frame.kind == FrameKind.END:
                     self._is_closed = True
-                    self._run.close_inputs()
+                    self._run.close_inputs(self._broken)
         except ValueError as error:
             self._run.fail(BadRequest(f"The inputs cannot be read: {error}."))
             return

@@ -43,7 +43,8 @@ class Driver:
         """Makes where functions of one Python run on Ray; None: nowhere."""
         self._seats: dict[tuple[str, str, str], RaySeats] = {}
         self._moving: dict[str, Moving] = {}
-        self.runs: dict[str, Run] = {}
+        self._running: dict[str, Run] = {}
+        self._ended: dict[str, Run] = {}
         self.usages = Usages()
         self.used_s = 0.0
         self._replicas = replicas
@@ -58,7 +59,12 @@ class Driver:
     @property
     def is_busy(self) -> bool:
         """Whether a map runs."""
-        return any(not run.is_over for run in self.runs.values())
+        return bool(self._running)
+
+    @property
+    def runs(self) -> list[Run]:
+        """The last maps that have ended, and those that run."""
+        return [*self._ended.values(), *self._running.values()]
 
     def find(self, id: str) -> Run:
         """Return a map.
@@ -66,7 +72,7 @@ class Driver:
         Raises:
             InvocationNotFound: There is none of this id (any more).
         """
-        run = self.runs.get(id)
+        run = self._running.get(id) or self._ended.get(id)
         if run is None:
             raise InvocationNotFound(f"No map {id} is known here (any more).")
         return run
@@ -95,14 +101,15 @@ class Driver:
             backend.remaining_s = run.remaining_s
             backend.chunks = lambda: (run.in_flight, run.chunks.wanted)
             self._moving[run.id] = backend
-        self.runs[run.id] = run
+        self._ended.pop(run.id, None)
+        self._running[run.id] = run
         self.used_s = self.now_s()
         self._pump_others(run)
         return run
 
     def pump(self) -> None:
         """Have all maps do what they can: what they run on has changed."""
-        for run in list(self.runs.values()):
+        for run in list(self._running.values()):
             run.pump()
 
     def seats_of(self, seating: Seating, namespace: str) -> RaySeats | None:
@@ -118,14 +125,14 @@ class Driver:
 
     async def close(self) -> None:
         """End all maps, and Ray."""
-        for run in list(self.runs.values()):
+        for run in list(self._running.values()):
             run.cancel()
         for seats in self._seats.values():
             await seats.close()
         await self._replicas.close()
 
     def _seats_wanted(self, seats: RaySeats) -> int:
-        return max(seats.busy, sum(one.seats_wanted(seats) for one in self._moving.values()))
+        return max(len(seats.busy), sum(one.seats_wanted(seats) for one in self._moving.values()))
 
     def _backend(self, order: MapOrder) -> Backend:
         assert order.of is not None
@@ -138,19 +145,20 @@ class Driver:
     def _allowed(self, run: Run, slots: int) -> int:
         """Return how many slots a map may use of those that its function has."""
         rivals = self._rivals(run)
-        if not rivals:
+        if rivals:
+            slots = fair_shares(slots, [one.chunks.wanted for one in (run, *rivals)])[0]
+        moving = self._moving.get(run.id)
+        if moving is None:
             return slots
-        everybody = [run, *rivals]
-        return fair_shares(slots, [one.chunks.wanted for one in everybody])[0]
+        on_ray = moving.share(one for one in self._moving.values() if one is not moving)
+        return slots if on_ray is None else min(slots, on_ray)
 
     def _rivals(self, run: Run) -> list[Run]:
         key = (run.order.namespace, run.order.function)
         return [
             other
-            for other in self.runs.values()
-            if other is not run
-            and not other.is_over
-            and (other.order.namespace, other.order.function) == key
+            for other in self._running.values()
+            if other is not run and (other.order.namespace, other.order.function) == key
         ]
 
     def _pump_others(self, run: Run) -> None:
@@ -159,10 +167,12 @@ class Driver:
 
     def _on_over(self, run: Run) -> None:
         self.used_s = self.now_s()
-        self._moving.pop(run.id, None)
-        ended = [id for id, one in self.runs.items() if one.is_over]
-        for id in ended[:-KEPT_ENDED]:
-            del self.runs[id]
+        if self._moving.pop(run.id, None) is not None:
+            self._loop.call_soon(self.pump)  # it leaves its seats to others
+        if self._running.get(run.id) is run:
+            self._ended[run.id] = self._running.pop(run.id)
+            if len(self._ended) > KEPT_ENDED:
+                del self._ended[next(iter(self._ended))]
         self._pump_others(run)
 
 

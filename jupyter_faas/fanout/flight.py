@@ -88,13 +88,13 @@ class Flight:
         index = self.chunk.running
         if index is None:
             index = next(iter(self.chunk.items), 0)
-        self._run.log(index, stream, text)
+        self._run.log(index, stream, text, is_heard=self._is_metered)
 
     def on_end(self, error: FaasError | None, traceback: str = "") -> None:
         """The worker is done with the chunk, or it was ended while an item ran."""
         run, chunk = self._run, self.chunk
         run.landed(self)
-        if error is not None:
+        if error is not None and (chunk.items or not chunk.done):
             self._spend_running()
             index = chunk.running
             if index is None and isinstance(error, InvocationTimeout | InvocationCancelled):

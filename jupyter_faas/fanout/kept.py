@@ -16,6 +16,7 @@ Where there are several gateways, a service has the same files for all of them (
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -24,23 +25,21 @@ import msgspec
 
 from jupyter_faas.core import batch
 from jupyter_faas.core.batch import DONE, RAISED
-from jupyter_faas.core.errors import BadRequest
-from jupyter_faas.core.mapping import MapOrder, MapState
+from jupyter_faas.core.errors import BadRequest, FaasError
+from jupyter_faas.core.mapping import MapOrder, MapState, MapTally
 from jupyter_faas.core.sections import Buffer
 from jupyter_faas.execution.failure import Fault
 from jupyter_faas.fanout import kept_files
-from jupyter_faas.fanout.booked import Begun, Booked, lost_item
-from jupyter_faas.fanout.flight import error_body
+from jupyter_faas.fanout.booked import Begun, Booked
+from jupyter_faas.fanout.kept_feed import Feed
 from jupyter_faas.fanout.ledger import GONE, Ledger
 from jupyter_faas.fanout.mirror import File, Mirror
 from jupyter_faas.fanout.prints import Prints
 from jupyter_faas.fanout.run import Run
 from jupyter_faas.wire.frames import HEADER, FrameKind
 
-_FEED = 256
-"""So many inputs are read from the file at a time."""
-_FEED_BYTES = 4 << 20
 _HOLD_S = 3600.0
+_log = logging.getLogger(__name__)
 
 Begin = Callable[[MapOrder, str], Run]
 
@@ -79,14 +78,20 @@ class KeptMap:
         self.ended = kept_files.read_ended(root / "ended")
         self.started_at = (root / "order").stat().st_mtime
         self.on_news: set[Callable[[], None]] = set()
-        """Called when there are more outcomes or prints, or it has ended."""
+        """Called when there are more outcomes or prints, it has ended, or it is let go."""
+        self.is_let_go = False
+        """It goes on elsewhere: whoever reads asks again."""
         self.mirror: Mirror | None = None
         """Keeps it where the next driver finds it; None: the next one finds these files."""
         self.run: Run | None = None
+        self._before = (0, 0)  # items and failed ones that others have counted
+        self.is_end_written = self.ended is not None
+        """The next driver knows that it has ended."""
+        self._is_end_told = False
         self._reason = ""
+        self._is_stuck = False
         self._booked: Booked | None = None
-        self._fed = 0
-        self._is_feeding = False
+        self._feed = Feed(self._inputs, self.outcomes, self.begun, self._tell)
 
     # -- its life
 
@@ -112,7 +117,7 @@ class KeptMap:
 
     def start(self) -> None:
         """Go on from what is done."""
-        self._fed = 0
+        self._feed.rewind()
         run = self.run = self._begin(self.order, self.id)
         run.sink = self
         run.on_room = self.feed
@@ -128,26 +133,22 @@ class KeptMap:
         self.feed()
 
     def close_inputs(self) -> None:
-        """All inputs are here: from now on it needs nobody."""
+        """All inputs are here: from now on it needs nobody.
+
+        Raises:
+            OSError: The disk is full or gone: it must not be told that the map is kept.
+        """
+        total = len(self._inputs)
         self._inputs.sync()
-        self.total = len(self._inputs)
-        kept_files.write(self.root / "whole", b"%d" % self.total)
+        kept_files.write(self.root / "whole", b"%d" % total)
+        self.total = total
         self._changed()
         self.feed()
 
     def feed(self) -> None:
         """Give the run what it wants of the inputs."""
-        run = self.run
-        if run is None or self._is_feeding:
-            return
-        self._is_feeding = True
-        try:
-            while not run.is_over and run.chunks.wants_inputs and self._fed < len(self._inputs):
-                self._feed_some(run)
-            if self.total is not None and self._fed == self.total and run.chunks.total is None:
-                run.close_inputs()
-        finally:
-            self._is_feeding = False
+        if self.run is not None:
+            self._feed.give(self.run, self.total)
 
     def cancel(self) -> None:
         """End it; what is done stays."""
@@ -156,11 +157,30 @@ class KeptMap:
             if self.run is not None:
                 self.run.cancel()
 
+    def write_end(self) -> None:
+        """Have on disk how it has ended, if that is not so; a full disk: it is to be tried again.
+
+        A driver that ends before leaves the map to the next one, which goes on with it.
+        """
+        if self.ended is None or self.is_end_written:
+            return
+        try:
+            self.outcomes.sync()
+            kept_files.write(self.root / "ended", msgspec.json.encode(self.ended))
+            self.is_end_written = True
+        except OSError as error:
+            if not self._is_end_told:
+                _log.warning("that %s has ended cannot be written down: %s", self.id, error)
+            self._is_end_told = True
+
     def let_go(self) -> None:
-        """This driver ends: stop, and leave the rest to the next one."""
+        """Stop, and leave the rest to the next driver."""
         self.stop()
         if self.mirror is not None:
             self.mirror.stop()
+        self.is_let_go = True
+        for on_news in tuple(self.on_news):
+            on_news()
         self.close()
 
     def stop(self) -> None:
@@ -171,6 +191,12 @@ class KeptMap:
             run.cancel()
         if self._booked is not None:
             self._booked.stop()
+
+    def break_off(self, error: FaasError) -> None:
+        """Its inputs have not all come: it has failed, and is no kept map."""
+        if self.run is not None:
+            self.run.sink = None
+            self.run.fail(error)
 
     def hold_back(self) -> bool:
         """Begin no more items; False: none is under way."""
@@ -195,7 +221,8 @@ class KeptMap:
         if self.begun is not None:
             self.begun.forget()
         (self.root / "ended").unlink(missing_ok=True)
-        self.ended = None
+        self.ended, self.is_end_written = None, False
+        self._is_stuck, self._reason = False, ""
         self._changed()
         self.start()
         return len(failed)
@@ -228,17 +255,40 @@ class KeptMap:
             total=self.total if self.total is not None else self.order.total,
             given=len(self._inputs),
             done=self.outcomes.count,
-            failed=sum(1 for _ in self.outcomes.of_kind(RAISED)),
+            failed=self.outcomes.number(RAISED),
             started_at=self.started_at,
+            ended_at=0.0 if self.ended is None else self.ended.at,
             is_kept=True,
         )
+
+    def leave_out(self) -> None:
+        """What has ended so far was counted by others: tell so with each tally."""
+        self._before = self._ever()
+
+    def tally(self) -> MapTally:
+        """Return what is to be counted of it."""
+        items, failed = self._ever()
+        turn = 0 if self.mirror is None else self.mirror.turn
+        return MapTally(
+            key=f"{self.id}@{turn}" if turn else self.id,
+            function=self.order.function,
+            namespace=self.order.namespace,
+            items=items,
+            failed=failed,
+            items_before=self._before[0],
+            failed_before=self._before[1],
+            is_over=self.is_over,
+        )
+
+    def _ever(self) -> tuple[int, int]:
+        return self.outcomes.ever(DONE, RAISED), self.outcomes.ever(RAISED)
 
     # -- what the run says
 
     @property
     def is_writable(self) -> bool:
-        """A file takes everything."""
-        return True
+        """A file takes everything, while there is room on the disk."""
+        return not self._is_stuck
 
     def write(self, parts: list[Buffer]) -> None:
         """Write outcomes and prints down; other frames are for callers that listen."""
@@ -246,27 +296,35 @@ class KeptMap:
         if kind == FrameKind.ERROR:
             fault = msgspec.msgpack.decode(b"".join(parts[1:]), type=Fault)
             self._reason = str(fault.problem.get("detail", ""))
-        if kind == FrameKind.LOG and not self.prints.is_full:
-            self.prints.add(parts)
-            self._tell()
-        if kind != FrameKind.ITEM:
-            return
-        head, payloads = batch.unpack(b"".join(parts[1:]))
-        self.outcomes.extend(zip(head.indices, head.kinds, payloads, strict=True))
-        self._tell()
+        try:
+            if kind == FrameKind.LOG and not self.prints.is_full:
+                self.prints.add(parts)
+                self._tell()
+            if kind == FrameKind.ITEM:
+                head, payloads = batch.unpack(b"".join(parts[1:]))
+                self.outcomes.extend(zip(head.indices, head.kinds, payloads, strict=True))
+                self._tell()
+        except OSError as error:
+            # The run is in the middle of handing out: it is ended when it is done with that.
+            self._is_stuck = True
+            self._reason = f"Its results cannot be kept: {error.strerror or error}."
+            asyncio.get_running_loop().call_soon(self._get_stuck)
 
     def finish(self) -> None:
         """The run has ended by itself."""
-        run, self.run = self.run, None
+        self.run = None
         is_complete = self.total is not None and self.outcomes.count == self.total
         self._note_end("done" if is_complete else "failed")
-        del run
+
+    def _get_stuck(self) -> None:
+        self.stop()
+        self._note_end("failed")
 
     def _note_end(self, state: str) -> None:
         if self.ended is None:
-            self.outcomes.sync()
             self.ended = kept_files.Ended(state, self._wall_clock(), self._reason)
-            kept_files.write(self.root / "ended", msgspec.json.encode(self.ended))
+            self.is_end_written = False
+            self.write_end()
         self._tell()
 
     def _changed(self) -> None:
@@ -277,32 +335,6 @@ class KeptMap:
         self._changed()
         for on_news in tuple(self.on_news):
             on_news()
-
-    def _feed_some(self, run: Run) -> None:
-        payloads: list[Buffer] = []
-        size = 0
-        while self._fed < len(self._inputs) and len(payloads) < _FEED and size < _FEED_BYTES:
-            if self._is_settled(self._fed):
-                if payloads:
-                    break
-                run.skip()
-            else:
-                payloads.append(self._inputs.read(self._fed).body)
-                size += len(payloads[-1])
-                if self.begun is not None and (tries := self.begun.tries(self._fed)):
-                    run.chunks.has_raised(self._fed, tries)
-            self._fed += 1
-        run.take(payloads)
-
-    def _is_settled(self, index: int) -> bool:
-        """Whether an item has its outcome; one that may have run, and may not again, gets it."""
-        if index in self.outcomes:
-            return True
-        if self.begun is None or index not in self.begun.lost:
-            return False
-        self.outcomes.add(index, RAISED, error_body(lost_item(index)))
-        self._tell()
-        return True
 
     async def _settle_begun(self) -> bool:
         """Wait until what has begun is durable; False: the map is another driver's now."""

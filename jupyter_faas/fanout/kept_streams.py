@@ -9,7 +9,7 @@ import msgspec
 
 from jupyter_faas.core import batch
 from jupyter_faas.core.batch import RAISED, Head
-from jupyter_faas.core.errors import BadRequest, FaasError, InternalError
+from jupyter_faas.core.errors import BadRequest, FaasError, ProviderError, known
 from jupyter_faas.core.sections import Buffer, total_bytes
 from jupyter_faas.fanout.ledger import Record
 from jupyter_faas.wire.frames import CONTENT_TYPE, FrameKind, FrameReader, encode_header
@@ -21,10 +21,21 @@ if TYPE_CHECKING:
     from jupyter_faas.wire.server import Exchange
 
 _BATCH, _BATCH_BYTES = 256, 1 << 20
+_LINE_BYTES = 1024
 _JSON = [(b"Content-Type", b"application/json")]
 _FRAMED = [(b"Content-Type", CONTENT_TYPE.encode())]
 _json = msgspec.json.Encoder().encode
 _pack = msgspec.msgpack.Encoder().encode
+
+
+def no_room(what: str, error: OSError) -> ProviderError:
+    """Return how to tell that something cannot be written down."""
+    return ProviderError(f"{what} cannot be kept: {error.strerror or error}.", status=507)
+
+
+def told_line(body: Buffer) -> str:
+    """Return what a caller says of inputs that were broken off."""
+    return bytes(body[:_LINE_BYTES]).decode(errors="ignore")
 
 
 class Intake:
@@ -50,12 +61,16 @@ class Intake:
             for frame in self._reader.feed(data):
                 if frame.kind == FrameKind.ITEM:
                     self._kept.add(list[Buffer](batch.unpack(frame.body)[1]))
+                elif frame.kind == FrameKind.ERROR:
+                    broken = told_line(frame.body)
+                    self._give_up(BadRequest(f"Its inputs broke off: {broken}"))
+                    return
                 elif frame.kind == FrameKind.END:
                     self._is_complete = True
         except ValueError as error:
             self._give_up(BadRequest(f"The inputs cannot be read: {error}."))
         except OSError as error:
-            self._give_up(BadRequest(f"The inputs cannot be kept: {error}.", status=507))
+            self._give_up(no_room("The inputs", error))
 
     def on_body_end(self) -> None:
         """All is here: say so, once it is on disk."""
@@ -64,7 +79,11 @@ class Intake:
         if not self._is_complete:
             self._give_up(BadRequest("The inputs end in the middle."))
             return
-        self._kept.close_inputs()
+        try:
+            self._kept.close_inputs()
+        except OSError as error:
+            self._give_up(no_room("The inputs", error))
+            return
         mirror = self._kept.mirror
         if mirror is None:
             self._accept()
@@ -80,7 +99,7 @@ class Intake:
         if error is None:
             self._accept()
         elif not self._exchange.is_over:
-            self._give_up(error if isinstance(error, FaasError) else InternalError(str(error)))
+            self._give_up(known(error))
 
     def _accept(self) -> None:
         self._exchange.receiver = None
@@ -95,6 +114,7 @@ class Intake:
         """Nothing waits for it."""
 
     def _give_up(self, error: FaasError) -> None:
+        self._kept.break_off(error)
         self._shelf.discard(self._kept)
         self._exchange.receiver = None
         self._exchange.respond(*problem_answer(error))
@@ -144,6 +164,9 @@ class Outlet:
     def go_on(self) -> None:
         """Send all that can be sent now."""
         exchange, wanted = self._exchange, self._wanted
+        if self._kept.is_let_go:
+            self._leave()
+            return
         has_printed = wanted.only_failed or self._print()
         has_said = has_printed and (wanted.only_prints or self._say())
         is_last = self._kept.is_over or not wanted.follows
@@ -206,6 +229,13 @@ class Outlet:
         parts = batch.pack(head, bodies)
         self._exchange.write(encode_header(FrameKind.ITEM, total_bytes(parts)))
         self._exchange.write(b"".join(parts))
+
+    def _leave(self) -> None:
+        """The map is not here any more: the reader finds it where it is."""
+        self._kept.on_news.discard(self.go_on)
+        self._exchange.receiver = None
+        if not self._exchange.is_over:
+            self._exchange.abort()
 
     def _finish(self) -> None:
         self._kept.on_news.discard(self.go_on)

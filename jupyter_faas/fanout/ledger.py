@@ -43,6 +43,9 @@ class Ledger:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._at: array[int] = array("Q")  # offset + 1 by index; 0: there is none
         self._kinds = bytearray()
+        self._ever = bytearray()  # a bit for each kind of record that an index has ever had
+        self._numbers = [0] * 256  # of indices, by the kind of their record
+        self._ever_numbers = [0] * 256  # by those bits
         self._end = 0
         self._is_dirty = False
         self.count = 0
@@ -70,6 +73,15 @@ class Ledger:
     def kind(self, index: int) -> int:
         """Return the kind of a record that is there."""
         return self._kinds[index]
+
+    def ever(self, *kinds: int) -> int:
+        """Return how many indices have, or had, a record of one of some kinds, below 8."""
+        wanted = sum(1 << kind for kind in kinds)
+        return sum(number for bits, number in enumerate(self._ever_numbers) if bits & wanted)
+
+    def number(self, kind: int) -> int:
+        """Return how many indices have a record of a kind."""
+        return self._numbers[kind]
 
     def of_kind(self, kind: int) -> Iterator[int]:
         """Yield the indices whose record is of a kind, in order."""
@@ -145,9 +157,18 @@ class Ledger:
         while len(self._at) <= index:
             self._at.append(0)
             self._kinds.append(0)
+            self._ever.append(0)
+            self._ever_numbers[0] += 1
         was_there = self._at[index] > 0
+        if was_there:
+            self._numbers[self._kinds[index]] -= 1
         self._at[index] = 0 if kind == GONE else offset + 1
         self._kinds[index] = kind
+        if kind != GONE:
+            self._numbers[kind] += 1
+            self._ever_numbers[self._ever[index]] -= 1
+            self._ever[index] |= 1 << kind
+            self._ever_numbers[self._ever[index]] += 1
         self.count += (kind != GONE) - was_there
 
     def _scan(self) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from jupyter_faas.core.errors import FaasError
+from jupyter_faas.core.errors import FaasError, known
 from jupyter_faas.wire.kept import KeptLink, MapHead
 
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 FILES = ("inputs", "outcomes", "prints", "begun")
 PIECE_BYTES = 4 << 20
-PAUSE_S = 0.2
-"""Between two writes, while outcomes come."""
+PAUSE_S, MOST_PAUSE_S = 0.2, 2.0
+"""Between two writes, while outcomes come: a multiple of what the last one took, within these."""
+_PAUSES = 4.0
 RETRY_S = 1.0
 _json = msgspec.json.Encoder().encode
 _log = logging.getLogger(__name__)
@@ -58,7 +59,8 @@ class Mirror:
     def __init__(self, kept: KeptMap, link: KeptLink, turn: int | None = None) -> None:
         self._kept = kept
         self._link = link
-        self._turn = turn or 0
+        self._loop = asyncio.get_running_loop()
+        self.turn = turn or 0
         self._is_begun = turn is not None
         self._written = [one.size if self._is_begun else 0 for one in kept.files]
         self._marked = self._mark_of(kept) if self._is_begun else (None, None)
@@ -76,7 +78,7 @@ class Mirror:
         """Something has been added, or has changed."""
         self.is_due = True
         if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._write())
+            self._task = self._loop.create_task(self._write())
 
     async def settled(self) -> None:
         """Wait until the service has all that is here now, or the map is another's.
@@ -113,25 +115,27 @@ class Mirror:
 
     async def _write(self) -> None:
         while self.is_due and not self.is_lost:
+            began_s = self._loop.time()
             try:
                 self.is_due = False
                 await self._push()
-            except FaasError as error:
-                _log.warning("%s cannot be kept yet: %s", self._kept.id, error.detail)
+            except Exception as error:
+                # Also a defect: items that wait to be written down wait for this task alone.
+                self._trouble = known(error)
+                _log.warning("%s cannot be kept yet: %s", self._kept.id, self._trouble.detail)
                 self.is_due = True
-                self._trouble = error
                 self._is_failing.set()
                 await asyncio.sleep(RETRY_S)
             else:
                 self._is_failing.clear()
-                await self._rest()
+                await self._rest(_PAUSES * (self._loop.time() - began_s))
         self._is_urgent.clear()
         self._is_pushed.set()
 
-    async def _rest(self) -> None:
+    async def _rest(self, pause_s: float) -> None:
         """Let more come together, unless somebody waits."""
         try:
-            async with asyncio.timeout(PAUSE_S):
+            async with asyncio.timeout(min(max(PAUSE_S, pause_s), MOST_PAUSE_S)):
                 await self._is_urgent.wait()
         except TimeoutError:
             pass
@@ -144,22 +148,30 @@ class Mirror:
             place = (kept.id, kept.order.namespace, kept.order.function)
             await link.ask("map_begin", type(None), place, kept.started_at, _json(kept.order))
             self._is_begun = True
-        for file, content in enumerate(kept.files):
-            await self._push_file(file, content, ends[file])
+        # Together: where each costs a request of its own, they go with one.
+        sized = enumerate(zip(kept.files, ends, strict=True))
+        pushes = [self._push_file(file, content, end) for file, (content, end) in sized]
+        for error in await asyncio.gather(*pushes, return_exceptions=True):
+            if error is not None:
+                raise error
         if mark != self._marked and not self.is_lost:
             state = _json(kept.status())
-            values = (kept.id, self._turn, *mark, state, kept.now())
-            self.is_lost = not await link.ask("map_mark", bool, *values)
-            self._marked = mark
+            values = (kept.id, self.turn, *mark, state, kept.now())
+            if await link.ask("map_mark", bool, *values):
+                self._marked = mark
+            else:
+                self.is_lost = True
 
     async def _push_file(self, file: int, content: File, end: int) -> None:
         while self._written[file] < end and not self.is_lost:
             at = self._written[file]
             piece = content.raw(at, min(PIECE_BYTES, end - at))
-            where = (self._kept.id, self._turn, file, at)
+            where = (self._kept.id, self.turn, file, at)
             is_ours = await self._link.ask("map_write", bool, *where, piece)
-            self.is_lost = not is_ours
-            self._written[file] = at + len(piece)
+            if is_ours:
+                self._written[file] = at + len(piece)
+            else:
+                self.is_lost = True  # whatever was answered to the other files
             self._is_pushed.set()
 
     def _mark_of(self, kept: KeptMap) -> tuple[int | None, bytes | None]:

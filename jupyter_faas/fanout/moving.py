@@ -2,14 +2,16 @@
 
 Ray takes seconds and a core to start, so it is begun only for a map that will still be there when
 it is up; a cluster that is there already is gone to at once. Nobody waits for it, and a map that
-cannot have it goes on where it is and says why.
+cannot have it goes on where it is and says why. Nor does anybody wait for a seat while other maps
+have them all: what is on the seats may be what waits for this map.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from jupyter_faas.core.chunk_size import fair_shares
 from jupyter_faas.core.chunks import Given
 from jupyter_faas.core.mapping import MapOrder
 from jupyter_faas.fanout.base import Backend, Caller, Errand, Report
@@ -19,6 +21,9 @@ LOOK_AFTER_S = 0.5
 """Before that nothing is known of how long a map will take."""
 WORTH_S = 5.0
 """Ray is begun for a map that has so long to go, or has gone on so long with no end in sight."""
+
+PATIENCE_S = 0.25
+"""A map that asks for Ray waits so long for a seat: another may be about to leave it."""
 
 
 def is_worth_it(elapsed_s: float, remaining_s: float | None) -> bool:
@@ -68,6 +73,7 @@ class Moving:
         ray: RaySeats | None,
         clock: Callable[[], float],
     ) -> None:
+        self._order = order
         self._replicas = replicas
         self._ray = ray
         self._clock = clock
@@ -77,7 +83,6 @@ class Moving:
         self._of = order.of
         self._began_s = clock()
         self._is_asked = order.engine == "ray"
-        self._is_begun = False
         if ray is not None:
             ray.forgive(self._of)
 
@@ -96,6 +101,8 @@ class Moving:
                 why = why or "This gateway has no Ray."
         elif ray.house.is_begun:
             why = ray.house.trouble or ray.why_unfit(self._of)
+            if self._is_asked and self.could_sit and not self._has_seat(ray):
+                why = "other maps have all seats of Ray."
         return f"The replicas run the map: {why}" if why else ""
 
     @property
@@ -106,8 +113,7 @@ class Moving:
     def most_slots(self, order: MapOrder) -> int:
         """Those of where chunks go now."""
         ray = self._ray
-        if ray is not None and not self._is_begun and (ray.house.is_remote or self._wants_ray()):
-            self._is_begun = True
+        if ray is not None and (ray.house.is_remote or self._wants_ray()):
             ray.house.begin()
         return self._now.most_slots(order)
 
@@ -129,10 +135,34 @@ class Moving:
         return seats_worth(could, self._of.max_inputs, out, elapsed_s, self.remaining_s())
 
     @property
+    def could_sit(self) -> bool:
+        """Whether Ray is up and takes this function."""
+        ray = self._ray
+        return ray is not None and bool(ray.house.seats) and not ray.why_unfit(self._of)
+
+    def share(self, others: Iterable[Moving]) -> int | None:
+        """Return how many chunks it may have on Ray beside others; None: it is not there."""
+        ray = self._now
+        if not isinstance(ray, RaySeats):
+            return None
+        seats = len(ray.house.seats)
+        # What the others leave is this map's, also for stragglers, which it does not count.
+        wants = [seats, *(one._usable() for one in others if one._ray is ray and one.could_sit)]
+        return min(fair_shares(seats, wants)[0] * self._of.max_inputs, ray.room(self._order))
+
+    def _usable(self) -> int:
+        return math.ceil(self.chunks()[1] / self._of.max_inputs)
+
+    @property
     def _now(self) -> Backend:
         ray = self._ray
-        is_there = ray is not None and ray.house.seats and not ray.why_unfit(self._of)
+        is_there = ray is not None and self.could_sit and self._has_seat(ray)
         return ray if ray is not None and is_there else self._replicas
+
+    def _has_seat(self, ray: RaySeats) -> bool:
+        """Whether it has one, or may have in a moment."""
+        is_new = self._is_asked and self._clock() - self._began_s < PATIENCE_S
+        return is_new or ray.room(self._order) > 0
 
     def _wants_ray(self) -> bool:
         elapsed_s = self._clock() - self._began_s

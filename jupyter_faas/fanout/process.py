@@ -80,6 +80,8 @@ async def _live(start: DriverStart) -> None:
     sys.stdout.flush()
     shelf.restore()
     while not over.is_set() and (shelf.is_busy or not _is_unused(driver, start.idle_exit_s)):
+        if warm is not None:
+            warm.house.begin()  # again, should it have ended
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(over.wait(), _LOOK_S)
         shelf.sweep()

@@ -29,6 +29,7 @@ from jupyter_faas.core.mapping import MapOrder
 from jupyter_faas.core.sections import Buffer, total_bytes
 from jupyter_faas.execution.failure import Fault
 from jupyter_faas.fanout.base import Caller, Report
+from jupyter_faas.wire.background import Background
 from jupyter_faas.wire.frames import CONTENT_TYPE, FrameKind, FrameReader
 from jupyter_faas.wire.heads import JOIN_BELOW_BYTES, encode_request
 from jupyter_faas.wire.upstream import Upstream, UpstreamConnection
@@ -60,7 +61,7 @@ class Replicas:
         self._upstream = Upstream(address)
         self._token = token
         self._tokens = tokens
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._connecting = Background("a connection to the gateway")
 
     def most_slots(self, order: MapOrder) -> int:
         """All that its replicas may have in flight."""
@@ -88,9 +89,7 @@ class Replicas:
         if connection is not None:
             errand.begin(connection)
         else:
-            task = asyncio.get_running_loop().create_task(errand.connect())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._connecting.run(errand.connect())
         return errand
 
     async def close(self) -> None:

@@ -17,14 +17,14 @@ from jupyter_faas.core.batch import DONE, RAISED, Head
 from jupyter_faas.core.chunk_size import BUDGET_S, Crowd
 from jupyter_faas.core.chunks import Chunks, Outcome, Rules
 from jupyter_faas.core.errors import FaasError, InvocationCancelled, to_problem
-from jupyter_faas.core.mapping import MapOrder, MapState
+from jupyter_faas.core.mapping import MapOrder, MapPrint, MapState
 from jupyter_faas.core.sections import Buffer, total_bytes
 from jupyter_faas.execution.failure import Fault
 from jupyter_faas.fanout.base import Backend, Caller
 from jupyter_faas.fanout.flight import Flight
 from jupyter_faas.fanout.pace import Pace
 from jupyter_faas.fanout.usage import Usage
-from jupyter_faas.wire.frames import FrameKind, encode_header
+from jupyter_faas.wire.frames import CRASH, STDERR, STDOUT, FrameKind, encode_header
 
 PROGRESS_S = 0.25
 """How often a caller is told how its map goes."""
@@ -85,10 +85,12 @@ class Run:
                 retries=order.of.retries,
                 idempotent=order.of.idempotent,
                 chunk_size=order.chunk_size,
+                is_shared=order.of.max_inputs > 1,
             )
         )
         self.crowd = Crowd(cpus if order.of.max_inputs == 1 else 0)
         self.state = "running"
+        self._reason = ""  # why it has failed as a whole, or will have
         self.sink: Sink | None = None
         self.on_room: Callable[[], None] = lambda: None
         """Called when more inputs may be taken in."""
@@ -129,27 +131,42 @@ class Run:
             self.chunks.add(payloads)
             self.pump()
 
-    def close_inputs(self) -> None:
-        """There are no more inputs."""
+    def close_inputs(self, broken: str = "") -> None:
+        """There are no more inputs; `broken`: by what they were broken off."""
         if not self.is_over:
+            self._reason = broken and f"Its inputs broke off: {broken}"
             self.chunks.close()
             self.pump()
 
     def skip(self) -> None:
-        """The next input has its outcome from an earlier time: it is not run, and not counted."""
+        """The next input has its outcome from an earlier time: it is not run."""
         self.chunks.skip()
-        self._counted += 1
 
     def spend(self, busy_s: float, cpu_s: float) -> None:
         """Code has run where the gateway does not meter."""
         assert self.order.of is not None
         self._usage.spend(self.order.of.memory_mib, busy_s, cpu_s)
 
-    def log(self, index: int, stream: int, text: Buffer) -> None:
-        """An item has printed."""
+    def log(self, index: int, stream: int, text: Buffer, *, is_heard: bool) -> None:
+        """An item has printed, or crashed; `is_heard`: the gateway knows."""
+        if not is_heard and stream in (STDOUT, STDERR, CRASH):
+            self._usage.unheard.add(self._print_of(STDERR if stream == CRASH else stream, text))
+        if stream == CRASH:
+            return
         if self.sink is not None and not self.is_over:
             header = encode_header(FrameKind.LOG, len(text), stream=stream, tag=index + 1)
             self.sink.write([header, text])
+
+    def _print_of(self, stream: int, text: Buffer) -> MapPrint:
+        order = self.order
+        return MapPrint(
+            function=order.function,
+            namespace=order.namespace,
+            revision=order.revision or 0,
+            map=self.id,
+            stream=stream,
+            text=bytes(text),
+        )
 
     def landed(self, flight: Flight) -> None:
         """A chunk is under way no longer."""
@@ -164,6 +181,7 @@ class Run:
         """The map as a whole cannot go on."""
         if self.is_over:
             return
+        self._reason = error.detail
         body = _encode(Fault(to_problem(error)))
         if self.sink is not None:
             self.sink.write([encode_header(FrameKind.ERROR, len(body)), body])
@@ -197,14 +215,16 @@ class Run:
     # -- inside
 
     def _count(self) -> None:
-        """Add to the sums of the function what has ended since."""
+        """Add to the sums of the function what has ended since; of a kept map its outcomes tell."""
+        if self.order.is_kept:
+            return
         chunks, usage = self.chunks, self._usage
         usage.items += chunks.done - self._counted
         usage.failed += chunks.failed - self._counted_failed
         self._counted, self._counted_failed = chunks.done, chunks.failed
 
     def _is_stopped(self) -> bool:
-        return self.order.stops_at_error and self.chunks.failed > 0
+        return bool(self._reason) or (self.order.stops_at_error and self.chunks.failed > 0)
 
     def _land_useless(self) -> None:
         for chunk in self.chunks.useless():
@@ -269,7 +289,7 @@ class Run:
             revision=self.order.revision or 0,
             engine=self.backend.name,
             state=self.state,
-            note=self.backend.note,
+            note=self._reason if self.state == "failed" and self._reason else self.backend.note,
             total=chunks.total if chunks.total is not None else self.order.total,
             given=chunks.given,
             done=chunks.done,
@@ -319,7 +339,8 @@ class Run:
             self._timer.cancel()
         flights, self._flights = self._flights, {}
         for flight in flights.values():
-            flight.cancel()
+            if flight.chunk.items:  # else its worker has only to say that it is done
+                flight.cancel()
         sink, self.sink = self.sink, None
         if sink is not None:
             self.tell(sink, self.now_s())

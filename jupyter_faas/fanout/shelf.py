@@ -6,15 +6,16 @@ import asyncio
 import logging
 import secrets
 import shutil
-from collections.abc import Callable, Coroutine
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from jupyter_faas.core.errors import InvocationNotFound
-from jupyter_faas.core.mapping import KEPT_PREFIX, MapOrder
+from jupyter_faas.core.mapping import KEPT_PREFIX, MapOrder, MapTally
 from jupyter_faas.fanout.kept import Begin, KeptMap
 from jupyter_faas.fanout.mirror import Mirror, cut, fetch
+from jupyter_faas.wire.background import Background
 from jupyter_faas.wire.kept import KeptLink
 
 CACHE_S = 600.0
@@ -23,6 +24,8 @@ RELEASE_S = 20.0
 """Items under way may take so long when a map goes to another gateway."""
 LEAVE_S = 2.0
 _LOOK_S = 0.05
+_GONE = 64
+"""Of so many maps that went is still told what is to be counted."""
 _log = logging.getLogger(__name__)
 
 
@@ -53,12 +56,17 @@ class Shelf:
         self._wall_clock = wall_clock
         self._coming: dict[str, asyncio.Task[KeptMap | None]] = {}
         self._leaving: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._gone: deque[MapTally] = deque(maxlen=_GONE)
+        self._background = Background("keeping a map")
 
     @property
     def is_busy(self) -> bool:
         """Whether one of them runs, or is not written down yet."""
-        return any(not kept.is_over or kept.is_due for kept in self.maps.values())
+        return any(not kept.is_end_written or kept.is_due for kept in self.maps.values())
+
+    def tallies(self) -> tuple[MapTally, ...]:
+        """Return what is to be counted of the maps here, and of those that went last."""
+        return (*self._gone, *(kept.tally() for kept in self.maps.values()))
 
     def restore(self) -> None:
         """Bring back what an earlier driver has left, and go on with what has not ended."""
@@ -78,6 +86,8 @@ class Shelf:
             shutil.rmtree(directory, ignore_errors=True)  # its caller left before all was here
             return
         kept = self.maps[directory.name] = KeptMap(directory, None, self._begin, self._wall_clock)
+        if not kept.order.is_tallied:
+            kept.leave_out()  # an earlier version has counted it item by item
         if not kept.is_over:
             kept.start()
 
@@ -124,6 +134,8 @@ class Shelf:
         kept = KeptMap(directory, None, self._begin, self._wall_clock)
         await cut(self.link, kept)
         kept.mirror = Mirror(kept, self.link, turn)
+        if turn:
+            kept.leave_out()  # in turns of other gateways
         self.maps[id] = kept
         if not kept.is_over:
             kept.start()
@@ -150,9 +162,8 @@ class Shelf:
         assert self.link is not None
         if self.maps.pop(kept.id, None) is not kept:
             return
-        if kept.mirror is not None:
-            kept.mirror.stop()
-        kept.close()
+        self._gone.append(kept.tally())
+        kept.let_go()
         shutil.rmtree(kept.root, ignore_errors=True)
         if kept.mirror is None or not kept.mirror.is_lost:
             await self.link.ask("map_let_go", type(None), kept.id)
@@ -161,7 +172,7 @@ class Shelf:
         """Begin to let another gateway have a map; see `release`."""
         if id not in self._leaving:
             self._leaving.add(id)
-            self._do(self._release(id, grace_s))
+            self._background.run(self._release(id, grace_s))
 
     async def _release(self, id: str, grace_s: float) -> None:
         try:
@@ -171,16 +182,18 @@ class Shelf:
 
     def discard(self, kept: KeptMap) -> None:
         """Forget a map."""
-        self.maps.pop(kept.id, None)
+        if self.maps.pop(kept.id, None) is not None:
+            self._gone.append(kept.tally())
         kept.discard()
         if self.link is not None:
-            self._do(self.link.ask("map_drop", type(None), [kept.id]))
+            self._background.run(self.link.ask("map_drop", type(None), [kept.id]))
 
     def sweep(self) -> None:
-        """Drop what has ended long ago."""
+        """Drop what has ended long ago; write down what could not be written before."""
         is_cache = self.link is not None
         oldest = self._wall_clock() - (min(CACHE_S, self._keep_s) if is_cache else self._keep_s)
         for kept in list(self.maps.values()):
+            kept.write_end()
             if kept.mirror is not None and kept.mirror.is_lost:
                 self.begin_release(kept.id, 0.0)
             elif kept.ended is not None and kept.ended.at < oldest and not kept.on_news:
@@ -202,21 +215,17 @@ class Shelf:
         for kept in self.maps.values():
             kept.let_go()
 
-    def _do(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            _log.warning("a kept map: %s", task.exception())
+def has_unfinished(root: Path, is_counted: Callable[[str], bool]) -> bool:
+    """Return whether a driver would have something to go on with, or to tell.
 
-
-def has_unfinished(root: Path) -> bool:
-    """Return whether a driver would have something to go on with."""
+    Args:
+        root: Directory of directories of maps.
+        is_counted: Whether it is known of a map, by its id, what it has come to.
+    """
     if not root.is_dir():
         return False
     return any(
-        (path / "whole").exists() and not (path / "ended").exists() for path in root.iterdir()
+        (path / "whole").exists() and not ((path / "ended").exists() and is_counted(path.name))
+        for path in root.iterdir()
     )

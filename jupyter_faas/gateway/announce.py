@@ -14,10 +14,10 @@ from functools import partial
 from typing import Any
 
 from jupyter_faas.gateway.autoscaler import Scaled
+from jupyter_faas.gateway.catalogue import RegistryChange
 from jupyter_faas.gateway.entries import FunctionEntry, RevisionEntry
 from jupyter_faas.gateway.events import EventLog
 from jupyter_faas.gateway.pool import Pool
-from jupyter_faas.gateway.registry import RegistryChange
 from jupyter_faas.gateway.replica import Replica
 from jupyter_faas.gateway.store.rows import InvocationRow, record_of
 from jupyter_faas.gateway.views import Shown, Views

@@ -22,8 +22,8 @@ from jupyter_faas.core.scaling import (
     start_delay_s,
 )
 from jupyter_faas.gateway.capacity import Capacity, Fleet, FleetReplica, R, is_at_rest
+from jupyter_faas.gateway.catalogue import RegistryChange
 from jupyter_faas.gateway.entries import RevisionEntry
-from jupyter_faas.gateway.registry import RegistryChange
 
 TICK_S = 1.0
 _FINEST_TICK_S = 0.1
@@ -121,6 +121,8 @@ class Autoscaler(Generic[R]):
         about = change.revision
         if about is not None and change.kind == "deployed" and change.strategy == "recreate":
             self._after_others.add(about.key)
+        if about is not None and change.kind == "deployed":
+            self._failures.pop(about.key, None)  # who deploys anew has mended something
         if about is not None and change.kind == "removed":
             self._look_again(about)
         if change.kind == "live":

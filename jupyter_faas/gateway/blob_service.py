@@ -2,8 +2,8 @@
 
 One process with a volume: `PUT`, `GET`, `HEAD /v1/blobs/{sha256}` as the control API has them, and
 `POST /v1/blobs/collect` with the digests that revisions name; below `/v1/kept/` what is kept of
-calls (`kept_service.py`). Whoever asks shows the key that gateways share with it. Nobody needs it
-to call what is warm.
+calls and maps (`kept_service.py`), also in an object store. Whoever asks shows the key that
+gateways share with it. Nobody needs it to call what is warm.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ import msgspec
 from jupyter_faas.core.errors import FaasError, ProviderError, Unauthorized
 from jupyter_faas.gateway import problems
 from jupyter_faas.gateway.blobs import Blobs
+from jupyter_faas.gateway.keeping import Keeping
 from jupyter_faas.gateway.kept.intake import Intake
 from jupyter_faas.gateway.kept_service import KeptService
-from jupyter_faas.gateway.store.sqlite import SqliteStore
+from jupyter_faas.wire.answered import answered
 from jupyter_faas.wire.asgi import App, AsgiBridge
+from jupyter_faas.wire.background import Background
 from jupyter_faas.wire.exchange import Exchange
 from jupyter_faas.wire.heads import Buffer
 from jupyter_faas.wire.kept import MOST_BYTES, PATH, patient_request
@@ -48,7 +50,7 @@ class BlobService:
         max_bytes: Largest blob taken.
         wall_clock: Seconds since the epoch, as file times are.
         clock: Monotonic seconds.
-        database: File of what is kept of calls; None: that is not kept here.
+        keeping: What is kept of calls and maps; None: that is not kept here.
     """
 
     def __init__(
@@ -58,12 +60,12 @@ class BlobService:
         max_bytes: int = 1 << 30,
         wall_clock: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
-        database: Path | None = None,
+        keeping: Keeping | None = None,
     ) -> None:
         self.blobs = Blobs(root, max_bytes)
-        self._store = None if database is None else SqliteStore(database, wall_clock)
-        self._kept = None if self._store is None else KeptService(self._store.work, clock)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._keeping = keeping
+        self._kept = None if keeping is None else KeptService(keeping, clock)
+        self._background = Background("an answer")
         self._key = key
         self._wall_clock = wall_clock
         self._bridge: AsgiBridge | None = None
@@ -76,10 +78,10 @@ class BlobService:
 
         Raises:
             OSError: The address is taken.
-            ProviderError: The database cannot be opened.
+            ProviderError: What is kept of calls and maps cannot be read.
         """
-        if self._store is not None:
-            await self._store.open()
+        if self._keeping is not None:
+            await self._keeping.open()
         self._bridge = AsgiBridge(self._app())
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._protocol, host, port)
@@ -91,9 +93,9 @@ class BlobService:
             self._server.close()
         if self._bridge is not None:
             await self._bridge.stop()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._store is not None:
-            await self._store.close()
+        await self._background.ended()
+        if self._keeping is not None:
+            await self._keeping.close()
         for connection in tuple(self._connections):
             connection.retire()
 
@@ -112,19 +114,13 @@ class BlobService:
             self._bridge(exchange)
 
     def _answer_kept(self, exchange: Exchange, body: bytes) -> None:
-        task = asyncio.get_running_loop().create_task(self._keep(exchange, body))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._background.run(answered(exchange, lambda: self._keep(exchange, body)))
 
     async def _keep(self, exchange: Exchange, body: bytes) -> None:
         assert self._kept is not None
         operation = exchange.path[len(KEPT_PATH) :].decode("latin-1")
-        try:
-            answer = await self._kept.answer(operation, body)
-        except FaasError as error:
-            exchange.respond(*problems.answer(error))
-        else:
-            exchange.respond(200, _MSGPACK, answer)
+        answer = await self._kept.answer(operation, body)
+        exchange.respond(200, _MSGPACK, answer)
 
     def _app(self) -> App:
         # Starlette costs 120 ms: whoever only talks to the service does not pay for it.

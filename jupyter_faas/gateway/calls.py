@@ -30,6 +30,7 @@ from jupyter_faas.gateway.held import Held
 from jupyter_faas.gateway.invocation import Invocation
 from jupyter_faas.gateway.passage import BUFFER_BYTES, FOREVER
 from jupyter_faas.gateway.replica import Replica
+from jupyter_faas.wire.background import Background
 from jupyter_faas.wire.detail import joined
 from jupyter_faas.wire.exchange import Exchange
 
@@ -100,7 +101,7 @@ class Calls:
         self._metering = metering
         self._ids = ids
         self._epoch_s = wall_clock() - clock()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._connecting = Background("a connection to a replica")
         self._timer: asyncio.TimerHandle | None = None
         self._drained: asyncio.Future[None] | None = None
 
@@ -277,9 +278,7 @@ class Calls:
 
     def connect(self, invocation: Invocation, replica: Replica) -> None:
         """Connect to the replica an invocation was given; the one task a call may need."""
-        task = asyncio.get_running_loop().create_task(self._connect(invocation, replica))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._connecting.run(self._connect(invocation, replica))
 
     async def _connect(self, invocation: Invocation, replica: Replica) -> None:
         upstream = replica.upstream
@@ -385,8 +384,7 @@ class Calls:
         """Stop that."""
         if self._timer is not None:
             self._timer.cancel()
-        for task in self._tasks:
-            task.cancel()
+        self._connecting.cancel()
 
     def _check(self) -> None:
         now_s = self.clock()

@@ -6,11 +6,10 @@ The gateway holds its standard input: whatever ends the gateway closes that, and
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Mapping, Sequence
 
 from jupyter_faas.core.errors import ProviderError
+from jupyter_faas.wire.child import Child, start_child
 
 _START_S = 20.0
 _END_S = 3.0
@@ -39,7 +38,7 @@ class DriverHost:
         self._environ = dict(environ)
         self._socket_path = socket_path
         self._told = told
-        self._process: Process | None = None
+        self._child: Child | None = None
         self._path = ""
         self._count = 0
         self._lock = asyncio.Lock()
@@ -47,8 +46,7 @@ class DriverHost:
     @property
     def pid(self) -> int | None:
         """Of the driver; None: there is none."""
-        process = self._process
-        return process.pid if process is not None and process.returncode is None else None
+        return None if self._child is None else self._child.pid
 
     @property
     def running_address(self) -> str | None:
@@ -70,39 +68,24 @@ class DriverHost:
 
     async def close(self) -> None:
         """End the driver, and wait until it has."""
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        assert process.stdin is not None
-        process.stdin.close()
-        try:
-            await asyncio.wait_for(process.wait(), _END_S)
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        if self._child is not None:
+            await self._child.close(_END_S)
 
     async def _start(self, *, may_be_killed: bool) -> None:
         self._count += 1
         path = self._socket_path(self._count)
-        process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=PIPE, stdout=PIPE, stderr=None, env=self._environ, cwd="/"
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(self._told(path) + b"\n")
+        child = await start_child(self._command, self._environ)
+        child.writer.write(self._told(path) + b"\n")
         try:
-            line = await asyncio.wait_for(process.stdout.readline(), _START_S)
+            line = await asyncio.wait_for(child.reader.readline(), _START_S)
         except TimeoutError:
             line = b""
         if line.strip() != b"ready":
-            has_ended = line == b"" and process.stdout.at_eof()
-            if not has_ended:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-            if await process.wait() < 0 and has_ended and may_be_killed:
+            has_ended = line == b"" and child.reader.at_eof()
+            code = await (child.wait() if has_ended else child.kill())
+            if code < 0 and has_ended and may_be_killed:
                 return
             raise ProviderError(
                 "The process that runs maps does not start; the gateway's log says why."
             )
-        self._process, self._path = process, path
+        self._child, self._path = child, path

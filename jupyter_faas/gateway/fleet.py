@@ -13,13 +13,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jupyter_faas.core.errors import (
     ColdStartTimeout,
     FaasError,
-    ProviderError,
     to_problem,
 )
 from jupyter_faas.core.ids import random_id
@@ -37,18 +36,12 @@ from jupyter_faas.gateway.fleet_ports import (
     is_passing,
     start_error,
 )
+from jupyter_faas.gateway.letters import Letters
 from jupyter_faas.gateway.link import Link
 from jupyter_faas.gateway.repeats import RepeatingUpstream
 from jupyter_faas.gateway.replica import Replica
-from jupyter_faas.gateway.specialise import (
-    SLACK_S,
-    Letter,
-    Surroundings,
-    letter_to,
-    specialisation,
-    specialise,
-    with_secrets,
-)
+from jupyter_faas.gateway.roster import Roster
+from jupyter_faas.gateway.specialise import SLACK_S, Surroundings, specialise
 from jupyter_faas.gateway.succession import Succession
 from jupyter_faas.providers.base import (
     Provider,
@@ -61,10 +54,10 @@ from jupyter_faas.providers.base import (
     ReplicaPending,
     ReplicaStarted,
 )
+from jupyter_faas.wire.background import Background
 
 if TYPE_CHECKING:
     from jupyter_faas.gateway.keys import Keys
-    from jupyter_faas.wire.heads import Buffer
 
 TRIES = 3
 """Starts that fail for reasons of the platform before the revision is given up."""
@@ -105,42 +98,39 @@ class Fleet:
         self._activator = activator
         self._registry = registry
         self._observer = observer
-        self.surroundings = surroundings
-        """What replicas are told of the gateway; its address is known once it listens."""
+        self.letters = Letters(provider, settings, surroundings, keys)
         self._settings = settings
         self._clock = clock
         self._wall_clock = wall_clock
         self._keys = keys
         self.owns: Callable[[FunctionEntry], bool] = lambda _function: True
         """Whether the replicas of a function are this gateway's to care for."""
-        self._replicas: dict[str, Replica] = {}
-        self._by_entry: dict[str, dict[str, Replica]] = {}
+        self._roster = Roster()
         self._succession = Succession(self._start_made_to_measure, self.stop, observer.on_change)
         self._failures: dict[str, int] = {}
         self._given_away: set[str] = set()  # let go while they were starting
         self._links: dict[str, Link] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._background = Background("work on a replica")
         activator.on_idle = self._on_idle
 
     # -- for the autoscaler and people ----------------------------------------------------------
 
     def replicas(self, entry: RevisionEntry) -> Sequence[Replica]:
         """Return the replicas of a revision that have not ended, draining ones too."""
-        return tuple(self._by_entry.get(entry.key, {}).values())
+        return self._roster.of(entry)
 
     def all(self) -> Sequence[Replica]:
         """Return every replica that has not ended."""
-        return tuple(self._replicas.values())
+        return self._roster.all()
 
     def find(self, replica_id: str) -> Replica | None:
         """Return a replica by id."""
-        return self._replicas.get(replica_id)
+        return self._roster.find(replica_id)
 
     def start(self, entry: RevisionEntry, count: int) -> None:
         """Begin to start replicas; they are among `replicas` at once, as starting."""
         fresh = [self._wanted(entry) for _ in range(count)]
-        self._run(self._ask(entry, [replica.id for replica in fresh]))
+        self._background.run(self._ask(entry, [replica.id for replica in fresh]))
 
     def stop(self, replica: Replica) -> None:
         """Let a replica finish what it does, then end it."""
@@ -155,7 +145,7 @@ class Fleet:
             return
         spec = replica.entry.revision.spec
         grace_s = max(self._settings.drain_grace_s, spec.timeout_s + SLACK_S)
-        self._alarm(replica, grace_s, self._end)
+        self._roster.alarm(replica, grace_s, self._end)
 
     def let_go(self, entry: RevisionEntry) -> None:
         """Give nothing more to the replicas of a revision that another gateway owns now.
@@ -181,7 +171,7 @@ class Fleet:
         if replica.state is ReplicaState.LOST:
             return
         _log.warning("replica %s is given up: %s", replica.id, detail)
-        self._run(self._provider.stop(replica.id, grace_s=0.0))
+        self._background.run(self._provider.stop(replica.id, grace_s=0.0))
         self._lose(replica, "crashed", detail)
 
     # -- following the provider -----------------------------------------------------------------
@@ -197,18 +187,15 @@ class Fleet:
 
     async def close(self) -> None:
         """Forget everything without waiting; the provider ends the replicas."""
-        for timer in self._timers.values():
-            timer.cancel()
+        self._roster.close()
         for link in self._links.values():
             link.close()
-        for replica in self._replicas.values():
+        for replica in self._roster.all():
             replica.forget_place()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.close()
 
     def _take(self, event: ReplicaEvent) -> None:
-        replica = self._replicas.get(event.replica)
+        replica = self._roster.find(event.replica)
         if replica is None:
             self._take_unknown(event)
         elif isinstance(event, ReplicaComing):
@@ -231,7 +218,7 @@ class Fleet:
         if isinstance(event, (ReplicaStarted, ReplicaGone)):
             self._given_away.discard(event.replica)
         if isinstance(event, ReplicaStarted) and not was_given_away:
-            self._run(self._provider.stop(event.replica, grace_s=0.0))
+            self._background.run(self._provider.stop(event.replica, grace_s=0.0))
         elif isinstance(event, ReplicaFound):
             self._find_a_place(event)
 
@@ -242,7 +229,7 @@ class Fleet:
 
     def _start_made_to_measure(self, entry: RevisionEntry) -> Replica:
         replica = self._wanted(entry)
-        self._run(self._ask(entry, [replica.id], made_to_measure=True))
+        self._background.run(self._ask(entry, [replica.id], made_to_measure=True))
         return replica
 
     def _wanted(self, entry: RevisionEntry) -> Replica:
@@ -252,9 +239,8 @@ class Fleet:
         """Note a replica that is to be, or that is there and unknown here."""
         replica = Replica(replica_id, entry, self._secret(replica_id), self._wall_clock())
         replica.last_used_s = self._clock()
-        self._replicas[replica.id] = replica
-        self._by_entry.setdefault(entry.key, {})[replica.id] = replica
-        self._alarm(replica, entry.revision.spec.startup_timeout_s + SLACK_S, self._late)
+        self._roster.enter(replica)
+        self._roster.alarm(replica, entry.revision.spec.startup_timeout_s + SLACK_S, self._late)
         self._observer.on_change(replica)
         return replica
 
@@ -269,7 +255,7 @@ class Fleet:
             await start(entry.revision, replica_ids, made_to_measure=made_to_measure)
         except FaasError as error:
             for replica_id in replica_ids:
-                replica = self._replicas.get(replica_id)
+                replica = self._roster.find(replica_id)
                 if replica is not None:
                     self._fail(replica, error)
 
@@ -277,7 +263,9 @@ class Fleet:
         """Write the letter and connect while the provider still works: nothing is sent yet."""
         if replica.state is ReplicaState.STARTING:
             self._place(replica, event)
-            replica.letter = asyncio.get_running_loop().create_task(self._write_ahead(replica))
+            replica.letter = asyncio.get_running_loop().create_task(
+                self.letters.write_ahead(replica)
+            )
 
     def _reachable(self, replica: Replica, event: ReplicaStarted) -> None:
         if replica.state is not ReplicaState.STARTING:
@@ -285,9 +273,12 @@ class Fleet:
         is_foreseen = (replica.address, replica.seal) == (event.address, event.seal)
         if replica.letter is None or not is_foreseen:
             self._place(replica, event)
+        if replica.reason:
+            replica.reason = ""  # what it has waited for is there: from now on it is the code
+            self._observer.on_change(replica)
         replica.node, replica.pid, replica.how = event.node, event.pid, event.how
         replica.start_ms = round((self._clock() - replica.last_used_s) * 1000, 3)
-        replica.task = self._run(self._bring_up(replica))
+        replica.task = self._background.run(self._bring_up(replica))
 
     def _place(self, replica: Replica, event: ReplicaComing | ReplicaStarted) -> None:
         """Learn where a replica is; what was made ready for another place is of no use."""
@@ -305,7 +296,7 @@ class Fleet:
             _log.exception("replicas of %s cannot be looked for", function)
             return
         for one in found:
-            if one.replica not in self._replicas:
+            if one.replica not in self._roster:
                 self._find_a_place(one)
 
     def adopt(self, entry: RevisionEntry, found: ReplicaFound) -> Replica:
@@ -320,7 +311,7 @@ class Fleet:
         self._provider.adopted(entry.revision, replica.id)
         replica.address, replica.node, replica.seal = found.address, found.node, found.seal
         replica.upstream = RepeatingUpstream(found.address)
-        replica.task = self._run(self._take_over(replica))
+        replica.task = self._background.run(self._take_over(replica))
         return replica
 
     def _give_way(self, entry: RevisionEntry) -> None:
@@ -341,7 +332,9 @@ class Fleet:
             if entry.revision.id == found.revision_id and is_usable:
                 self.adopt(entry, found)
                 return
-        self._run(self._provider.stop(found.replica, grace_s=self._settings.drain_grace_s))
+        self._background.run(
+            self._provider.stop(found.replica, grace_s=self._settings.drain_grace_s)
+        )
 
     async def _take_over(self, replica: Replica) -> None:
         met = await adoption.meet(replica, self._listen_to)
@@ -361,7 +354,7 @@ class Fleet:
         if replica.state is not ReplicaState.STARTING:
             return
         _log.warning("replica %s is not adopted: %s", replica.id, why)
-        self._run(self._provider.stop(replica.id, grace_s=self._settings.drain_grace_s))
+        self._background.run(self._provider.stop(replica.id, grace_s=self._settings.drain_grace_s))
         self._lose(replica, "stopped", why)
 
     # -- up -------------------------------------------------------------------------------------
@@ -369,7 +362,7 @@ class Fleet:
     async def _bring_up(self, replica: Replica) -> None:
         """Specialise a replica, begin to listen to it, and let it serve."""
         try:
-            letter = await (replica.letter or self._write(replica))
+            letter = await (replica.letter or self.letters.write(replica))
             hello = await specialise(replica, letter)
             await self._listen_to(replica)
         except FaasError as error:
@@ -377,23 +370,6 @@ class Fleet:
                 self._fail(replica, error)
         else:
             await self._let_serve(replica, hello)
-
-    async def _write(self, replica: Replica) -> Letter:
-        spec = replica.entry.revision.spec
-        path = self._settings.package_path(spec.code.digest)
-        told = specialisation(replica, path, self.surroundings)
-        told = await with_secrets(told, spec.secrets, self._provider.secrets)
-        blob = b"" if path is not None else await self._package(spec.code.digest)
-        return letter_to(replica, told, blob, self._keys)
-
-    async def _write_ahead(self, replica: Replica) -> Letter:
-        """Connect for the letter, and for the watch, before anything can be sent."""
-        upstream = replica.upstream
-        assert upstream is not None
-        letter, *_ = await asyncio.gather(
-            self._write(replica), upstream.connect_ahead(), upstream.connect_ahead()
-        )
-        return letter
 
     async def _listen_to(self, replica: Replica) -> None:
         link = self._links[replica.id] = Link(replica, self)
@@ -405,14 +381,6 @@ class Fleet:
         if replica.state is ReplicaState.STARTING:
             self._serve(replica, hello)
 
-    async def _package(self, digest: str) -> Buffer:
-        blob = await self._settings.package(digest)
-        if blob is None:
-            raise ProviderError(
-                f"The package sha256:{digest[:12]}… is nowhere to be found: deploy it again."
-            )
-        return blob
-
     async def _mark_ready(self, entry: RevisionEntry) -> None:
         """Move traffic before the first answer: after a new one nobody gets an old one."""
         try:
@@ -423,7 +391,7 @@ class Fleet:
 
     def _serve(self, replica: Replica, hello: Hello) -> None:
         entry = replica.entry
-        self._quiet(replica)
+        self._roster.quiet(replica)
         replica.load_ms = round(hello.load_ms, 3)
         if hello.worker_pid is not None:
             replica.pid = hello.worker_pid
@@ -442,7 +410,8 @@ class Fleet:
         self._fail(
             replica,
             ColdStartTimeout(
-                f"No replica of `{name}` was ready within startup_timeout={limit_s:g} s{why}."
+                f"No replica of `{name}` was ready within startup_timeout={limit_s:g} s{why}.",
+                **({"waited_for": replica.reason} if replica.reason else {}),
             ),
         )
 
@@ -450,7 +419,7 @@ class Fleet:
         """A start did not work out: end what there is of it, and judge the revision."""
         if replica.state is not ReplicaState.STARTING:
             return
-        self._run(self._provider.stop(replica.id, grace_s=0.0))
+        self._background.run(self._provider.stop(replica.id, grace_s=0.0))
         self._lose(replica, "start_failed", error.detail, error)
 
     def _judge(self, entry: RevisionEntry, error: FaasError) -> None:
@@ -459,7 +428,7 @@ class Fleet:
         if is_passing(error) and failures < TRIES:
             return
         if entry.is_pending:
-            self._run(self._registry.mark_failed(entry, to_problem(error)))
+            self._background.run(self._registry.mark_failed(entry, to_problem(error)))
             self._activator.fail(entry, error)
         elif (failures > 1 or error.extra.get("is_final")) and not self._serving(entry):
             self._activator.fail(entry, error)
@@ -480,8 +449,8 @@ class Fleet:
             return
         settings = self._settings
         grace_s = settings.drain_grace_s if replica.is_adopted else settings.stop_grace_s
-        self._run(self._provider.stop(replica.id, grace_s=grace_s))
-        self._alarm(replica, grace_s + 10.0, self._overdue)
+        self._background.run(self._provider.stop(replica.id, grace_s=grace_s))
+        self._roster.alarm(replica, grace_s + 10.0, self._overdue)
 
     def _overdue(self, replica: Replica) -> None:
         self._lose(replica, "stopped", "it did not say that it ended")
@@ -497,14 +466,9 @@ class Fleet:
         self, replica: Replica, reason: str, detail: str, error: FaasError | None = None
     ) -> None:
         """A replica has ended: tell those it concerns; nothing happens the second time."""
-        if self._replicas.pop(replica.id, None) is None:
+        if not self._roster.strike(replica):
             return
         entry = replica.entry
-        family = self._by_entry.get(entry.key, {})
-        family.pop(replica.id, None)
-        if not family:
-            self._by_entry.pop(entry.key, None)
-        self._quiet(replica)
         self._hang_up(replica)
         is_harmless = self._succession.is_successor(replica)
         self._succession.on_lost(replica, detail)
@@ -556,7 +520,7 @@ class Fleet:
         if replica.upstream is not None:
             replica.upstream.close()
         was_wanted = replica.state is ReplicaState.DRAINING
-        self._alarm(
+        self._roster.alarm(
             replica, self._provider.reason_s, lambda one: self._unexplained(one, detail, was_wanted)
         )
         if replica.state is ReplicaState.READY:
@@ -568,33 +532,9 @@ class Fleet:
         if was_wanted:
             self._lose(replica, "stopped", detail)
             return
-        self._run(self._provider.stop(replica.id, grace_s=0.0))
+        self._background.run(self._provider.stop(replica.id, grace_s=0.0))
         self._lose(replica, "crashed", detail)
-
-    # -- small change ---------------------------------------------------------------------------
 
     def _change(self, replica: Replica, state: ReplicaState) -> None:
         replica.state = state
         self._observer.on_change(replica)
-
-    def _alarm(self, replica: Replica, delay_s: float, ring: Callable[[Replica], None]) -> None:
-        """Set the one timer of a replica."""
-        self._quiet(replica)
-        loop = asyncio.get_running_loop()
-        self._timers[replica.id] = loop.call_later(delay_s, ring, replica)
-
-    def _quiet(self, replica: Replica) -> None:
-        timer = self._timers.pop(replica.id, None)
-        if timer is not None:
-            timer.cancel()
-
-    def _run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ran)
-        return task
-
-    def _ran(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            _log.error("work on a replica failed", exc_info=task.exception())

@@ -1,9 +1,10 @@
 """Passes a request on to the gateway that owns its function, once, and the answer back.
 
 Raw both ways, with back-pressure, over kept-alive connections; hop-by-hop headers end here, the
-caller's token goes along: the owner judges it. `Faas-Forwarded: 1` says that it is not to be
-passed on again. As long as nothing can have run it is tried again: a peer that refuses the
-connection is taken as gone, and the next owner (or this gateway itself) has it at once.
+caller's token goes along: the owner judges it. `Faas-Forwarded: 1`, beside the gateways' own
+token, says that it is not to be passed on again. As long as nothing can have run it is tried again:
+a peer that refuses the connection is taken as gone, and the next owner (or this gateway itself) has
+it at once.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jupyter_faas.core.ownership import Target
-from jupyter_faas.gateway.forwarding import FORWARDED, Forwarding
+from jupyter_faas.gateway.forwarding import SAID_BY_PEERS, Forwarding
 from jupyter_faas.gateway.peers import Peer, Peers
+from jupyter_faas.wire.background import Background
 from jupyter_faas.wire.heads import encode_head, end_to_end
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ _GONE = frozenset(
 CONNECT_S = 2.0
 CHECK_S = 0.5
 
-_OURS = frozenset((b"expect", b"faas-deadline-ms", FORWARDED))
+_OURS = SAID_BY_PEERS | {b"expect", b"faas-deadline-ms"}
 """Headers that are said anew, or are this hop's."""
 
 
@@ -46,6 +48,8 @@ class Forwarder:
         peers: Who owns what.
         serve_here: Serves a request in this gateway, whoever owns the function.
         may_run_again: Whether a function is idempotent.
+        made_at: When a function was made; None: this gateway knows of none.
+        token: Of the gateways among themselves.
         clock: Monotonic seconds.
     """
 
@@ -54,18 +58,22 @@ class Forwarder:
         peers: Peers,
         serve_here: Callable[[Exchange], None],
         may_run_again: Callable[[Target], bool],
+        made_at: Callable[[Target], float | None],
+        token: str,
         clock: Callable[[], float],
     ) -> None:
         self.peers = peers
         self.serve_here = serve_here
         self.may_run_again = may_run_again
+        self.made_at = made_at
+        self._token = token.encode()
         self.clock = clock
         self.active: set[Forwarding] = set()
         self.forwarded = 0
         """Requests passed on since the start."""
         self.lost = 0
         """Those whose gateway went away before it answered."""
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._connecting = Background("a connection to a gateway")
         self._timer: asyncio.TimerHandle | None = None
         self._drained: asyncio.Future[None] | None = None
 
@@ -85,12 +93,13 @@ class Forwarder:
             exchange: Not answered.
             peer: To whom.
             target: The function it is about; None: it is about something of `peer` alone.
-            head: `forwarded_head` of it, if that is known.
+            head: `head_of` it, if that is known.
             body: What has been read of its body.
             limit_s: When its caller's patience ends; None: as its head says, from now on.
         """
         self.forwarded += 1
-        forwarding = Forwarding(self, exchange, peer, target, head or forwarded_head(exchange))
+        head = head or self.head_of(exchange, target)
+        forwarding = Forwarding(self, exchange, peer, target, head)
         if limit_s is not None:
             forwarding.limit_s = limit_s
         self.active.add(forwarding)
@@ -99,11 +108,18 @@ class Forwarder:
         exchange.receiver = forwarding
         forwarding.begin(body)
 
+    def head_of(self, exchange: Exchange, target: Target | None) -> bytes:
+        """Return request line and headers as the owner gets them, without framing and deadline."""
+        made_at = None if target is None else self.made_at(target)
+        kept = [pair for pair in end_to_end(exchange.headers) if pair[0] not in _OURS]
+        kept += [(b"Faas-Forwarded", b"1"), (b"Faas-Peer-Token", self._token)]
+        if made_at is not None:
+            kept.append((b"Faas-Known", b"%r" % made_at))
+        return encode_head(b"%b %b HTTP/1.1" % (exchange.method, exchange.target), kept)
+
     def connect(self, forwarding: Forwarding, peer: Peer) -> None:
         """Connect to a peer; the one task a forwarded request may need."""
-        task = asyncio.get_running_loop().create_task(self._connect(forwarding, peer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._connecting.run(self._connect(forwarding, peer))
 
     def done(self, forwarding: Forwarding) -> None:
         """A forwarding has ended."""
@@ -132,8 +148,7 @@ class Forwarder:
         """Stop; what is on its way is cut with its connections."""
         if self._timer is not None:
             self._timer.cancel()
-        for task in self._tasks:
-            task.cancel()
+        self._connecting.cancel()
 
     async def _connect(self, forwarding: Forwarding, peer: Peer) -> None:
         try:
@@ -160,10 +175,3 @@ class Forwarder:
             forwarding.check(now_s)
         if self.active:
             self._timer = asyncio.get_running_loop().call_later(CHECK_S, self._check)
-
-
-def forwarded_head(exchange: Exchange) -> bytes:
-    """Return request line and header lines as the owner gets them, without framing and deadline."""
-    kept = [pair for pair in end_to_end(exchange.headers) if pair[0] not in _OURS]
-    kept.append((b"Faas-Forwarded", b"1"))
-    return encode_head(b"%b %b HTTP/1.1" % (exchange.method, exchange.target), kept)

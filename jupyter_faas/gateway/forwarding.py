@@ -11,6 +11,7 @@ when the owner wants it (100 Continue), and from then on it is the owner that ho
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,14 @@ LATE_S = 5.0
 
 FORWARDED = b"faas-forwarded"
 """Says `1` where a gateway has passed a request on: it ends where it has come to."""
+
+KNOWN = b"faas-known"
+"""Says when the function was made, as far as the gateway knows that has passed a request on."""
+
+PROOF = b"faas-peer-token"
+"""Carries what only gateways of this installation have: without it the others say nothing."""
+
+SAID_BY_PEERS = frozenset((FORWARDED, KNOWN, PROOF))
 
 _SAFE = frozenset((b"GET", b"HEAD"))
 
@@ -255,6 +264,24 @@ class Forwarding(Relay):
             exchange.receiver.on_body_end()
 
 
+def take_away_unproven(exchange: Exchange, token: bytes) -> None:
+    """Take away what only gateways may say, unless who says it shows their token."""
+    if any(name in SAID_BY_PEERS for name, _ in exchange.headers):
+        shown = exchange.header(PROOF, b"")
+        if not hmac.compare_digest(shown, token):
+            kept = [pair for pair in exchange.headers if pair[0] not in SAID_BY_PEERS]
+            exchange.headers = kept
+
+
 def is_forwarded(exchange: Exchange) -> bool:
     """Return whether another gateway has passed this request on."""
     return exchange.header(FORWARDED) == b"1"
+
+
+def known_since(exchange: Exchange) -> float | None:
+    """Return when its function was made, as says the gateway that has passed this request on."""
+    said = exchange.header(KNOWN)
+    try:
+        return float(said) if said is not None and is_forwarded(exchange) else None
+    except ValueError:
+        return None

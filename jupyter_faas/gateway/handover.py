@@ -8,11 +8,12 @@ autoscaler looks at it as at the start.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jupyter_faas.core.ownership import Moves, Target
+from jupyter_faas.gateway.catalogue import RegistryChange
 from jupyter_faas.gateway.kept.exchange import KeptExchange
-from jupyter_faas.gateway.registry import RegistryChange
+from jupyter_faas.wire.background import Background
 
 if TYPE_CHECKING:
     from jupyter_faas.gateway.entries import FunctionEntry
@@ -36,7 +37,7 @@ class Handover:
         self._peers = peers
         self._forwarder = forwarder
         self._due: dict[Target, asyncio.Handle] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._background = Background("taking over a function")
 
     def on_moves(self, moves: Moves) -> None:
         """The members have changed; calls go to the new owners already."""
@@ -88,9 +89,7 @@ class Handover:
         self._service.calls.hand_over(entry, take, guests=guests)
 
     def _begin_to_gain(self, entry: FunctionEntry) -> None:
-        task = asyncio.get_running_loop().create_task(self._gain(entry))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._background.run(self._gain(entry))
 
     async def _gain(self, entry: FunctionEntry) -> None:
         await self._service.fleet.restore(entry)

@@ -24,8 +24,7 @@ from jupyter_faas.gateway.acts import NOTHING, Act, act_of, call_of
 from jupyter_faas.gateway.auth import Judge
 from jupyter_faas.gateway.call_plan import Plan
 from jupyter_faas.gateway.calls import Calls
-from jupyter_faas.gateway.forward import forwarded_head
-from jupyter_faas.gateway.forwarding import is_forwarded
+from jupyter_faas.gateway.forwarding import is_forwarded, known_since, take_away_unproven
 from jupyter_faas.gateway.held import Held
 from jupyter_faas.gateway.hosts import Hosts, Target
 from jupyter_faas.gateway.repeats import KnownHead, RepeatedExchange
@@ -46,6 +45,8 @@ _FUNCTIONS = b"/v1/functions/"
 _INVOCATIONS = b"/v1/invocations/"
 _PEERS = b"/v1/peers/"
 _LEAVING = [(b"Faas-Leaving", b"1")]
+LATE_S = 2.0
+"""So long a request waits for its function's owner to hear what another gateway has heard."""
 
 
 class Door:
@@ -90,6 +91,8 @@ class Door:
         self.owners: Owners | None = None
         """Which gateway each function belongs to; None: this one has all."""
         self.forwarder: Forwarder | None = None
+        self.peer_token: bytes | None = None
+        """What other gateways show; None: there are none."""
         self.peer_door: Callable[[Exchange], object] | None = None
         """Answers other gateways."""
         self.kept: Callable[[Exchange, str, str], None] = self._not_kept
@@ -101,6 +104,8 @@ class Door:
 
     def __call__(self, exchange: Exchange) -> None:
         """Take a request."""
+        if self.peer_token is not None:
+            take_away_unproven(exchange, self.peer_token)
         path = exchange.path
         target = self._targets.get(path)
         try:
@@ -168,20 +173,33 @@ class Door:
         plan: Plan | None = None,
     ) -> bool:
         """Forward a request to its owner; False: it is to be served here."""
-        if peer is None and target is not None and not self._registry.knows(*target):
-            peer = self._may_know(exchange, target)
+        if peer is None and target is not None and not self._registry.has(*target):
+            made_at = known_since(exchange)
+            if made_at is not None and self._registry.is_late(*target, made_at):
+                heard = self._registry.heard(*target, LATE_S)
+                Held(exchange, heard, lambda: self._end_here(exchange))
+                return True
+            if not self._registry.knows(*target):
+                peer = self._may_know(exchange, target)
         if peer is None or self.forwarder is None:
             return False
         if is_forwarded(exchange):
             if not self.is_leaving:
                 return False  # Once is enough: whoever is right, it ends here.
-            exchange.respond(503, _LEAVING)
+            self._end_here(exchange)
             return True
         head = b""
         if plan is not None:
-            head = plan.forwarded = plan.forwarded or forwarded_head(exchange)
+            head = plan.forwarded = plan.forwarded or self.forwarder.head_of(exchange, target)
         self.forwarder.take(exchange, peer, target, head=head, body=body)
         return True
+
+    def _end_here(self, exchange: Exchange) -> None:
+        """Serve what another gateway has passed on, or tell it that this one takes nothing more."""
+        if self.is_leaving:
+            exchange.respond(503, _LEAVING)
+        else:
+            self.serve_here(exchange)
 
     def _may_know(self, exchange: Exchange, target: Target) -> Peer | None:
         """Return who is asked about a function that this gateway owns and has not heard of.

@@ -51,6 +51,8 @@ async def unused(
         look: What is seen of the gateway's use now.
         monotonic_s: The gateway's clock.
     """
+    if idle_exit_s == 0:
+        await asyncio.get_running_loop().create_future()  # until it is cancelled: nobody looks
     policy = IdlePolicy(idle_exit_s, monotonic_s())
     pause_s = min(5.0, max(0.02, idle_exit_s / 10))
     # Looked at, not told: being told would cost every call something.

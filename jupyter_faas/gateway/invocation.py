@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 BODY_PAUSE_S = 30.0
 """A sender that gives nothing for so long, while it is asked to, is sent away."""
+SLOWEST_BYTES_S = 16 << 10
+"""A reader may take an answer as slowly, however short the time of the call itself."""
 
 _FRAMING = b"%b\r\n%bContent-Length: %d\r\n\r\n"
 
@@ -257,8 +259,13 @@ class Invocation(Passage):
         if self.is_answered:
             if self.replica is not None and now_s > self.last_s + self.calls.longest_s(self):
                 self.calls.suspect(self.replica, "it never said that a call had ended")
-        elif self.replica is not None and self.is_body_whole:
-            if now_s > min(self.limit_s + 1.0, self.leased_s + self.calls.longest_s(self)):
+        elif self.is_body_whole:
+            # Also once the code has ended: the caller may still be taking the answer.
+            is_with_front = self.replica is not None or self.is_sent
+            taking_s = self.answer_bytes / SLOWEST_BYTES_S if self.is_streaming else 0.0
+            longest_s = self.calls.longest_s(self) + taking_s
+            last_s = min(self.limit_s + 1.0, self.leased_s + longest_s)
+            if is_with_front and now_s > last_s:
                 self._end(InvocationTimeout("The replica did not answer in time."))
         elif not self.is_queued and now_s > min(self.limit_s, self.last_s + BODY_PAUSE_S):
             self._end(self._late() or BadRequest("The body stopped coming.", status=408))

@@ -100,6 +100,7 @@ class KeptMaps:
     def take(self, exchange: Exchange, namespace: str, id: str) -> None:
         """Take a request about a kept map: it is for the driver of its function's owner."""
         found: list[Target] = []
+        held: list[bool] = []
 
         async def look() -> None:
             place = await self._link.find("map_place", MapPlace, id)
@@ -108,9 +109,15 @@ class KeptMaps:
             target = (place.namespace, place.function)
             found.append(target)
             is_guest = is_forwarded(exchange)
-            await self._hold_patiently(id, lambda: is_guest or self._owns(*target))
+            held.append(await self._hold_patiently(id, lambda: is_guest or self._owns(*target)))
 
-        Held(exchange, look(), lambda: self._maps.go(exchange, namespace, None, found[0]))
+        def go_on() -> None:
+            if not held[0] and self._owns(*found[0]):
+                self.take(exchange, namespace, id)  # it has just become ours: no driver runs it yet
+            else:
+                self._maps.go(exchange, namespace, None, found[0])
+
+        Held(exchange, look(), go_on)
 
     async def states(self, namespace: str) -> list[dict[str, Any]]:
         """Return how the kept maps of a namespace go, as was last written down."""
@@ -123,12 +130,15 @@ class KeptMaps:
 
     # -- inside ---------------------------------------------------------------------------------
 
-    async def _hold_patiently(self, id: str, is_ours: Callable[[], bool]) -> None:
-        """Hold a map as soon as nobody else does, for as long as it is this gateway's to hold."""
+    async def _hold_patiently(self, id: str, is_ours: Callable[[], bool]) -> bool:
+        """Hold a map as soon as nobody else does; False: it is not this gateway's to hold."""
         try:
             async with asyncio.timeout(HOLD_S):
-                while is_ours() and not await self._hold(id, is_ours):  # noqa: ASYNC110 - as others let go
+                while is_ours():
+                    if await self._hold(id, is_ours):
+                        return True
                     await asyncio.sleep(HOLD_PAUSE_S)
+                return False
         except TimeoutError:
             raise GatewayUnavailable(
                 "The map changes hands: ask again.", retry_after_s=1.0
@@ -153,6 +163,8 @@ class KeptMaps:
                 await self._sweep()
             except _FAILURES as error:
                 _log.warning("whether kept maps go on is not known: %s", error)
+            except Exception:
+                _log.exception("whether kept maps go on is not known")
 
     async def _look(self) -> None:
         """Have the driver run what is owned here, and let go of what is not."""

@@ -2,10 +2,11 @@
 
     POST /v1/kept/{operation}    `Asked` → what the operation gives, both msgpack (wire/kept.py)
 
-The operations are methods of `SqliteKept` and, as `map_…`, of `SqliteKeptMaps`. The service judges
-who holds what: a gateway that another one sees, or that has asked for something a moment ago, is
-there. Calls that have not begun go over at once; what has begun only when its gateway has been
-silent for a while, since nothing must be told lost, or run twice, that runs.
+The operations are methods of `SqliteKept` and, as `map_…`, of `SqliteKeptMaps`; what makes them
+last is a volume or an object store (`keeping.py`). The service judges who holds what: a gateway
+that another one sees, or that has asked for something a moment ago, is there. Calls that have not
+begun go over at once; what has begun only when its gateway has been silent for a while, since
+nothing must be told lost, or run twice, that runs.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from typing import Any
 import msgspec
 
 from jupyter_faas.core.errors import BadRequest
-from jupyter_faas.gateway.store.kept import SqliteKept, Work
+from jupyter_faas.gateway.keeping import Keeping
 from jupyter_faas.gateway.store.kept_base import STARTED, KeptAnswer, KeptCall
-from jupyter_faas.gateway.store.kept_maps import MapPlace, SqliteKeptMaps
+from jupyter_faas.gateway.store.kept_maps import MapPlace
 from jupyter_faas.wire.kept import Asked
 
 SILENCE_S = 3.0
@@ -33,12 +34,12 @@ class KeptService:
     """Serves what is kept of one installation.
 
     Args:
-        work: Runs a function on the open database.
+        keeping: What is kept.
         clock: Monotonic seconds.
     """
 
-    def __init__(self, work: Work, clock: Callable[[], float]) -> None:
-        self._work = work
+    def __init__(self, keeping: Keeping, clock: Callable[[], float]) -> None:
+        self._keeping = keeping
         self._clock = clock
         self._began_s = clock()
         self._heard_s: dict[str, float] = {}
@@ -48,7 +49,7 @@ class KeptService:
 
         Raises:
             BadRequest: It cannot be read.
-            ProviderError: The disk.
+            ProviderError: The disk, or the object store.
         """
         types = _VALUES.get(operation)
         if types is None:
@@ -71,9 +72,9 @@ class KeptService:
             return holder in there or (state == STARTED and self._is_heard(holder))
 
         if operation.startswith(_OF_MAPS):
-            maps = SqliteKeptMaps(self._work, asked.holder, is_held)
+            maps = self._keeping.maps(asked.holder, is_held)
             return await getattr(maps, operation.removeprefix(_OF_MAPS))(*values)
-        kept = SqliteKept(self._work, asked.holder, is_held)
+        kept = self._keeping.calls(asked.holder, is_held)
         if operation == "take":
             wanted = {tuple(place) for place in values[0]}
             return await kept.take(lambda *place: place in wanted, again=values[1])

@@ -1,18 +1,20 @@
 """How maps go, as events: asked of the driver while there is one at work, told when it has changed.
 
 The gateway reads nothing of a map that passes through it; this is the driver's word, a few times a
-second, and only what has changed. With it comes what the maps have used, for metering.
+second, and only what has changed. With it comes what the maps have used, for metering, and what
+their items have printed where the gateway does not hear it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+import logging
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
 
-from jupyter_faas.core.mapping import MapUse, MapUses
+from jupyter_faas.core.mapping import MapPrint, MapTally, MapUse, MapUses
 from jupyter_faas.gateway.events import EventLog
 from jupyter_faas.gateway.maps import Maps
 from jupyter_faas.wire.upstream import AnswerLost, request
@@ -21,10 +23,12 @@ EVERY_S = 0.5
 _TIMEOUT_S = 5.0
 LOST = "The process that runs maps went away."
 State = dict[str, Any]
+Meter = Callable[[Sequence[MapUse], Sequence[MapTally]], None]
 _MOVING = ("workers", "slowest", "rate")
 """What changes all the time is told along, and by itself only now and then."""
 _MOVING_EVERY = 4
 """So many looks."""
+_log = logging.getLogger(__name__)
 
 
 class _Told(msgspec.Struct):
@@ -41,13 +45,18 @@ class MapNews:
     Args:
         maps: Says whether there is something to ask, and where.
         events: Where to.
-        meter: Given what the maps of a function have used since it was told last.
+        meter: Given what maps have used since it was told last, and how far kept ones are.
+        hear: Given what items have printed.
     """
 
-    def __init__(self, maps: Maps, events: EventLog, meter: Callable[[MapUse], None]) -> None:
+    def __init__(
+        self, maps: Maps, events: EventLog, meter: Meter, hear: Callable[[MapPrint], None]
+    ) -> None:
         self._maps = maps
         self._events = events
         self._meter = meter
+        self._hear = hear
+        self._heard = 0
         self._known: dict[str, State] = {}
         self._driver = ""
         self._used: dict[tuple[str, str], MapUse] = {}
@@ -87,7 +96,8 @@ class MapNews:
             self._lose()
             return
         try:
-            answer = await request(address, "GET", "/v1/maps?used=1", timeout_s=_TIMEOUT_S)
+            target = f"/v1/maps?used=1&heard={self._heard}"
+            answer = await request(address, "GET", target, timeout_s=_TIMEOUT_S)
             told = _told(answer.body)
         except (TimeoutError, msgspec.MsgspecError):
             return
@@ -96,6 +106,9 @@ class MapNews:
             return
         self._take(told.maps)
         self._count(told.used)
+        self._heard = told.used.last_print
+        for piece in told.used.prints:
+            self._hear(piece)
 
     def _take(self, states: list[State]) -> None:
         self._looks += 1
@@ -119,12 +132,14 @@ class MapNews:
     def _count(self, uses: MapUses) -> None:
         if uses.driver != self._driver:
             self._driver, self._used = uses.driver, {}
+        added: list[MapUse] = []
         for use in uses.functions:
             key = (use.namespace, use.function)
             before = self._used.get(key)
             if use != before:
                 self._used[key] = use
-                self._meter(use if before is None else use.since(before))
+                added.append(use if before is None else use.since(before))
+        self._meter(added, uses.kept)
 
     async def _watch(self) -> None:
         has_looked, begun = True, 0
@@ -133,7 +148,10 @@ class MapNews:
             is_new, begun = self._maps.begun != begun, self._maps.begun
             is_at_work = is_new or self._maps.is_busy or self._maps.is_keeping
             if is_at_work or not has_looked:
-                await self.look()
+                try:
+                    await self.look()
+                except Exception:
+                    _log.exception("how maps go is not told this time")
             has_looked = not is_at_work  # once more after the last one has ended
 
     def _publish(self, state: State) -> None:

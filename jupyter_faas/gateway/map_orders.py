@@ -89,4 +89,4 @@ def filled(
         why_not_ray=why if seating is not None else "",
     )
     said = {"id": id, "namespace": namespace, "revision": entry.number, "of": of}
-    return _json(msgspec.structs.replace(order, **said))
+    return _json(msgspec.structs.replace(order, **said, is_tallied=True))

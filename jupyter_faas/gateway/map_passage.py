@@ -9,7 +9,9 @@ from jupyter_faas.gateway import problems
 from jupyter_faas.wire.exchange import Exchange
 from jupyter_faas.wire.heads import (
     BODYLESS_STATUSES,
+    LAST_CHUNK,
     STATUS_LINES,
+    encode_chunk,
     encode_head,
     encode_request,
     end_to_end,
@@ -48,6 +50,7 @@ class MapPassage:
         self._is_whole = False
         self._is_started = False
         self._is_over = False
+        exchange.join_pieces()
 
     def begin(self, connection: UpstreamConnection, authority: bytes) -> None:
         """Send the head, and what has come of the body."""
@@ -58,12 +61,12 @@ class MapPassage:
         self._connection = connection
         length = None if exchange.has_body else 0
         head = encode_request(exchange.method, exchange.target, authority, self._headers, length)
-        connection.send(head, self, owed_bytes=-1 if exchange.has_body else 0)
-        for data in self._early:
-            connection.write(data)
+        parts = [head, *map(encode_chunk, self._early)]
         self._early = []
-        if self._is_whole:
-            connection.write_end()
+        is_whole = self._is_whole or not exchange.has_body
+        if is_whole and exchange.has_body:
+            parts.append(LAST_CHUNK)
+        connection.send(b"".join(parts), self, owed_bytes=0 if is_whole else -1)
         exchange.resume_body()
 
     def give_back(self) -> list[bytes] | None:

@@ -20,10 +20,12 @@ from jupyter_faas.core.ids import gateway_of
 from jupyter_faas.core.mapping import MapOrder
 from jupyter_faas.core.ownership import Target
 from jupyter_faas.gateway import problems
-from jupyter_faas.gateway.forwarding import FORWARDED, is_forwarded
+from jupyter_faas.gateway.forwarding import FORWARDED, PROOF, SAID_BY_PEERS, is_forwarded
 from jupyter_faas.gateway.map_passage import MapPassage
 from jupyter_faas.gateway.maps import PREFIX, Maps
 from jupyter_faas.gateway.peers import Peer, Peers
+from jupyter_faas.wire.answered import answered
+from jupyter_faas.wire.background import Background
 from jupyter_faas.wire.exchange import Exchange
 from jupyter_faas.wire.heads import end_to_end
 from jupyter_faas.wire.upstream import AnswerLost, request
@@ -31,7 +33,7 @@ from jupyter_faas.wire.upstream import AnswerLost, request
 LIST_S = 5.0
 """A gateway that has not told its maps within so long is left out."""
 _MOST_TRIES = 5
-_OURS = frozenset((b"host", b"expect", FORWARDED))
+_OURS = SAID_BY_PEERS | {b"host", b"expect"}
 """Headers that are said anew."""
 _JSON = [(b"Content-Type", b"application/json")]
 _log = logging.getLogger(__name__)
@@ -54,13 +56,15 @@ class MapPeers:
         maps: This gateway's.
         peers: Who owns what.
         prefix: Of the ids that are made here.
+        token: Of the gateways among themselves.
     """
 
-    def __init__(self, maps: Maps, peers: Peers, prefix: str) -> None:
+    def __init__(self, maps: Maps, peers: Peers, prefix: str, token: str) -> None:
         self._maps = maps
         self._peers = peers
         self._prefix = prefix
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background("an answer")
+        self._passed_on = ((FORWARDED, b"1"), (PROOF, token.encode()))
 
     def new_id(self) -> str:
         """Return an id for a map that tells which gateway has it."""
@@ -94,13 +98,12 @@ class MapPeers:
     def _peer(self, exchange: Exchange, target: Target | None) -> Peer | None:
         if target is not None:
             return self._peers.owner_of(target)
-        id = exchange.path[len(PREFIX) + 1 :].partition(b"/")[0].decode("latin-1")
-        return self._peers.maker_of(gateway_of(id))
+        return self._peers.maker_of(gateway_of(map_id(exchange)))
 
     def _pass_on(self, asked: _Asked, peer: Peer, tries_left: int) -> None:
         exchange = asked.exchange
         kept = [pair for pair in end_to_end(exchange.headers) if pair[0] not in _OURS]
-        headers = [*kept, (FORWARDED, b"1")]
+        headers = [*kept, *self._passed_on]
 
         async def to() -> str:
             return peer.address
@@ -120,20 +123,20 @@ class MapPeers:
         self._maps.send(exchange, headers, to, is_map=is_map, on_refused=on_refused)
 
     def _again(self, asked: _Asked, tries_left: int) -> None:
+        exchange, kept = asked.exchange, self._maps.kept
         try:
-            if not self._take(asked, tries_left):
-                self._maps.take_here(asked.exchange, asked.namespace, asked.order)
+            if asked.order is None and asked.target is not None and kept is not None:
+                kept.take(exchange, asked.namespace, map_id(exchange))  # to be held, if it is ours
+            elif not self._take(asked, tries_left):
+                self._maps.take_here(exchange, asked.namespace, asked.order)
         except FaasError as error:
-            asked.exchange.respond(*problems.answer(error))
+            exchange.respond(*problems.answer(error))
 
     def _list(self, exchange: Exchange, namespace: str) -> None:
         is_all = not is_forwarded(exchange)
         header = exchange.header(b"authorization", b"")
-        task = asyncio.get_running_loop().create_task(
-            self._answer_list(exchange, namespace, header, is_all)
-        )
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        work = answered(exchange, lambda: self._answer_list(exchange, namespace, header, is_all))
+        self._background.run(work)
 
     async def _answer_list(
         self, exchange: Exchange, namespace: str, authorization: bytes, is_all: bool
@@ -141,7 +144,7 @@ class MapPeers:
         own = self._maps.driver_address()
         asked = [] if own is None else [_told(own, "/v1/maps", ())]
         if is_all:
-            headers = ((b"Authorization", authorization), (FORWARDED, b"1"))
+            headers = ((b"Authorization", authorization), *self._passed_on)
             target = f"/v1/maps?namespace={namespace}"
             asked += [_told(peer.address, target, headers) for peer in self._peers.all()]
         kept = self._maps.kept if is_all else None
@@ -152,6 +155,11 @@ class MapPeers:
         if not exchange.is_over:
             body = msgspec.json.encode({"maps": list(found.values())})
             exchange.respond(200, _JSON, body)
+
+
+def map_id(exchange: Exchange) -> str:
+    """Return the id of the map that a request is about."""
+    return exchange.path[len(PREFIX) + 1 :].partition(b"/")[0].decode("latin-1")
 
 
 def _hand_over(exchange: Exchange, early: list[bytes], *, is_whole: bool) -> None:

@@ -12,11 +12,17 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from jupyter_faas.core.errors import FaasError, GatewayUnavailable, NotImplementedYet
+from jupyter_faas.core.errors import (
+    FaasError,
+    GatewayUnavailable,
+    InternalError,
+    NotImplementedYet,
+)
 from jupyter_faas.core.mapping import HEADER, KEPT_PREFIX, PATH, MapOrder, Seating
 from jupyter_faas.core.ownership import Target
 from jupyter_faas.gateway.map_orders import filled, read_order, revision_of
 from jupyter_faas.gateway.map_passage import MapPassage
+from jupyter_faas.wire.background import Background
 from jupyter_faas.wire.exchange import Exchange
 from jupyter_faas.wire.upstream import Upstream
 
@@ -100,7 +106,7 @@ class Maps:
         self._registry = registry
         self._namespace = namespace
         self._is_namespaced = is_namespaced
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background("a request about maps")
         self.host: Host | None = None
         """Set by the composition root; None: this gateway runs no maps."""
         self.others: Others | None = None
@@ -148,7 +154,8 @@ class Maps:
             entry = revision_of(order, exchange, namespace, self._registry)
             headers.append((HEADER, self._filled(entry, namespace, order)))
             to = partial(self._prepared, self.host, entry)
-            self.begun += 1
+        if exchange.method == b"POST":
+            self.begun += 1  # a map, or one whose failed items run again
         self.send(exchange, headers, to, is_map=order is not None)
 
     @property
@@ -229,9 +236,7 @@ class Maps:
         self._timer = loop.call_later(_LOOK_S, self._look)
         if self.host is not None and self._has_unfinished():
             self.begun += 1  # it is used: this gateway is not to leave
-            task = loop.create_task(self._ensure(self.host))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._background.run(self._ensure(self.host))
 
     async def _ensure(self, host: Host) -> None:
         try:
@@ -260,11 +265,23 @@ class Maps:
         to: Callable[[], Awaitable[str]],
         on_refused: Callable[[MapPassage, OSError], bool],
     ) -> None:
-        task = asyncio.get_running_loop().create_task(self._connect(passage, to, on_refused))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._background.run(self._connect(passage, to, on_refused))
 
     async def _connect(
+        self,
+        passage: MapPassage,
+        to: Callable[[], Awaitable[str]],
+        on_refused: Callable[[MapPassage, OSError], bool],
+    ) -> None:
+        try:
+            await self._reach(passage, to, on_refused)
+        except FaasError as error:
+            passage.refuse(error)
+        except Exception:
+            _log.exception("a request about maps gets nowhere")
+            passage.refuse(InternalError("The gateway has a defect; its log has the details."))
+
+    async def _reach(
         self,
         passage: MapPassage,
         to: Callable[[], Awaitable[str]],
@@ -274,15 +291,12 @@ class Maps:
             try:
                 upstream = Upstream(await to())
                 connection = await upstream.connect()
-            except FaasError as error:
-                passage.refuse(error)
-                return
             except OSError as error:
                 if on_refused(passage, error):
                     return
                 if not tries_left:
                     detail = f"What runs maps does not answer: {error}."
-                    passage.refuse(GatewayUnavailable(detail, retry_after_s=1.0))
+                    raise GatewayUnavailable(detail, retry_after_s=1.0) from error
                 await asyncio.sleep(_CONNECT_PAUSE_S)  # it ends: the next one is started then
             else:
                 passage.begin(connection, upstream.authority)

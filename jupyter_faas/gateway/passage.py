@@ -55,6 +55,7 @@ class Passage(Waiter):
     __slots__ = (
         "ancestry",
         "answer",
+        "answer_bytes",
         "attempts",
         "body",
         "body_bytes",
@@ -144,11 +145,13 @@ class Passage(Waiter):
         if content_length is None or content_length > BUFFER_BYTES:
             self.body = []
             self.is_streaming = True
+            self.answer_bytes = 0
             self.exchange.raw_start(self._head(answer), content_length)
 
     def on_answer_body(self, data: bytes) -> None:
         """A piece of the front's answer."""
         if self.is_streaming:
+            self.answer_bytes += len(data)
             self.exchange.write(data)
             if not self.exchange.is_writable and self.connection is not None:
                 self.connection.pause_reading()

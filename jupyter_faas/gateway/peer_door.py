@@ -28,6 +28,7 @@ from jupyter_faas.gateway import problems
 from jupyter_faas.gateway.blobs import Blobs
 from jupyter_faas.gateway.events import Event, EventLog
 from jupyter_faas.gateway.peers import Peers
+from jupyter_faas.wire.answered import answered
 from jupyter_faas.wire.exchange import Exchange
 from jupyter_faas.wire.sse import KEEP_ALIVE, encode_event
 from jupyter_faas.wire.tokens import is_bearer
@@ -115,26 +116,22 @@ class PeerDoor:
         self, exchange: Exchange, work: Callable[[_Outlet], Coroutine[Any, Any, None]]
     ) -> None:
         outlet = exchange.receiver = _Outlet(exchange)
-        task = self._tasks[outlet] = asyncio.get_running_loop().create_task(work(outlet))
+        task = self._tasks[outlet] = asyncio.get_running_loop().create_task(
+            answered(exchange, lambda: work(outlet))
+        )
         task.add_done_callback(lambda _: self._tasks.pop(outlet, None))
 
     async def _give(self, outlet: _Outlet, digest: str) -> None:
         exchange = outlet.exchange
-        try:
-            content = await self._blobs.read(digest)
-            size_bytes = self._blobs.size_bytes(digest)
-            if content is None or size_bytes is None:
-                raise BadRequest("There is no such package here.", status=404)
-            exchange.start(200, (), size_bytes)
-            async for piece in content:
-                outlet.write(piece)
-                await outlet.writable()
-            exchange.finish()
-        except FaasError as error:
-            if exchange.is_started:
-                exchange.abort()
-            else:
-                exchange.respond(*problems.answer(error))
+        content = await self._blobs.read(digest)
+        size_bytes = self._blobs.size_bytes(digest)
+        if content is None or size_bytes is None:
+            raise BadRequest("There is no such package here.", status=404)
+        exchange.start(200, (), size_bytes)
+        async for piece in content:
+            outlet.write(piece)
+            await outlet.writable()
+        exchange.finish()
 
     def _link(self, exchange: Exchange) -> None:
         if self._opened.is_set() and not self._is_open:

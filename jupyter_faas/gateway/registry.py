@@ -1,9 +1,9 @@
 """All functions, revisions and traffic weights: in memory, written through a store first.
 
-The data plane reads (`find`, `FunctionEntry.route`), the control API changes. One change touches
-one function and changes of one function come one after the other; a change is in the store before
-anybody sees it, and is finished even if the request that asked for it goes away. What a deploy
-means is decided in `core/rollout.py`; subscribers (autoscaler, activator, events) are told after.
+The data plane reads (`catalogue.py`), the control API changes. One change touches one function and
+changes of one function come one after the other; a change is in the store before anybody sees it,
+and is finished even if the request that asked for it goes away. What a deploy means is decided in
+`core/rollout.py`; subscribers (autoscaler, activator, events) are told after.
 
 Revisions are numbered 1, 2, 3 … as long as the function exists and no number is used twice; a
 function that is deleted and deployed again is a new one and starts at 1.
@@ -12,15 +12,11 @@ function that is deleted and deployed again is a new one and starts at 1.
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from difflib import get_close_matches
-from typing import Any, NamedTuple, TypeVar
-
-import msgspec
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 from jupyter_faas.core import rollout
-from jupyter_faas.core.errors import FunctionNotFound, RevisionNotFound
+from jupyter_faas.core.errors import RevisionNotFound
 from jupyter_faas.core.model import (
     DeployAnswer,
     DeployRequest,
@@ -30,41 +26,18 @@ from jupyter_faas.core.model import (
     RevisionState,
     Scaling,
 )
-from jupyter_faas.core.names import DEFAULT_NAMESPACE
 from jupyter_faas.core.retention import kept
-from jupyter_faas.gateway.entries import FunctionEntry, RevisionEntry, table_of
-from jupyter_faas.gateway.interning import Interner
+from jupyter_faas.gateway.catalogue import Catalogue
+from jupyter_faas.gateway.entries import FunctionEntry, RevisionEntry
 from jupyter_faas.gateway.locks import KeyedLocks
-from jupyter_faas.gateway.past import NO_PAST
 from jupyter_faas.gateway.store.base import Change, Store
-from jupyter_faas.gateway.waits import RevisionWaits
-
-__all__ = ["FunctionEntry", "Registry", "RegistryChange", "RevisionEntry"]
+from jupyter_faas.wire.background import Background
 
 T = TypeVar("T")
-_MOST_REMOVED = 1000
-_log = logging.getLogger(__name__)
 
 
-class RegistryChange(NamedTuple):
-    """What subscribers are told, after the fact.
-
-    `kind` is `deployed` (a revision wants its first replica), `live` (traffic has moved),
-    `failed` (a revision will not get ready), `scaling` (settings), `removed` (a revision was
-    dropped) or `deleted` (the function with all its revisions).
-    """
-
-    kind: str
-    function: FunctionEntry
-    revision: RevisionEntry | None = None
-    strategy: str = "rolling"
-
-
-Subscriber = Callable[[RegistryChange], None]
-
-
-class Registry:
-    """Functions and revisions of all namespaces.
+class Registry(Catalogue):
+    """The catalogue with what changes it: one change of a function at a time, stored first.
 
     Args:
         store: Opened before `load` is called.
@@ -75,97 +48,15 @@ class Registry:
     def __init__(
         self, store: Store, wall_clock: Callable[[], float], *, newest_kept: int = 10
     ) -> None:
+        super().__init__(wall_clock)
         self._store = store
-        self._wall_clock = wall_clock
         self._newest_kept = newest_kept
-        self._functions: dict[tuple[str, str], FunctionEntry] = {}
-        self._removed: dict[tuple[str, str], None] = {}
-        self._subscribers: list[Subscriber] = []
         self._locks = KeyedLocks()
-        self._interner = Interner()
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._waits = RevisionWaits()
+        self._background = Background()
 
     async def load(self) -> None:
         """Take everything from the store; called once, before the gateway listens."""
-        contents = await self._store.load()
-        for function in contents.functions:
-            key = (function.namespace, function.name)
-            past = contents.pasts.get(key, NO_PAST)
-            self._functions[key] = FunctionEntry(self._shared(function), past)
-        for revision in sorted(contents.revisions, key=lambda one: one.number):
-            owner = self._functions.get((revision.namespace, revision.function))
-            if owner is not None:
-                self._put_revision(owner, revision)
-
-    def find(self, namespace: str, name: str) -> FunctionEntry | None:
-        """Return a function, or None. On the hot path: one dictionary look-up."""
-        return self._functions.get((namespace, name))
-
-    def has(self, namespace: str, name: str) -> bool:
-        """Return whether there is a function of this name."""
-        return (namespace, name) in self._functions
-
-    def knows(self, namespace: str, name: str) -> bool:
-        """Return whether a function is here, or was here and has been deleted since."""
-        key = (namespace, name)
-        return key in self._functions or key in self._removed
-
-    def get(self, namespace: str, name: str) -> FunctionEntry:
-        """Return a function.
-
-        Raises:
-            FunctionNotFound: None has this name; names a similar one.
-        """
-        entry = self._functions.get((namespace, name))
-        if entry is None:
-            raise FunctionNotFound(self._not_found(namespace, name))
-        return entry
-
-    def get_revision(self, entry: FunctionEntry, number: int) -> RevisionEntry:
-        """Return a revision of a function.
-
-        Raises:
-            RevisionNotFound: It has none of this number (any more); names those there are.
-        """
-        found = entry.revisions.get(number)
-        if found is None:
-            there = ", ".join(map(str, entry.revisions))
-            raise RevisionNotFound(f"`{entry.name}` has no revision {number}; it has {there}.")
-        return found
-
-    def check_seen(self, chosen: RevisionEntry, number: int) -> None:
-        """See that the revision chosen for a call is no stranger's.
-
-        Args:
-            chosen: Where the call goes.
-            number: The revision with the caller's own code.
-
-        Raises:
-            NameTaken: Another notebook or session has deployed `chosen`.
-        """
-        if self.is_strangers(chosen, number):
-            raise rollout.name_taken(chosen.revision, self._wall_clock())
-
-    def is_strangers(self, chosen: RevisionEntry, number: int) -> bool:
-        """Return whether `chosen` is of another origin than revision `number`, if that is here."""
-        own = chosen.function.revisions.get(number)
-        if own is None or own is chosen:
-            return False
-        return not rollout.is_same_origin(own.revision.origin, chosen.revision.origin)
-
-    def functions(self, namespace: str | None = None) -> Iterator[FunctionEntry]:
-        """Yield the functions of one namespace, or all."""
-        for entry in self._functions.values():
-            if namespace is None or entry.namespace == namespace:
-                yield entry
-
-    def __len__(self) -> int:
-        return len(self._functions)
-
-    def subscribe(self, subscriber: Subscriber) -> None:
-        """Call `subscriber` after each change, in the loop, in order. It must not block."""
-        self._subscribers.append(subscriber)
+        self._fill(await self._store.load())
 
     async def deploy(
         self, namespace: str, name: str, request: DeployRequest, *, is_followed: bool = False
@@ -397,8 +288,7 @@ class Registry:
 
     async def written(self) -> None:
         """Wait for the changes that are being written now: whoever looks then sees them."""
-        if self._tasks:
-            await asyncio.wait(tuple(self._tasks))
+        await self._background.ended()
 
     async def close(self) -> None:
         """Let changes that are being written end."""
@@ -417,15 +307,7 @@ class Registry:
             async with self._locks.hold((namespace, name)):
                 return await change()
 
-        task = asyncio.create_task(locked())
-        self._tasks.add(task)
-        task.add_done_callback(self._forget)
-        return task
-
-    def _forget(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # Looked at: whoever asked may be gone.
+        return self._background.run(locked())  # whoever asked may be gone when it fails
 
     async def _carry_out(
         self, plan: rollout.DeployPlan, request: DeployRequest, *, is_followed: bool
@@ -484,87 +366,6 @@ class Registry:
         function = change.function or entry.function
         removed = sorted(set(states) - kept(function, states, self._newest_kept))
         return change._replace(removed=tuple(removed))
-
-    def _make_true(self, entry: FunctionEntry, change: Change) -> None:
-        entry.function = self._shared(change.function or entry.function)
-        entry.traffic = table_of(entry.function)
-        for revision in change.revisions:
-            self._put_revision(entry, revision)
-        self._enter(entry)
-
-    def _enter(self, entry: FunctionEntry) -> None:
-        key = (entry.namespace, entry.name)
-        self._functions[key] = entry
-        self._removed.pop(key, None)
-
-    def _drop(self, entry: FunctionEntry, numbers: Sequence[int]) -> None:
-        for number in numbers:
-            self._tell("removed", entry, entry.revisions.pop(number))
-
-    def _remove(self, entry: FunctionEntry) -> None:
-        key = (entry.namespace, entry.name)
-        del self._functions[key]
-        self._removed[key] = None
-        if len(self._removed) > _MOST_REMOVED:
-            del self._removed[next(iter(self._removed))]
-        entry.is_deleted = True
-        self._tell("deleted", entry)
-        for revision in entry.revisions.values():
-            self._waits.wake(revision)
-
-    def _take(
-        self, entry: FunctionEntry, function: Function, revisions: Sequence[Revision]
-    ) -> None:
-        numbers = {revision.number for revision in revisions}
-        gone = [entry.revisions.pop(n) for n in tuple(entry.revisions) if n not in numbers]
-        is_moved = function.traffic != entry.function.traffic or not entry.revisions
-        entry.function = self._shared(function)
-        entry.traffic = table_of(entry.function)
-        for revision in sorted(revisions, key=lambda one: one.number):
-            self._put_revision(entry, revision)
-            if revision.state is not RevisionState.PENDING:
-                self._waits.wake(entry.revisions[revision.number])
-        self._enter(entry)
-        for dropped in gone:
-            self._tell("removed", entry, dropped)
-            self._waits.wake(dropped)
-        self._tell("live" if is_moved else "scaling", entry, entry.latest)
-
-    def _put_revision(self, owner: FunctionEntry, revision: Revision) -> None:
-        shared = self._interner.revision(revision)
-        known = owner.revisions.get(revision.number)
-        if known is None:
-            owner.revisions[revision.number] = RevisionEntry(owner, shared)
-        else:
-            known.revision = shared
-
-    def _shared(self, function: Function) -> Function:
-        share = self._interner.share
-        return msgspec.structs.replace(
-            function, settings=share(function.settings), declared=share(function.declared)
-        )
-
-    def _tell(
-        self,
-        kind: str,
-        function: FunctionEntry,
-        revision: RevisionEntry | None = None,
-        strategy: str = "rolling",
-    ) -> None:
-        change = RegistryChange(kind, function, revision, strategy)
-        for subscriber in self._subscribers:
-            try:
-                subscriber(change)
-            except Exception:
-                # The change is durable; a defect in one subscriber must not undo the others.
-                _log.exception("a subscriber failed on %s of %s", kind, function)
-
-    def _not_found(self, namespace: str, name: str) -> str:
-        names = [known for space, known in self._functions if space == namespace]
-        near = get_close_matches(name, names, n=1)
-        where = "" if namespace == DEFAULT_NAMESPACE else f" in namespace `{namespace}`"
-        hint = f"; there is `{near[0]}`" if near else ""
-        return f"No function `{name}` is deployed{where}{hint}."
 
 
 def _values(entry: FunctionEntry) -> dict[int, Revision]:

@@ -56,6 +56,8 @@ class RepeatedExchange(Exchange):
         # Not super().__init__(): every attribute is set once.
         self._connection = connection
         self._state = OPEN
+        self._joined = None
+        self._joined_bytes = 0
         self._left_bytes = 0
         self._writes_chunks = False
         self.method = like.method

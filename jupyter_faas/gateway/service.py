@@ -8,26 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_faas.core.errors import FunctionNotFound, ProviderError, RevisionNotFound
 from jupyter_faas.core.ids import InvocationIds, random_prefix
-from jupyter_faas.core.mapping import MapUse
+from jupyter_faas.core.mapping import MapPrint
 from jupyter_faas.core.model import ReplicaState
 from jupyter_faas.core.settings import Settings, StatePaths
 from jupyter_faas.core.slots import WaitingRoom
 from jupyter_faas.core.specialisation import CallEnd, Specialisation
+from jupyter_faas.gateway.accounts import Accounts
 from jupyter_faas.gateway.activator import Activator
 from jupyter_faas.gateway.announce import Announcer
 from jupyter_faas.gateway.auth import Authority, Judge
 from jupyter_faas.gateway.autoscaler import Autoscaler, Scaled, Windows
 from jupyter_faas.gateway.blobs import Blobs
 from jupyter_faas.gateway.calls import Calls
-from jupyter_faas.gateway.counts import counts_of, past_of
+from jupyter_faas.gateway.catalogue import RegistryChange
+from jupyter_faas.gateway.counts import counts_of
 from jupyter_faas.gateway.endings import failure_of
 from jupyter_faas.gateway.entries import FunctionEntry, RevisionEntry
 from jupyter_faas.gateway.events import EventLog
@@ -36,32 +37,27 @@ from jupyter_faas.gateway.fleet_ports import FleetSettings
 from jupyter_faas.gateway.http import Door
 from jupyter_faas.gateway.idle import Use
 from jupyter_faas.gateway.kept.calls import KeptCalls
+from jupyter_faas.gateway.listeners import Listeners
 from jupyter_faas.gateway.logs import Logs
 from jupyter_faas.gateway.map_news import MapNews
 from jupyter_faas.gateway.maps import Maps
-from jupyter_faas.gateway.metering import Metering
 from jupyter_faas.gateway.metrics import Metrics
 from jupyter_faas.gateway.pulse import Pulse
-from jupyter_faas.gateway.registry import Registry, RegistryChange
-from jupyter_faas.gateway.repeats import RepeatingServer
+from jupyter_faas.gateway.registry import Registry
 from jupyter_faas.gateway.replica import Replica
 from jupyter_faas.gateway.retention import Housekeeper
 from jupyter_faas.gateway.several import Cohort, Several
 from jupyter_faas.gateway.specialise import Surroundings, told_of
-from jupyter_faas.gateway.store.rows import InvocationRow, functions_of
 from jupyter_faas.gateway.views import Views
 from jupyter_faas.providers.base import Provider
-from jupyter_faas.wire.exchange import Exchange
 from jupyter_faas.wire.kept import MOST_BYTES
-from jupyter_faas.wire.server import HttpServerProtocol
 
 if TYPE_CHECKING:
     from jupyter_faas.gateway.keys import Keys
-    from jupyter_faas.gateway.store.base import Pasts, Store
+    from jupyter_faas.gateway.store.base import Store
     from jupyter_faas.gateway.store.kept_base import KeptStore
     from jupyter_faas.wire.asgi import AsgiBridge
 
-_BACKLOG = 1024
 _SETTLE_S = 0.02
 _log = logging.getLogger(__name__)
 
@@ -120,14 +116,12 @@ class GatewayService:
         self.keys = keys
         self.blobs = blobs or Blobs(self.paths.blobs, settings.max_body_bytes)
         self._is_disk_shared = blobs is None
-        self.host, self.port = settings.host, settings.port
-        self.calls_port = settings.calls_port
         self._make_data_plane()
         self._make_control_plane()
         self.several = None if peers is None else Several(self, peers)
-        self._is_winding_down = False
-        self._connections: set[HttpServerProtocol] = set()
-        self._servers: list[asyncio.Server] = []
+        self.listeners = Listeners(
+            self.door, settings.host, settings.port, settings.calls_port, self.paths.socket
+        )
         self._tasks: list[asyncio.Task[Any]] = []
         self._control: AsgiBridge | None = None
         self._changes = 0
@@ -142,7 +136,8 @@ class GatewayService:
         room = WaitingRoom(settings.queue_limit, settings.queue_limit_per_function)
         self.activator = Activator(room, self.clock, self._poke)
         self.ids = InvocationIds(random_prefix())
-        self.metering = Metering(self._keep)
+        self.accounts = Accounts(self.store, self.registry, self.clock)
+        self.metering = self.accounts.metering
         self.calls = Calls(
             self.registry,
             self.activator,
@@ -228,25 +223,14 @@ class GatewayService:
             metrics=self.metrics.page,
         )
         self.door.maps = self.maps
-        self.map_news = MapNews(self.maps, self.events, self._meter)
+        self.map_news = MapNews(self.maps, self.events, self.accounts.add_maps, self._hear_from_ray)
 
-    def _meter(self, use: MapUse) -> None:
-        """Maps of a function have used something."""
-        self.metering.add_items(use)
-        entry = self.registry.find(use.namespace, use.function)
+    def _hear_from_ray(self, piece: MapPrint) -> None:
+        """An item of a map has printed where there is no replica of this gateway."""
+        function = self.registry.find(piece.namespace, piece.function)
+        entry = None if function is None else function.revisions.get(piece.revision)
         if entry is not None:
-            self.store.add_invocations((), self._pasts([(use.namespace, use.function)]))
-            self.announcer.on_used(entry)
-
-    def _keep(self, rows: Sequence[InvocationRow]) -> None:
-        """Give records to the store, and with them what their functions have come to."""
-        self.store.add_invocations(rows, self._pasts(functions_of(rows)))
-
-    def _pasts(self, keys: Iterable[tuple[str, str]]) -> Pasts:
-        found = {key: entry for key in keys if (entry := self.registry.find(*key)) is not None}
-        # What is asked for first hands over the records there are: none is counted before it is.
-        used = {key: self.metering.used(*key) for key in found}
-        return {key: past_of(entry, used[key]) for key, entry in found.items()}
+            self.logs.append("ray", entry, piece.stream, piece.map, piece.text)
 
     def attach(self, part: Part) -> None:
         """Add a part that starts and ends with this gateway and hears of replicas."""
@@ -255,17 +239,12 @@ class GatewayService:
     @property
     def url(self) -> str:
         """Where plain HTTP goes, without a trailing slash."""
-        return self._url(self.port)
+        return self.listeners.url
 
     @property
     def calls_url(self) -> str:
         """Where replicas send their calls."""
-        return self.settings.calls_url or self._url(self.calls_port or self.port)
-
-    @property
-    def address(self) -> str:
-        """Where clients on this machine go."""
-        return f"unix:{self.paths.socket}"
+        return self.settings.calls_url or self.listeners.calls_url
 
     def _package_path(self, digest: str) -> str | None:
         return str(self.blobs.path(digest)) if self._is_disk_shared else None
@@ -273,7 +252,7 @@ class GatewayService:
     def told_elsewhere(self, entry: RevisionEntry) -> Specialisation:
         """Return what a replica is told that others than the fleet start on this machine."""
         path = str(self.blobs.path(entry.revision.spec.code.digest))
-        return told_of(entry.revision, "", "", path, self.fleet.surroundings)
+        return told_of(entry.revision, "", "", path, self.fleet.letters.surroundings)
 
     async def fetch_for_maps(self, entry: RevisionEntry) -> None:
         """Have the package of a revision where `told_elsewhere` says; unless nobody has it."""
@@ -314,8 +293,9 @@ class GatewayService:
         """
         await asyncio.gather(self._load(), self.provider.open())
         self._wire()
-        await self._listen()
-        self.fleet.surroundings = self.fleet.surroundings._replace(gateway_url=self.calls_url)
+        await self.listeners.open()
+        letters = self.fleet.letters
+        letters.surroundings = letters.surroundings._replace(gateway_url=self.calls_url)
         if self.several is None:
             await asyncio.gather(*map(self.fleet.restore, self.registry.functions()))
         self._tasks.append(asyncio.create_task(self.fleet.follow()))
@@ -342,8 +322,7 @@ class GatewayService:
         """Take nothing new, let short calls end, and leave nothing behind."""
         self.door.is_ready = False
         await self._leave()
-        for server in self._servers:
-            server.close()
+        self.listeners.close()
         for part in self._parts:
             await part.close()
         await self.map_news.close()
@@ -370,14 +349,12 @@ class GatewayService:
         self.metering.flush()
         await self.registry.close()
         await self.store.close()
-        for connection in tuple(self._connections):
-            connection.retire()
-        with suppress(FileNotFoundError):
-            self.paths.socket.unlink()
+        self.listeners.retire()
 
     async def _load(self) -> None:
         await self.store.open()
         await self.registry.load()
+        await self.accounts.load()
 
     def _wire(self) -> None:
         """Tell the parts of one another what they could not know when they were made."""
@@ -386,54 +363,16 @@ class GatewayService:
         self.calls.watch_over = self.pulse.watch_over
         self.calls.can_grow = lambda pool: self.autoscaler.can_grow(pool.entry)
         self.metering.subscribe(self.announcer.on_records)
+        self.accounts.on_used = self.announcer.on_used
         self.registry.subscribe(self._on_change)
         self.registry.subscribe(self.announcer.on_change)
         self.registry.subscribe(self.autoscaler.on_change)
-
-    async def _listen(self) -> None:
-        loop = asyncio.get_running_loop()
-        self.port = await self._listen_tcp(self._protocol, self.port)
-        if self.calls_port:
-            await self._listen_tcp(self._calls_protocol, self.calls_port)
-        old = os.umask(0o177)
-        try:
-            local = await loop.create_unix_server(
-                self._protocol, str(self.paths.socket), backlog=_BACKLOG
-            )
-        finally:
-            os.umask(old)
-        self._servers.append(local)
-
-    async def _listen_tcp(self, protocol: Callable[[], HttpServerProtocol], port: int) -> int:
-        """Listen on a TCP port; return which it is."""
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(protocol, self.host, port, backlog=_BACKLOG)
-        self._servers.append(server)
-        return int(server.sockets[0].getsockname()[1])
-
-    def _url(self, port: int) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{port}"
-
-    def _calls_protocol(self) -> HttpServerProtocol:
-        return self._connection_to(self.door.calls_only)
-
-    def _protocol(self) -> HttpServerProtocol:
-        return self._connection_to(self.door)
-
-    def _connection_to(self, door: Callable[[Exchange], None]) -> HttpServerProtocol:
-        made = RepeatingServer(door, self.door.repeated, connections=self._connections)
-        if self._is_winding_down:
-            made.wind_down()
-        return made
 
     async def _leave(self) -> None:
         """Where there are other gateways: give them everything before this one ends."""
         if self.several is None:
             return
-        self._is_winding_down = True
-        for connection in tuple(self._connections):
-            connection.wind_down()
+        self.listeners.wind_down()
         await self.several.leave(self.settings.leave_quiet_s, self.settings.leave_grace_s)
 
     def _load_control(self) -> None:

@@ -60,13 +60,19 @@ class Several:
         )
         self.blobs = PeerBlobs(self.peers, service.blobs, cohort.token)
         self.forwarder = Forwarder(
-            self.peers, service.door.serve_here, self._is_idempotent, service.clock
+            self.peers,
+            service.door.serve_here,
+            self._is_idempotent,
+            self._made_at,
+            cohort.token,
+            service.clock,
         )
         self.handover = Handover(service, self.peers, self.forwarder)
-        self._wire()
+        self._wire(cohort.token)
 
-    def _wire(self) -> None:
+    def _wire(self, token: str) -> None:
         service = self._service
+        service.door.peer_token = token.encode()
         service.door.forwarder = self.forwarder
         service.door.peer_door = self.door
         service.views.elsewhere = self._mirrored
@@ -74,7 +80,7 @@ class Several:
         service.fleet.owns = self.owns
         service.autoscaler.owns = lambda entry: self.owns(entry.function)
         service.autoscaler.on_guest_gone = service.fleet.let_go
-        service.maps.others = MapPeers(service.maps, self.peers, service.ids.prefix)
+        service.maps.others = MapPeers(service.maps, self.peers, service.ids.prefix, token)
         service.map_news.elsewhere = self.elsewhere.maps
         self.peers.subscribe(lambda _owners, _moves: _look_at_maps(service.maps))
         service.events.on_wish = lambda: self.links.want_calls(service.events.wishes_calls)
@@ -171,6 +177,10 @@ class Several:
             return False
         serving = list(found.live()) or [found.latest]
         return all(one.revision.spec.idempotent is True for one in serving)
+
+    def _made_at(self, target: Target) -> float | None:
+        found = self._service.registry.find(*target)
+        return None if found is None else found.function.created_at
 
     def _snapshot(self) -> dict[str, Any]:
         """Return what peers show of the functions that are owned here, and of maps."""

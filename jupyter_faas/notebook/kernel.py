@@ -13,10 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_faas.client.map_progress import TerminalMapDisplay
 from jupyter_faas.client.origin import Cell
-from jupyter_faas.client.output import ProcessOutput
-from jupyter_faas.client.progress import Progress, TerminalDisplay
+from jupyter_faas.client.progress import Progress
 from jupyter_faas.client.session import session
 from jupyter_faas.notebook.cells import CellMemory, Message
 from jupyter_faas.notebook.late import CellEnds
@@ -79,8 +77,7 @@ def uninstall(installed: Installed) -> None:
     installed.shell.events.unregister("pre_run_cell", installed.ends.before)
     installed.shell.events.unregister("post_run_cell", installed.ends.after)
     installed.shell.events.unregister("post_run_cell", installed.values.after)
-    session.output, session.display, session.cell = ProcessOutput(), TerminalDisplay(), Cell
-    session.map_display, session.panel = TerminalMapDisplay, None
+    session.use_terminal()
 
 
 def _cell_ends(output: CellOutput, memory: CellMemory, shell: Any) -> CellEnds:
@@ -147,6 +144,8 @@ class CellDisplay:
     def update(self, progress: Progress) -> None:
         """Show the card with its running step; once it is there, in its place."""
         with self._lock:
+            if progress.state != "deploying":
+                return  # another call of the function has just ended it
             bound = self._shown.get(progress.key)
             is_shown = bound is not None
             if bound is None:

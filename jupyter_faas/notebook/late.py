@@ -95,7 +95,7 @@ class LateOutput:
         self._id = f"faas-late-{cell.id}"
         self._send = send
         self._parts: list[Screen | _Shown] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a collection in here may print
         self._timer: threading.Timer | None = None
         send("display_data", self._content())
 
@@ -140,10 +140,9 @@ class LateOutput:
             self._timer.start()
 
     def _flush(self) -> None:
-        with self._lock:
+        with self._lock:  # also as it is sent: an older text must not come after a newer one
             self._timer = None
-            content = self._content()
-        self._send("update_display_data", content)
+            self._send("update_display_data", self._content())
 
     def _content(self) -> dict[str, Any]:
         data = {"text/plain": "".join(part.text for part in self._parts)}

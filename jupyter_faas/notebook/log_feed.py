@@ -58,8 +58,9 @@ class _Follower:
     def close(self) -> None:
         """Stop; wakes up who reads."""
         self._over.set()
-        if self._connection is not None:
-            self._connection.close()
+        connection = self._connection
+        if connection is not None:
+            connection.close()
 
     def _read(self) -> None:
         tail = _TAIL
@@ -72,9 +73,12 @@ class _Follower:
 
     def _read_once(self, tail: int) -> None:
         path = f"/v1/functions/{quote(self._function, safe='')}/logs?follow=1&tail={tail}"
-        self._connection, answer = self._open(path)
+        connection, answer = self._open(path)
+        self._connection = connection
         held = b""
         try:
+            if self._over.is_set():
+                return  # it was closed before there was a connection to close
             for chunk in answer.iter_body():
                 *lines, held = (held + bytes(chunk)).split(b"\n")
                 pieces = [msgspec.json.decode(line) for line in lines if line.strip()]
@@ -84,5 +88,5 @@ class _Follower:
                     self._tell(self._function, pieces)
                     self._over.wait(PAUSE_S)
         finally:
-            self._connection.close()
+            connection.close()
             self._connection = None

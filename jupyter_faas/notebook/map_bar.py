@@ -31,7 +31,7 @@ class CellMapDisplay:
         self._id = f"faas-map-{secrets.token_hex(6)}"
         self._pace: Pace | None = None
         self._is_shown = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a collection in here may end the map
 
     def update(self, progress: MapProgress) -> None:
         """Show the bar if it is time to."""

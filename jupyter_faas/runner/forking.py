@@ -86,6 +86,7 @@ class Forks:
         out_read, out_write = os.pipe()
         err_read, err_write = os.pipe()
         life_read, life_write = os.pipe()
+        crash = os.memfd_create("faas-crash")
         pid = os.fork()
         if pid == 0:
             forked()
@@ -96,13 +97,14 @@ class Forks:
                 os.close(fd)
             for fd in (out_read, err_read, life_write):
                 os.close(fd)
-            raise BecomeRole(partial(_worker, theirs, life_read, thread_setters, script))
+            raise BecomeRole(partial(_worker, theirs, life_read, crash, thread_setters, script))
         theirs.close()
         pidfd = os.pidfd_open(pid)
-        to_front = (ours.fileno(), out_read, err_read, life_write, pidfd)
+        to_front = (ours.fileno(), out_read, err_read, life_write, pidfd, crash)
         replica.say({"ev": "worker", "pid": pid}, to_front)
         ours.close()
-        for fd in (out_read, out_write, err_read, err_write, life_read, life_write, pidfd):
+        used = (out_read, out_write, err_read, err_write, life_read, life_write, pidfd, crash)
+        for fd in used:
             os.close(fd)
         return pid
 
@@ -139,8 +141,12 @@ def _front(link: socket.socket, address: str, trust: Trust | None) -> int:
 
 
 def _worker(
-    channel: socket.socket, life_fd: int, thread_setters: list[Setter], script: bytes
+    channel: socket.socket,
+    life_fd: int,
+    crash_fd: int,
+    thread_setters: list[Setter],
+    script: bytes,
 ) -> int:
     from jupyter_faas.runner import worker  # noqa: PLC0415 - a cycle otherwise
 
-    return worker.main(channel, life_fd, thread_setters, script)
+    return worker.main(channel, life_fd, crash_fd, thread_setters, script)

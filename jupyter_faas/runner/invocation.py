@@ -85,7 +85,7 @@ class FrontCall:
         )
         self._arguments = Arguments(replica.body_limit_bytes(), is_kept=replica.keeps_bodies)
         self._limit_s = spec.timeout_s
-        self._is_chunk = head.content_type == batch.CONTENT_TYPE
+        self.is_chunk = head.content_type == batch.CONTENT_TYPE
         self._latest_s = now_s + deadline_s if deadline_s is not None else NEVER
         self.until_s = min(now_s + self._limit_s, self._latest_s)
         self._began_s = now_s
@@ -217,7 +217,7 @@ class FrontCall:
         if self.state != RUNNING:
             return
         spec = self._replica.spec
-        may_rerun = spec.idempotent is True and self._reruns < MAX_RERUNS and not self._is_chunk
+        may_rerun = spec.idempotent is True and self._reruns < MAX_RERUNS and not self.is_chunk
         if self._verdict is None and may_rerun and not self._answer.has_values:
             self._reruns += 1
             self.state = WAITING
@@ -247,7 +247,7 @@ class FrontCall:
         if frame.kind == _RESULT:  # the code has ended: what takes time is the reader
             self._has_result = True
             self.until_s = self._stall_until_s()
-        elif self._is_chunk and self._verdict is None:  # what is timed is an item
+        elif self.is_chunk and self._verdict is None:  # what is timed is an item
             now_s = self._replica.loop.time()
             self.until_s = min(now_s + self._limit_s, self._latest_s)
         if not self._is_answered and self._verdict is None:
@@ -289,7 +289,9 @@ class FrontCall:
         if self._is_answered:
             return
         if self._verdict is not None:
-            where = self._fault.traceback if self._fault is not None else ""
+            where = str(self._verdict.extra.get("traceback", ""))
+            if self._fault is not None:
+                where = self._fault.traceback
             self._answer.fail(Fault(to_problem(self._verdict), None, where), told)
         elif self._fault is not None:
             self._fault.problem.setdefault("invocation_id", self.head.id)

@@ -3,7 +3,7 @@
 First of all the script of a rehearsal is written (`rehearsal.py`), for which much is imported.
 Each module is tried in a throw-away child first: one that starts threads, or fails, would spoil
 every later fork. Then the zygote imports it (its files are warm by then), never while it is being
-asked for replicas.
+asked for replicas, and for some seconds not while others want all CPUs: Ray starting, a herd.
 """
 
 from __future__ import annotations
@@ -23,9 +23,23 @@ from jupyter_faas.runner.rehearsal import write_script
 
 IDLE_S = 0.2
 """So long nobody has asked for anything before a module is imported."""
+PATIENCE_S = 5.0
+"""So long modules wait for a machine that has other things to do than this."""
 PROBE_TIMEOUT_S = 60.0
+_YIELDING = 10
+"""Niceness of a trial: nobody waits for it."""
 REHEARSAL = "(rehearsal)"
 """Reported like a module: spares forked from now on are readier than those before."""
+
+
+def is_machine_busy() -> bool:
+    """Return whether more wants to run, beside this process, than there are CPUs (proc(5))."""
+    try:
+        with open("/proc/loadavg", "rb") as file:
+            runnable = int(file.read().split()[3].partition(b"/")[0])
+    except (OSError, ValueError, IndexError):
+        return False
+    return runnable > len(os.sched_getaffinity(0))
 
 
 class Preloader:
@@ -34,15 +48,18 @@ class Preloader:
     Args:
         fork_helper: Runs a function in a throw-away child; returns its pid.
         emit: Reports `{"ev": "preload", module, ok, detail, ms}`.
+        is_machine_busy: Whether others want the CPUs; modules wait then, but not for ever.
     """
 
     def __init__(
         self,
         fork_helper: Callable[[Callable[[], None]], int],
         emit: Callable[[dict[str, Any]], None],
+        is_machine_busy: Callable[[], bool] = is_machine_busy,
     ) -> None:
         self._fork_helper = fork_helper
         self._emit = emit
+        self._is_machine_busy = is_machine_busy
         self._waiting: deque[str] = deque()
         self._approved: str | None = None
         self._probed: str | None = None
@@ -54,6 +71,7 @@ class Preloader:
         """Of a rehearsal, once there was time to write it."""
         self._idle_since_s = time.monotonic()
         self._give_up_s = 0.0
+        self._patient_until_s = 0.0
         self._is_stopped = False
 
     def add(self, modules: tuple[str, ...]) -> None:
@@ -61,6 +79,7 @@ class Preloader:
         self._waiting.extend(
             name for name in modules if name not in self._waiting and name not in sys.modules
         )
+        self._patient_until_s = time.monotonic() + PATIENCE_S
         self.touch()
 
     def touch(self) -> None:
@@ -92,6 +111,8 @@ class Preloader:
             kill(self._probe_pid, signal.SIGKILL)
         elif not self.script:
             self._write_script()
+        elif now_s < self._patient_until_s and self._is_machine_busy():
+            self._idle_since_s = now_s
         elif self._approved is not None:
             self._import(self._approved)
         else:
@@ -149,6 +170,7 @@ def _try_import(name: str, answer: int) -> None:
     from jupyter_faas.runner.forking import limit_library_threads  # noqa: PLC0415 - a cycle
 
     limit_library_threads()
+    os.nice(_YIELDING)
     try:
         importlib.import_module(name)
         threads = len(os.listdir("/proc/self/task"))

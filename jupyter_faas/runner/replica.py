@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jupyter_faas.core.errors import (
     EnvironmentMismatch,
     FaasError,
     InvocationCancelled,
-    ReplicaLost,
     from_problem,
     to_problem,
 )
@@ -37,7 +36,7 @@ from jupyter_faas.runner.package_source import PackageSource
 from jupyter_faas.runner.watch import Watchers
 from jupyter_faas.runner.worker_life import Loss, WorkerLife
 from jupyter_faas.runner.worker_link import WorkerLink
-from jupyter_faas.wire.frames import STDERR, Frame, FrameKind, encode_header
+from jupyter_faas.wire.frames import CRASH, STDERR, Frame, FrameKind, encode_header
 
 GENERIC, LOADING, READY, DRAINING, FAILED = "generic", "loading", "ready", "draining", "failed"
 
@@ -303,10 +302,21 @@ class FrontReplica:
         if self._is_closing:
             self._on_idle()
             return
-        lost = ReplicaLost(loss.text, reason=loss.reason)
-        for call in self._running():
+        running = self._running()
+        if loss.dump:
+            self._log_crash(loss.dump, running)
+        lost = loss.error()
+        for call in running:
             call.lost(lost)
         self._replace(loss)
+
+    def _log_crash(self, dump: bytes, running: Sequence[FrontCall]) -> None:
+        """Have a crash in the log: by those who watch, or, on Ray, by the driver of a map."""
+        self.watchers.log(STDERR, running[0].head.id if len(running) == 1 else "", dump)
+        for call in running:
+            if call.is_chunk and not call.is_ended_by_us:
+                call.on_log(CRASH, dump, takes_credit=False)
+                return
 
     def kill_worker_family(self) -> None:
         """The zygote is gone: end the worker and all it has started."""
@@ -351,16 +361,14 @@ class FrontReplica:
         if self.state == FAILED:
             return
         if loss.was_loading and self._on_loaded:
-            text = f"{loss.text} It was loading the function."
-            self._fail(ReplicaLost(text, reason=loss.reason))
+            self._fail(loss.error(" It was loading the function."))
         elif self.state == DRAINING and not self.calls:
             self._leave_if_idle()
         elif self._worker.replace(loss):
             if self.state == READY:
                 self._set_state(LOADING)
         else:
-            text = f"{loss.text} It happened again and again."
-            self._fail(ReplicaLost(text, reason=loss.reason))
+            self._fail(loss.error(" It happened again and again."))
             self._give_up(loss.reason, loss.text)
 
     # -- small things

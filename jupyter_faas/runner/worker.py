@@ -41,13 +41,18 @@ _SPECIALISATIONS = msgspec.msgpack.Decoder(Specialisation)
 
 
 def main(
-    sock: socket.socket, life_fd: int, thread_setters: list[Setter], script: bytes = b""
+    sock: socket.socket,
+    life_fd: int,
+    crash_fd: int,
+    thread_setters: list[Setter],
+    script: bytes = b"",
 ) -> int:
     """Be a worker until the front is gone or has said CLOSE; returns the exit code.
 
     Args:
         sock: The channel to the front.
         life_fd: Read end of a pipe whose other end only the front holds.
+        crash_fd: Memory that the front reads if this process crashes.
         thread_setters: Of libraries that the zygote has loaded with one thread.
         script: Of a rehearsal, for a worker that will wait; empty: it is needed now.
     """
@@ -59,7 +64,7 @@ def main(
     gate = MainThreadGate()
     gate.install()
     surface = Surface(channel, gate)
-    _settle(surface)
+    _settle(surface, crash_fd)
     if script:
         rehearse(script, lambda own, load: _become(own, gate, surface, load))
         place.fresh_main()
@@ -71,9 +76,11 @@ def main(
     return serve() if serve is not None else _leave(channel)
 
 
-def _settle(surface: Surface) -> None:
+def _settle(surface: Surface, crash_fd: int) -> None:
     """Make this process a place for user code, before anything of it is loaded."""
-    faulthandler.enable(2)
+    faulthandler.enable(crash_fd)
+    # A child's crash is not this process's: its text goes where the child writes to.
+    os.register_at_fork(after_in_child=lambda: faulthandler.enable(2))
     libc = ctypes.CDLL(None)
     libc.setvbuf(ctypes.c_void_p.in_dll(libc, "stdout"), None, _IOLBF, 0)
     streams.install(surface.fallback)

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from jupyter_faas.core.errors import ColdStartTimeout, FaasError, from_problem
+from jupyter_faas.core.errors import ColdStartTimeout, FaasError, ReplicaLost, from_problem
 from jupyter_faas.core.specialisation import Specialisation
 from jupyter_faas.runner.channel import (
     CLOSE,
@@ -23,6 +23,7 @@ from jupyter_faas.runner.channel import (
     LoadAnswer,
     join_head,
 )
+from jupyter_faas.runner.crash import stack_of
 from jupyter_faas.runner.crash_loop import CrashLoop
 from jupyter_faas.runner.demise import demise, oom_kill_count
 from jupyter_faas.runner.package_source import PackageSource
@@ -42,6 +43,14 @@ class Loss(NamedTuple):
     was_loading: bool
     was_killed: bool
     """By the front itself, because a call would not end: no sign of a crash loop."""
+    dump: bytes = b""
+    """Where its threads were, if it crashed."""
+
+    def error(self, more: str = "") -> ReplicaLost:
+        """Return what to tell callers, with the stack of the thread that crashed."""
+        stack = stack_of(self.dump.decode("utf-8", "replace"))
+        extra = {"traceback": stack} if stack else {}
+        return ReplicaLost(f"{self.text}{more}", reason=self.reason, **extra)
 
 
 class LifeOwner(WorkerOwner, Protocol):
@@ -138,7 +147,7 @@ class WorkerLife:
         self._cancel_timer()
         kills = oom_kill_count()
         reason, text = demise(status, self._last_words, kills - self._oom_kills)
-        loss = Loss(reason, text, not self.is_loaded, self._was_killed)
+        loss = Loss(reason, text, not self.is_loaded, self._was_killed, link.crash_dump())
         self._oom_kills = kills
         self.link, self.is_loaded = None, False
         link.close()

@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from jupyter_faas.runner.channel import Buffer, advance, rights
+from jupyter_faas.runner.crash import MAX_BYTES
 from jupyter_faas.runner.family import end_family, kill
 from jupyter_faas.wire.frames import STDERR, STDOUT, Frame, FrameKind, FrameReader
 
@@ -52,14 +53,14 @@ class WorkerLink:
     Args:
         loop: The front's.
         pid: Of the worker.
-        fds: Channel, stdout, stderr, life pipe, pidfd; owned from here on.
+        fds: Channel, stdout, stderr, life pipe, pidfd, memory for a crash; owned from here on.
         owner: Is told what the worker says.
     """
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, pid: int, fds: Sequence[int], owner: WorkerOwner
     ) -> None:
-        channel_fd, out_fd, err_fd, self._life_fd, self._pidfd = fds
+        channel_fd, out_fd, err_fd, self._life_fd, self._pidfd, self._crash_fd = fds
         self.pid = pid
         self._loop = loop
         self._owner = owner
@@ -143,6 +144,10 @@ class WorkerLink:
             pass
         self._read_pipes()
 
+    def crash_dump(self) -> bytes:
+        """Return what an ended worker has left of a crash; empty: it did not crash."""
+        return os.pread(self._crash_fd, MAX_BYTES, 0)
+
     def close(self) -> None:
         """Let go of everything; the kernel kills the worker if it is still there."""
         if not self.is_open:
@@ -151,7 +156,7 @@ class WorkerLink:
         self.is_open = False
         self._loop.remove_writer(self._sock.fileno())
         self._sock.close()
-        _close((*self._pipes, self._life_fd, self._pidfd))
+        _close((*self._pipes, self._life_fd, self._pidfd, self._crash_fd))
         for _, fds in self._unsent:
             _close(fds)
         self._unsent.clear()

@@ -7,6 +7,7 @@ replace older ones. A page that says nothing for a minute is not displayed any m
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 SILENT_S = 60.0
 """Pages say that they live each 20 s."""
+_log = logging.getLogger(__name__)
 
 Name = Annotated[str, msgspec.Meta(max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
 
@@ -124,6 +126,9 @@ class Page:
                 await self._pause()
         except OSError as error:
             self._drop(str(error))
+        except Exception:
+            _log.exception("a page cannot be told what there is")
+            self._drop("The server failed; its log says how.")
 
     async def _catch_up(self) -> None:
         try:

@@ -156,6 +156,7 @@ class Place:
         except BaseException:
             with suppress(ProcessLookupError):
                 process.kill()
+            await process.wait()
             raise
         if process.returncode:
             raise InternalError(complaint.decode("utf-8", "replace").strip())

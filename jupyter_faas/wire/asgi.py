@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from jupyter_faas.core.errors import InternalError
+from jupyter_faas.wire.background import Background
 from jupyter_faas.wire.exchange import Exchange
 from jupyter_faas.wire.problems import problem_answer
 
@@ -41,7 +42,7 @@ class AsgiBridge:
     def __init__(self, app: App, *, lifespan: bool = False, root_path: str = "") -> None:
         self._app = app
         self._root_path = root_path
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background("an application")
         self._lifespan = _Lifespan(app) if lifespan else None
         self._state: dict[str, Any] = {}
 
@@ -50,9 +51,7 @@ class AsgiBridge:
         run = _Run(exchange)
         exchange.receiver = run
         scope = _scope(exchange, self._root_path, self._state)
-        task = asyncio.get_running_loop().create_task(run.serve(self._app, scope))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._background.run(run.serve(self._app, scope))
 
     async def start(self) -> None:
         """Run the application's start-up.
@@ -65,10 +64,7 @@ class AsgiBridge:
 
     async def stop(self) -> None:
         """Cancel what is running (open event streams), then run the application's shutdown."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._background.close()
         if self._lifespan is not None:
             await self._lifespan.stop()
 

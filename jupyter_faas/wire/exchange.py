@@ -87,6 +87,8 @@ class Exchange:
 
     __slots__ = (
         "_connection",
+        "_joined",
+        "_joined_bytes",
         "_left_bytes",
         "_state",
         "_writes_chunks",
@@ -115,6 +117,8 @@ class Exchange:
     ) -> None:
         self._connection = connection
         self._state = OPEN
+        self._joined: list[Buffer] | None = None
+        self._joined_bytes = 0
         self._left_bytes = 0
         self._writes_chunks = False
         self.method = method
@@ -163,6 +167,15 @@ class Exchange:
     def resume_body(self) -> None:
         """Read on."""
         self._connection.body_wanted(self, True)
+
+    def join_pieces(self) -> None:
+        """From here on what is written in one round of the loop leaves as one.
+
+        Each write is a system call that wakes the reader up: with an answer of many small pieces
+        that costs more than to make them.
+        """
+        if self._joined is None:
+            self._joined = []
 
     def respond(self, status: int, headers: Headers = (), body: Buffer = b"") -> None:
         """Send a whole answer.
@@ -241,7 +254,7 @@ class Exchange:
             self._left_bytes, self._writes_chunks = -1, False
         self._state = STREAMING
         line = self._connection_line(is_last=False)
-        self._connection.transport.write(b"%b%b%b\r\n" % (head, framing, line))
+        self._send(b"%b%b%b\r\n" % (head, framing, line))
 
     def write(self, data: Buffer) -> None:
         """Send a piece of the body; a large piece is handed over without copying.
@@ -255,19 +268,18 @@ class Exchange:
         size = len(data)
         if not size or self.method == b"HEAD":
             return None
-        transport = self._connection.transport
         if self._writes_chunks:
             if size <= JOIN_BELOW_BYTES:
-                transport.write(encode_chunk(data))
+                self._send(encode_chunk(data))
             else:
-                transport.writelines((b"%x\r\n" % size, data, _HEAD_ENDS))
+                self._send(b"%x\r\n" % size, data, _HEAD_ENDS)
             return None
         if self._left_bytes >= 0:
             self._left_bytes -= size
             if self._left_bytes < 0:
                 self.abort()
                 raise IllegalStep("more bytes were written than content_length had announced")
-        transport.write(data)
+        self._send(data)
         return None
 
     def finish(self) -> None:
@@ -281,7 +293,8 @@ class Exchange:
         if self._left_bytes > 0:
             return self.abort()
         if self._writes_chunks:
-            self._connection.transport.write(LAST_CHUNK)
+            self._send(LAST_CHUNK)
+        self._send_joined()
         self._state = DONE
         self._connection.answered(self)
         return None
@@ -289,6 +302,7 @@ class Exchange:
     def abort(self) -> None:
         """Cut the connection without a terminator: a broken stream never looks complete."""
         if self._state < DONE:
+            self._send_joined()
             self._state = DONE
             self._connection.transport.abort()
 
@@ -298,6 +312,24 @@ class Exchange:
             self._state = GONE
             if self.receiver is not None:
                 self.receiver.on_gone()
+
+    def _send(self, *parts: Buffer) -> None:
+        joined = self._joined
+        if joined is None:
+            self._connection.transport.writelines(parts)
+            return
+        if not joined:
+            asyncio.get_running_loop().call_soon(self._send_joined)
+        joined += parts
+        self._joined_bytes += sum(map(len, parts))
+        if self._joined_bytes > JOIN_BELOW_BYTES:
+            self._send_joined()
+
+    def _send_joined(self) -> None:
+        joined = self._joined
+        if joined and self._state < DONE:
+            self._joined, self._joined_bytes = [], 0
+            self._connection.transport.writelines(joined)
 
     def _connection_line(self, *, is_last: bool) -> bytes:
         if is_last and self.has_body and not self.is_body_complete:

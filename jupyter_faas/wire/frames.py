@@ -21,6 +21,8 @@ MAX_FRAME_BYTES = 1 << 40
 _LARGE_BYTES = 64 * 1024
 
 STDOUT, STDERR, DISPLAY = 1, 2, 3
+CRASH = 4
+"""Of a chunk's answer: the dump of a crash, for the function's log where nobody else has it."""
 CONTENT_TYPE = "application/vnd.faas.pickle"
 
 

@@ -7,6 +7,7 @@ gives it back; nothing there awaits.
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
@@ -49,7 +50,8 @@ class Upstream:
         """Return a new connection.
 
         Raises:
-            OSError: Nobody listens there (any more).
+            OSError: Nobody listens there (any more), or whoever does has ended meanwhile: a
+                connection that is returned can be sent on at once.
         """
         loop = asyncio.get_running_loop()
         address = self.address
@@ -60,6 +62,8 @@ class Upstream:
             _, connection = await loop.create_connection(
                 self._new, address.host, address.port, ssl=is_tls
             )
+        if not connection.is_idle:
+            raise ConnectionResetError(errno.ECONNRESET, "closed as soon as it was made")
         return connection
 
     async def connect_ahead(self) -> None:

@@ -186,6 +186,7 @@ export function map(id: string, more: Partial<MapView> = {}): MapView {
     slowest: null,
     startedAt: NOW_S - 20,
     isKept: false,
+    endedAt: 0,
     ...more
   };
 }

@@ -9,6 +9,7 @@ import pytest
 from jupyter_faas.client.connect import connect
 from jupyter_faas.client.session import Session, session
 from tests.client.pretend_gateway import TOKEN, PretendGateway, pretend_gateway
+from tests.support import wait_for_cards
 
 
 @pytest.fixture
@@ -21,4 +22,5 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendGateway]:
     with pretend_gateway() as running:
         client = connect(running.address, TOKEN)
         yield running
+        wait_for_cards()
         client.close()

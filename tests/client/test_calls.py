@@ -74,7 +74,7 @@ def test_items_arrive_before_the_last_is_made(gateway: PretendGateway) -> None:
 
     def answer(hit: Hit) -> Frames:
         yield item(1)
-        assert go_on.wait(5)
+        assert go_on.wait(20)
         yield item(2)
         yield END
 
@@ -104,7 +104,7 @@ def test_leaving_an_iterator_closes_its_connection(gateway: PretendGateway) -> N
     items = endless.remote()
     next(items)
     del items
-    assert gateway.closed_early.wait(5)
+    assert gateway.closed_early.wait(20)
 
 
 def test_a_cut_answer_is_never_taken_for_complete(gateway: PretendGateway) -> None:
@@ -144,7 +144,7 @@ def test_an_interrupt_closes_the_connection(gateway: PretendGateway) -> None:
         patch.setattr(session, "output", Interrupting())
         with pytest.raises(KeyboardInterrupt):
             waits.remote()
-    assert gateway.closed_early.wait(5)
+    assert gateway.closed_early.wait(20)
 
 
 def test_an_argument_that_cannot_be_sent_is_named(gateway: PretendGateway) -> None:

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -124,9 +125,9 @@ def server(reply: bytes) -> Iterator[str]:
 
 def test_a_gateway_that_answers_is_there():
     with server(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as url:
-        assert answers(url)
+        assert answers(url, timeout_s=20.0)
     with server(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n") as url:
-        assert not answers(url)
+        assert not answers(url, timeout_s=20.0)
 
 
 def test_a_name_that_does_not_resolve_means_that_there_is_none():
@@ -139,10 +140,11 @@ def test_silence_means_that_there_is_none():
 
 
 def test_a_service_without_a_ready_pod_is_an_error_and_not_another_gateway():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    with pytest.raises(GatewayUnavailable, match="FAAS_GATEWAY_URL=embedded"):
-        answers(url)
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # nobody else listens there, and nobody does here
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        with pytest.raises(GatewayUnavailable, match="FAAS_GATEWAY_URL=embedded"):
+            answers(url, timeout_s=20.0)
 
 
 @pytest.fixture
@@ -160,6 +162,7 @@ def pod(account: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_pod_uses_the_gateway_of_its_cluster(pod, monkeypatch):
     with server(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as url:
         monkeypatch.setattr(cluster, "service_url", lambda _namespace: url)
+        monkeypatch.setattr(cluster, "answers", partial(answers, timeout_s=20.0))
         gateway = connect.connect()
         assert (gateway.url, gateway.namespace, gateway.token) == (url, "team-a", "first")
         (pod / "token").write_text("second, and longer")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from queue import Queue
 from typing import Any
 
 import pytest
 
 import jupyter_faas as faas
+from jupyter_faas.client import waiting
 from jupyter_faas.client.progress import Progress, TerminalDisplay
 from jupyter_faas.client.session import session
 from jupyter_faas.core.model import DeployRequest
@@ -164,6 +167,116 @@ def test_a_card_ends_by_itself_when_the_first_call_is_not_made_or_refused(
     with pytest.raises(faas.NotSerializable):
         make(3).remote(threading.Lock())
     assert display.ends.get(timeout=20) == "failed"
+
+
+def test_a_card_ends_when_its_revision_is_ready_however_long_the_first_call_takes(
+    gateway: PretendGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    display, call = Watched(), gateway.call
+    monkeypatch.setattr(session, "display", display)
+    monkeypatch.setattr(waiting, "TICK_S", 0.0025)
+
+    def runs_on(hit: Any) -> Any:
+        assert display.ends.get(timeout=20) == "ready"
+        return call(hit)
+
+    monkeypatch.setattr(gateway, "call", runs_on)
+    assert make(1).remote() == 1
+    assert display.ends.empty()
+
+
+class FirstCall:
+    """The first call of a revision that is not ready: it gets no answer before the test says so."""
+
+    def __init__(self, gateway: PretendGateway, patch: pytest.MonkeyPatch) -> None:
+        self.display = Watched()
+        self.has_come, self.may_end = threading.Event(), threading.Event()
+        self._pending: list[Any] = []
+        self._gateway, self._call, self._real_settle = gateway, gateway.call, gateway._settle
+        patch.setattr(session, "display", self.display)
+        patch.setattr(gateway, "_settle", lambda _name, revision: self._pending.append(revision))
+        patch.setattr(gateway, "call", self._answer)
+        self.on_call: Callable[[], None] = lambda: None
+
+    def _answer(self, hit: Any) -> Any:
+        self.has_come.set()
+        self.on_call()
+        self.may_end.wait(20)
+        return self._call(hit)
+
+    def settle(self) -> None:
+        self._real_settle("answer", self._pending[0])
+        self.on_call = lambda: None
+        self.may_end.set()
+
+
+@pytest.fixture
+def first_call(gateway: PretendGateway, monkeypatch: pytest.MonkeyPatch) -> Iterator[FirstCall]:
+    made = FirstCall(gateway, monkeypatch)
+    yield made
+    made.may_end.set()
+
+
+def interrupt_here() -> None:
+    ident = threading.main_thread().ident
+    assert ident is not None
+    signal.pthread_kill(ident, signal.SIGINT)
+
+
+def test_a_card_ends_as_interrupted_and_the_next_call_goes_on(first_call: FirstCall) -> None:
+    answer, ends = make(1), first_call.display.ends
+    first_call.on_call = interrupt_here
+    with pytest.raises(KeyboardInterrupt):
+        answer.remote()
+    assert ends.get(timeout=20) == "interrupted"
+    first_call.settle()
+    assert answer.remote() == 1
+    assert ends.get(timeout=20) == "ready"
+
+
+async def test_a_call_that_is_cancelled_ends_its_card_too(first_call: FirstCall) -> None:
+    task = asyncio.ensure_future(make(1).remote.aio())
+    await asyncio.to_thread(first_call.has_come.wait, 20)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert first_call.display.ends.get(timeout=20) == "interrupted"
+
+
+@pytest.mark.parametrize("shape", ["map", "starmap", "for_each", "spawn_map"])
+def test_inputs_that_must_be_awaited_are_refused_before_anything_is_done(
+    gateway: PretendGateway, shape: str
+) -> None:
+    async def inputs() -> AsyncIterator[int]:
+        yield 1
+
+    with pytest.raises(faas.InvalidSpec, match=rf"answer\.{shape}\.aio in a coroutine"):
+        getattr(make(1), shape)(inputs())
+    assert gateway.hits == []
+
+
+@pytest.mark.parametrize(
+    ("options", "instead"),
+    [
+        ({"order_outputs": False}, r"`\.results\(\)` gives what is kept in input order\."),
+        ({"return_exceptions": True}, r"say it to `\.results\(return_exceptions=True\)`\."),
+        ({"progress": False}, r"`\.progress\(\)` shows how it goes\."),
+        ({"order": 1}, "there are kwargs, engine, chunksize."),
+        ({"engine": "dask"}, "allowed is one of"),
+        ({"chunksize": 0}, "allowed is 'auto'"),
+    ],
+)
+async def test_what_a_kept_map_would_not_heed_is_refused_before_anything_is_done(
+    gateway: PretendGateway, options: dict[str, Any], instead: str
+) -> None:
+    (name,) = options
+    spawn_map: Any = make(1).spawn_map
+    told = rf"{name}.*{instead}"
+    with pytest.raises(faas.InvalidSpec, match=told):
+        spawn_map([1], **options)
+    with pytest.raises(faas.InvalidSpec, match=told):
+        await spawn_map.aio([1], **options)
+    assert gateway.hits == []
 
 
 def test_what_cannot_be_mapped_is_not_deployed(gateway: PretendGateway) -> None:

@@ -101,7 +101,8 @@ def test_everything_displayed_has_html() -> None:
         id=NASTY, function=NASTY, revision=1, state=model.ReplicaState.STARTING, reason=NASTY,
         how="forked", start_ms=9.0,
     )  # fmt: skip
-    maps = map_table([{"id": NASTY, "function": "f", "done": 3, "total": None}], 0.0)
+    told = {"id": NASTY, "function": "f", "done": 3, "total": None, "note": f"why {NASTY}"}
+    maps = map_table([told], 0.0)
     shown = [
         replica,
         Scaling(),
@@ -117,6 +118,7 @@ def test_everything_displayed_has_html() -> None:
         assert NASTY not in html
     assert "9 ms (forked)" in replica._repr_html_()
     assert "3 / ?" in repr(maps)
+    assert "why" in repr(maps)
 
 
 def test_the_card_tells_steps_and_what_to_do() -> None:
@@ -165,6 +167,28 @@ def test_a_failed_card_ends_with_the_reason() -> None:
     assert "✕ not ready" in repr(progress)
     assert "call it" not in repr(progress)
     assert NASTY not in progress._repr_html_()
+
+
+def test_an_interrupted_card_says_what_goes_on_and_another_one_takes_its_time_over() -> None:
+    now_s = [0.0]
+    card = Progress("score", lambda: now_s[0])
+    card.begin("start")
+    card.wait("no node has room")
+    now_s[0] = 2.0
+    card.interrupt("The next call waits for it.")
+    key, text = card.key, repr(card)
+    assert "✕ interrupted" in text.splitlines()[0]
+    assert text.splitlines()[2:] == [
+        " steps     start 2.0 s",
+        " ✕         The next call waits for it.",
+    ]
+    card.resume()
+    now_s[0] = 5.0
+    card.end("ready")
+    assert (card.steps, card.reason, card.waiting) == ([("start", 5.0)], "", "")
+    assert card.key != key
+    card.resume()
+    assert card.state == "ready"
 
 
 def test_a_script_is_not_told_about_deployments(capsys: pytest.CaptureFixture[str]) -> None:

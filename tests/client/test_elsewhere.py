@@ -10,10 +10,11 @@ import msgspec
 import pytest
 
 import jupyter_faas as faas
-from jupyter_faas.client import control, requirements, waiting
+from jupyter_faas.client import control, waiting
 from jupyter_faas.client.connect import connect
 from jupyter_faas.client.progress import Progress
 from jupyter_faas.client.session import Session, session
+from jupyter_faas.core import requirements
 from jupyter_faas.core.model import DeployRequest, RevisionSpec
 from tests.client.pretend_gateway import TOKEN, PretendGateway
 from tests.support import wait_until

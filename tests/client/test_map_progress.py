@@ -5,12 +5,19 @@ from __future__ import annotations
 import io
 import sys
 import threading
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from tqdm import tqdm
 
 from jupyter_faas.client import map_lines
 from jupyter_faas.client.map_progress import MAX_FAILURES, MapProgress, TerminalMapDisplay
+from jupyter_faas.client.map_run import MapRun
 from jupyter_faas.client.pace import Pace
+from jupyter_faas.client.session import Session
+from jupyter_faas.core.mapping import MapState
+from jupyter_faas.wire.frames import STDERR, STDOUT
 
 NASTY = "<script>alert(1)</script>"
 
@@ -82,6 +89,10 @@ def test_one_line_stays_at_the_end(clock: Clock) -> None:
         (
             RuntimeError("the driver is gone"),
             "score.map: ✕ stopped after 5, 0 ms: RuntimeError: the driver is gone",
+        ),
+        (
+            ValueError("x" * 1_000_000 + "\nsecond line"),
+            f"score.map: ✕ stopped after 5, 0 ms: ValueError: {'x' * 300} …",
         ),
     ],
 )
@@ -166,20 +177,109 @@ def test_a_terminal_gets_a_bar_and_keeps_one_line(
 ) -> None:
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
-    before = threading.active_count()
+    before = set(threading.enumerate())
     progress = MapProgress("score.map", clock, total=1000)
     with progress.shown(TerminalMapDisplay()):
         for done in range(1000):
             clock.now_s += 0.01
             progress.note(done=done + 1)
-        assert threading.active_count() == before
+        assert set(threading.enumerate()) <= before, "it has started no thread"
     written = terminal.getvalue()
     assert "score.map:" in written
     assert written.count("it/s") < 60
     assert written.rstrip("\n").rpartition("\r")[2] == "score.map: 1 000 in 10.0 s"
 
 
+def screen(terminal: io.StringIO) -> list[str]:
+    """What a terminal shows of what was written to it; a bar's numbers left out."""
+    shown = []
+    for line in terminal.getvalue().split("\n"):
+        row = ""
+        for part in line.split("\r"):
+            row = part + row[len(part) :]
+        shown.append(row.rstrip().partition("|")[0])
+    return shown
+
+
+def terminal_of(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Make the process's two streams one terminal, for the running test."""
+    one = Terminal()
+    monkeypatch.setattr(sys, "stdout", one)
+    monkeypatch.setattr(sys, "stderr", one)
+    return one
+
+
+def test_lines_stand_above_the_bar(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = terminal_of(monkeypatch)
+    watching = Session()
+    out = watching.output.bind()
+    with MapProgress("f.map", clock, total=3).shown(watching.map_display()) as progress:
+        out.write(STDOUT, "item 0 says\nits ")
+        out.write(STDERR, "a warning\n")
+        assert screen(terminal) == ["item 0 says", "a warning", "f.map:   0%"]
+        out.write(STDOUT, "word\nbegun")
+        watching.display.warn("revision 1 answered")
+        progress.note(done=3)
+    out.write(STDOUT, " and ended\n")
+    assert screen(terminal) == [
+        "item 0 says",
+        "a warning",
+        "its word",
+        "revision 1 answered",
+        "f.map: 3 in 0 ms",
+        "begun and ended",
+        "",
+    ]
+
+
+def test_a_line_without_an_end_is_not_held_without_bound(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = terminal_of(monkeypatch)
+    watching = Session()
+    out = watching.output.bind()
+    with MapProgress("f.map", clock, total=3).shown(watching.map_display()) as progress:
+        for done in range(1, 101):
+            out.write(STDOUT, f"\rloading {done} %")
+        out.write(STDOUT, "\r")
+        out.write(STDERR, "." * 5000)
+        progress.note(done=3)
+    assert screen(terminal) == ["." * 5000, "f.map: 3 in 0 ms", "loading 100 %"]
+
+
+def test_the_line_of_one_map_stands_above_the_bar_of_another(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = terminal_of(monkeypatch)
+    watching = Session()
+    with MapProgress("slow.map", clock, total=3).shown(watching.map_display()) as slow:
+        with MapProgress("quick.map", clock, total=1).shown(watching.map_display()):
+            pass
+        clock.now_s += 1
+        slow.note(done=1)
+        assert "quick.map: 1 in 0 ms" not in screen(terminal)[-1]
+    assert screen(terminal)[-2] == "slow.map: 1 in 1.0 s"
+
+
+def test_a_bar_of_the_persons_own_is_not_torn_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = terminal_of(monkeypatch)
+    with tqdm(total=2, desc="mine", file=terminal) as mine:
+        Session().output.bind().write(STDOUT, "an item says\n")
+        assert screen(terminal)[0] == "an item says"
+        assert screen(terminal)[1].startswith("mine:")
+        mine.update(2)
+
+
 def test_a_file_gets_nothing(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     with MapProgress("score.map", clock, total=3).shown(TerminalMapDisplay()) as progress:
         progress.note(done=3)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_kept_map_that_has_ended_took_as_long_as_it_ran() -> None:
+    state = MapState(
+        id="m", function="f", state="done", total=4, done=4, started_at=100.0, ended_at=102.0
+    )
+    gateway: Any = SimpleNamespace(ask=lambda *_asked, **_as: state)
+    told = MapRun[int](state, gateway).progress()
+    assert 1.9 < told.elapsed_s < 60.0, "not the years since it began"

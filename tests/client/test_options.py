@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import subprocess
 import sys
@@ -122,6 +123,8 @@ def test_what_is_no_function_cannot_be_decorated() -> None:
     handle = faas.serverless(name="short")(lambda x: x + 1)
     assert handle.name == "short"
     assert handle(1) == 2
+    with pytest.raises(faas.InvalidSpec, match="of type partial: define one that calls it"):
+        faas.serverless(functools.partial(pow, 2))  # type: ignore[call-overload]
     with pytest.raises(faas.InvalidSpec, match="has it already"):
         faas.serverless(handle)
 

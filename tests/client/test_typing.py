@@ -13,7 +13,7 @@ pytest.importorskip("mypy")
 CASES = Path(__file__).with_name("typing_cases.py")
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_a_type_checker_sees_the_functions_own_types(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), str(CASES)]
     done = subprocess.run(

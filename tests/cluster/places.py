@@ -71,7 +71,7 @@ async def _remove(api: KubeApi, namespaces: Sequence[str]) -> None:
         await api.delete(path_of("namespaces", None, name))
 
 
-async def until(seen: Callable[[], object], timeout_s: float = 10.0) -> None:
+async def until(seen: Callable[[], object], timeout_s: float = 60.0) -> None:
     """Wait until something is so; fails after `timeout_s`."""
     for _ in range(int(timeout_s / 0.02)):
         if seen():

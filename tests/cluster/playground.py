@@ -146,7 +146,7 @@ def _pool(size: int) -> Object:
     }
 
 
-async def eventually(find: Callable[[], Awaitable[Any]], what: str, timeout_s: float = 30.0) -> Any:
+async def eventually(find: Callable[[], Awaitable[Any]], what: str, timeout_s: float = 60.0) -> Any:
     """Return the first true answer of the cluster, asked ten times a second."""
     deadline = time.monotonic() + timeout_s
     while not (found := await find()):

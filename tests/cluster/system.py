@@ -115,7 +115,7 @@ class System:
         self.kubectl("delete", "fn", name, "--ignore-not-found", "--timeout=60s")
         wait_until(
             lambda: not self.list("pods", f"jupyter-faas.io/function={name}"),
-            30.0,
+            60.0,
             what=f"the pods of {name} are gone",
         )
 

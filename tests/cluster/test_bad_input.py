@@ -40,7 +40,7 @@ def test_a_revision_that_cannot_start_says_why_and_the_old_one_serves(
     system.apply(inline(steady, FINE + "# changed\n", startupTimeoutSeconds=20, **spec))
     shown = wait_until(
         lambda: (found := system.condition(steady)).get("reason") == reason and found,
-        30.0,
+        60.0,
         what=f"Ready says {reason}",
         seen=lambda: system.get("fn", steady).get("status"),
     )
@@ -56,13 +56,13 @@ def test_a_quota_that_is_used_up_says_so_and_the_old_one_serves(
     used = len(system.list("pods"))
     system.kubectl("create", "quota", "tight", f"--hard=pods={used}")
     try:
-        wait_until(lambda: system.get("resourcequota", "tight")["status"].get("used"), 20.0)
+        wait_until(lambda: system.get("resourcequota", "tight")["status"].get("used"), 60.0)
         # Pods of its own: those of the pool are there already.
         own = {"image": f"jupyter-faas/runner:{VERSION}-py3.11"}
         system.apply(inline(steady, FINE + "# larger\n", startupTimeoutSeconds=20, **own))
         shown = wait_until(
             lambda: (found := system.condition(steady))["reason"] == "QuotaExceeded" and found,
-            30.0,
+            60.0,
             seen=lambda: system.get("fn", steady).get("status"),
         )
         assert "`tight`" in shown["message"]
@@ -76,7 +76,7 @@ def test_an_import_error_is_the_codes_own(system: System, steady: str) -> None:
     system.apply(inline(steady, "import nowhere_to_be_found\n" + FINE))
     shown = wait_until(
         lambda: (found := system.condition(steady)).get("status") == "False" and found,
-        30.0,
+        60.0,
         seen=lambda: system.get("fn", steady).get("status"),
     )
     assert "nowhere_to_be_found" in shown["message"]
@@ -95,7 +95,7 @@ def test_a_secret_without_the_label_may_not_be_used(system: System, steady: str)
     system.apply(inline(steady, FINE + "# secret\n", secrets=["closed"]))
     wait_until(
         lambda: system.condition(steady).get("reason") == "SecretNotAllowed",
-        30.0,
+        60.0,
         seen=lambda: system.get("fn", steady).get("status"),
     )
     assert system.call(steady).body == b"steady"

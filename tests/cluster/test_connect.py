@@ -36,7 +36,7 @@ KUBECONFIG = os.environ.get("KUBECONFIG", "")
 
 pytestmark = [
     pytest.mark.cluster,
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(300),
     pytest.mark.skipif(not KUBECONFIG, reason="KUBECONFIG names no cluster"),
 ]
 

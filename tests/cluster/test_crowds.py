@@ -121,7 +121,7 @@ def test_warm_calls_go_on_while_the_api_server_is_away(system: System) -> None:
     """100 calls/s, all answered; what was changed meanwhile is followed when it is back."""
     system.apply(inline("calm", "def calm(x):\n    return x\n", scaling={"minContainers": 2}))
     system.wait_ready("calm")
-    wait_until(lambda: len(system.ready_replicas("calm")) == 2, 30.0)
+    wait_until(lambda: len(system.ready_replicas("calm")) == 2, 60.0)
     try:
         load = Load(Target(system.address, system.token), f"{system.namespace}/calm")
         asyncio.run(load.at_rate(100, 1.0))  # both gateways know the token now

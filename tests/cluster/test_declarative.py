@@ -12,7 +12,7 @@ from tests.cluster.system import System, inline, took_s
 from tests.support import wait_until
 
 HELLO = "def hello(name='world'):\n    return f'hello {name}'\n"
-FAST_S = 5.0
+FAST_S = 20.0
 """Bound of what must be there soon, on a machine that others use too; bench/ measures it."""
 
 
@@ -51,9 +51,9 @@ def test_a_changed_field_is_a_new_revision(system: System, hello: str) -> None:
 
 def test_scaling_alone_is_no_new_revision(system: System, hello: str) -> None:
     system.kubectl("scale", "fn/hello", "--replicas=3")
-    wait_until(lambda: len(system.ready_replicas(hello)) == 3, 30.0)
+    wait_until(lambda: len(system.ready_replicas(hello)) == 3, 60.0)
     assert system.get("fn", hello)["status"]["latestRevision"] == "hello-1"
-    wait_until(lambda: system.get("fn", hello)["status"].get("replicas") == 3, 10.0)
+    wait_until(lambda: system.get("fn", hello)["status"].get("replicas") == 3, 60.0)
 
 
 def test_delete_leaves_nothing(system: System) -> None:
@@ -74,14 +74,14 @@ def test_status_says_what_is_observed(system: System, hello: str) -> None:
 
 
 def test_events_appear_in_describe(system: System, hello: str) -> None:
-    wait_until(lambda: "Events:" in system.kubectl("describe", "fn", hello), 10.0)
+    wait_until(lambda: "Events:" in system.kubectl("describe", "fn", hello), 60.0)
     shown = wait_until(
         lambda: (
             text
             if "Deployed" in (text := system.kubectl("describe", "fn", hello)) or "Scaled" in text
             else ""
         ),
-        10.0,
+        60.0,
         what="an event of the function",
     )
     assert hello in shown
@@ -100,6 +100,29 @@ def test_weights_really_split(system: System, hello: str) -> None:
         return seen == {"1", "2"}
 
     wait_until(both, FAST_S)
+
+
+@pytest.mark.parametrize("when", ["applied with it", "changed to it"])
+def test_traffic_to_a_revision_that_is_not_there_is_told(system: System, when: str) -> None:
+    traffic = [{"revision": 7, "percent": 90}, {"latest": True, "percent": 10}]
+    lost = inline("lost", HELLO.replace("hello(", "lost("))
+    if when == "changed to it":
+        system.apply(lost)
+        system.wait_ready("lost")
+    system.apply({**lost, "spec": {**lost["spec"], "traffic": traffic}})
+    try:
+        told = wait_until(
+            lambda: found if (found := system.condition("lost")).get("status") == "False" else None,
+            20.0,
+            seen=lambda: system.condition("lost"),
+        )
+        assert told["reason"] == "RevisionNotFound"
+        assert "revision 7" in told["message"].lower()
+        assert system.call("lost", {}).status == 200, "the newest serves meanwhile"
+        system.apply(lost)
+        system.wait_ready("lost")
+    finally:
+        system.delete("lost")
 
 
 @pytest.mark.parametrize(
@@ -140,7 +163,7 @@ def test_damage_by_hand_is_repaired(
     system: System, hello: str, damage: Callable[[System], None]
 ) -> None:
     system.kubectl("scale", "fn/hello", "--replicas=1")
-    wait_until(lambda: len(system.ready_replicas(hello)) == 1, 30.0)
+    wait_until(lambda: len(system.ready_replicas(hello)) == 1, 60.0)
     damage(system)
 
     def whole() -> bool:
@@ -172,11 +195,11 @@ def test_a_service_is_made_where_it_is_asked_for_and_never_taken_from_somebody(
     try:
         for name in ("taken", "exposed"):
             system.wait_ready(name)
-        wait_until(lambda: system.exists("service", "exposed"), 10.0)
+        wait_until(lambda: system.exists("service", "exposed"), 60.0)
         assert system.get("service", "exposed")["spec"]["type"] == "ExternalName"
         assert system.get("service", "taken")["spec"]["selector"] == {"app": "theirs"}
         system.delete("exposed")
-        wait_until(lambda: not system.exists("service", "exposed"), 10.0)
+        wait_until(lambda: not system.exists("service", "exposed"), 60.0)
     finally:
         for name in ("taken", "exposed"):
             system.delete(name)

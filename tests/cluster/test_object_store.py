@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import urllib.request
@@ -11,8 +12,14 @@ from collections.abc import Iterator
 
 import pytest
 
+import jupyter_faas as faas
+from jupyter_faas import FunctionCall, MapRun
+from jupyter_faas.client.session import session
 from tests.cluster.conftest import Kubectl, installed, run_kubectl
+from tests.cluster.mapped import slow, work
+from tests.cluster.node import kill_all
 from tests.cluster.system import System
+from tests.cluster.test_fan_out import again
 from tests.gateway.object_store import BUCKET, s3_server
 from tests.support import wait_until
 
@@ -69,8 +76,8 @@ def test_a_large_package_is_in_the_bucket_and_any_gateway_finds_it(
     )
     assert done.stdout.strip() == "300000", done.stderr
     listed = urllib.request.urlopen(f"{variables['AWS_ENDPOINT']}/{BUCKET}?list-type=2", timeout=10)
-    assert listed.read().count(b"<Key>here/") == 1
-    wait_until(lambda: not system.replicas("size"), 30.0)
+    assert re.findall(rb"<Key>here/../", listed.read()), "beside what is kept of calls and maps"
+    wait_until(lambda: not system.replicas("size"), 60.0)
     # A gateway with an empty disk starts the next replica.
     run_kubectl("-n", system.system, "rollout", "restart", "deployment/jupyter-faas-gateway")
     run_kubectl(
@@ -78,4 +85,41 @@ def test_a_large_package_is_in_the_bucket_and_any_gateway_finds_it(
         "--timeout=60s", timeout_s=70.0,
     )  # fmt: skip
     assert system.call("size").body == b"300000"
-    assert not system.list("pods", "jupyter-faas.io/role=blobs", system.system)
+    assert not system.list("persistentvolumeclaims", "", system.system)
+
+
+def test_maps_and_calls_go_on_when_gateway_and_service_are_killed(
+    stored: tuple[System, dict[str, str]],
+) -> None:
+    """The kernel has gone too: whoever reads knows the ids."""
+    system, _ = stored
+    status = ("rollout", "status", "deployment/jupyter-faas-blobs", "--timeout=60s")
+    run_kubectl("-n", system.system, *status, timeout_s=70.0)
+    before = session.gateway
+    host, port = system.address
+    gateway = faas.connect(f"http://{host}:{port}", system.token, namespace=system.namespace)
+    try:
+        assert work.remote(1) == 1
+        run = work.spawn_map(range(120), kwargs={"seconds": 0.2})
+        call = slow.spawn(7, 3.0)
+        assert next(run.results()) == 0
+        for role in ("gateway", "blobs"):
+            for pod in system.list("pods", f"jupyter-faas.io/role={role}", system.system):
+                kill_all(pod)
+        wait_until(lambda: is_ready(system), 90.0)
+        assert again(lambda: list(MapRun.from_id(run.id).results())) == [x * x for x in range(120)]
+        assert again(lambda: FunctionCall.from_id(call.id).get(timeout=60)) == 7
+        assert run.failed() == []
+    finally:
+        for name in ("mapped", "slow-once"):
+            system.delete(name)
+        gateway.close()
+        session.gateway = before
+
+
+def is_ready(system: System) -> bool:
+    """Return whether the gateway answers."""
+    try:
+        return system.request("GET", "/readyz").status == 200
+    except OSError:
+        return False

@@ -18,7 +18,7 @@ from tests.cluster.system import System, inline
 HELLO = "def watched(name='world'):\n    return f'hello {name}'\n"
 PAGES = 5
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 class Told:

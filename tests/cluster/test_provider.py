@@ -25,7 +25,7 @@ from tests.providers.contract import ProviderContract, Recorder, can_connect
 
 pytestmark = [
     pytest.mark.cluster,
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(300),
     pytest.mark.skipif(not os.environ.get("KUBECONFIG"), reason="needs a cluster (KUBECONFIG)"),
 ]
 

@@ -17,7 +17,7 @@ from tests.cluster.rayed import where
 from tests.cluster.system import Object, System
 from tests.support import wait_until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 WORKER, HEAD = "jupyter-faas-ray-worker", "jupyter-faas-ray-head"
 SMALL = ("--pool=3.11=2", "--replicas=1", "--ray", "--ray-kind=statefulset", "--blob-url=none")
 FEW = (
@@ -107,6 +107,13 @@ def test_workers_come_while_a_map_waits_and_go_when_nothing_does(
     places = mapped(120, 0.2, lambda: wait_until(lambda: workers(rays) == 2, 20.0))
     assert {f"{WORKER}-0", f"{WORKER}-1"} <= set(places)
     wait_until(lambda: workers(rays) == 1, 30.0, what="the second worker is sent away")
+
+
+def test_an_idle_worker_goes_while_a_map_runs_on_another(rays: System, connected: Gateway) -> None:
+    mapped(120, 0.2, lambda: wait_until(lambda: workers(rays) == 2, 20.0))
+    with where.map([7], kwargs={"seconds": 20.0}, engine="ray") as outcomes:
+        wait_until(lambda: workers(rays) == 1, 18.0, what="the second worker is sent away")
+        assert list(outcomes) == [(49, f"{WORKER}-0")]
 
 
 def test_a_worker_that_is_deleted_in_a_map_costs_no_item(rays: System, connected: Gateway) -> None:

@@ -43,7 +43,7 @@ def test_a_cluster_that_forbids_resizing_gets_pods_made_to_measure(
     with resizing_forbidden(system.namespace):
         deploy(system, "50m")
         first = system.call(sized).body
-        wait_until(lambda: requests(system) == ["50m"], 30.0, seen=lambda: system.replicas(sized))
+        wait_until(lambda: requests(system) == ["50m"], 60.0, seen=lambda: system.replicas(sized))
         assert system.call(sized).body != first, "another replica"
     said = system.kubectl("describe", "fn", sized)
     assert "ResizeRefused" in said
@@ -57,14 +57,14 @@ def test_a_node_without_room_is_said_in_the_status_until_it_has_room(
         deploy(system, WANTED)
         shown = wait_until(
             lambda: (found := system.condition(sized)["message"]) and "smaller" in found and found,
-            30.0,
+            60.0,
             seen=lambda: system.get("fn", sized)["status"],
         )
         assert "until its node has room" in shown
-        wait_until(lambda: len(system.replicas(sized)) == 2, 10.0, what="a successor waits")
+        wait_until(lambda: len(system.replicas(sized)) == 2, 60.0, what="a successor waits")
         assert system.call(sized).status == 200, "it serves meanwhile"
-    wait_until(lambda: requests(system) == [WANTED], 30.0, seen=lambda: system.replicas(sized))
-    wait_until(lambda: "smaller" not in system.condition(sized)["message"], 10.0)
+    wait_until(lambda: requests(system) == [WANTED], 60.0, seen=lambda: system.replicas(sized))
+    wait_until(lambda: "smaller" not in system.condition(sized)["message"], 60.0)
     assert system.call(sized).status == 200
 
 
@@ -100,7 +100,7 @@ def resizing_forbidden(namespace: str) -> Iterator[None]:
     try:
         for one in (policy, binding):
             run_kubectl("apply", "-f", "-", stdin=json.dumps(one))
-        wait_until(lambda: _is_resize_refused(namespace), 30.0, what="the policy holds")
+        wait_until(lambda: _is_resize_refused(namespace), 60.0, what="the policy holds")
         yield
     finally:
         run_kubectl("delete", "validatingadmissionpolicybinding", namespace, "--ignore-not-found")

@@ -62,7 +62,7 @@ def test_an_upgrade_under_load_loses_nothing(old: System) -> None:
     system.wait_ready("asleep")
     wait_until(lambda: len(system.ready_replicas("double")) == 2, 60.0)
     system.apply(inline("asleep", "def asleep():\n    return 'second'\n"))
-    wait_until(lambda: system.call("asleep").body == b"second", 30.0)
+    wait_until(lambda: system.call("asleep").body == b"second", 60.0)
     before = uid_of("steady")
 
     def upgrade() -> None:
@@ -83,6 +83,6 @@ def test_an_upgrade_under_load_loses_nothing(old: System) -> None:
     assert system.call("double", 21).headers["faas-revision"] == "1"
     assert system.call("asleep").body == b"second"
     system.control("POST", "/v1/functions/asleep/rollback", {})
-    wait_until(lambda: system.call("asleep").body == b"first", 30.0)
+    wait_until(lambda: system.call("asleep").body == b"first", 60.0)
     system.apply(inline("double", DOUBLE + "# new\n", scaling=SCALING))
-    wait_until(lambda: system.call("double", 2).headers.get("faas-revision") == "2", 30.0)
+    wait_until(lambda: system.call("double", 2).headers.get("faas-revision") == "2", 60.0)

@@ -84,7 +84,7 @@ class Elsewhere:
         assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.stdout.close()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def _ask(self, kind: bytes, parts: Sequence[Any]) -> Any:
         assert self._process.stdin is not None

@@ -4,9 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_faas.core import chunks as module
-from jupyter_faas.core.chunk_size import GROWTH, TARGET_S, ChunkSize, fair_shares
+from jupyter_faas.core.chunk_size import GROWTH, LEAST_S, TARGET_S, ChunkSize, fair_shares
 from jupyter_faas.core.chunks import Chunks, Outcome, Rules
 from jupyter_faas.core.model import Retries
+from jupyter_faas.core.suspects import MOST_MOVES
 
 
 def make(count=0, *, closed=True, **rules):
@@ -43,7 +44,7 @@ def test_the_first_chunk_has_one_item_and_the_next_ones_aim_at_the_target():
     size.ran(1, 0.001)
     assert size.next(10_000, 2, is_last=False) == GROWTH
     size.ran(GROWTH, GROWTH * 0.001)
-    assert size.next(10_000, 2, is_last=False) == int(TARGET_S / 0.001)
+    assert size.next(10_000, 2, is_last=False) == round(TARGET_S / 0.001)
 
 
 def test_slow_items_go_one_by_one():
@@ -54,9 +55,16 @@ def test_slow_items_go_one_by_one():
 
 def test_what_is_left_at_the_end_is_divided_among_the_workers():
     size = ChunkSize()
-    size.ran(1000, 0.001)
+    size.ran(10, 0.1)
     assert size.next(40, 4, is_last=True) == 5
     assert size.next(40, 4, is_last=False) == 10
+
+
+def test_what_is_not_worth_a_chunk_of_its_own_is_not_divided_further():
+    size = ChunkSize()
+    size.ran(1000, 0.01)
+    assert size.next(2 * int(LEAST_S / 1e-5), 4, is_last=True) == int(LEAST_S / 1e-5)
+    assert size.next(40, 4, is_last=True) == 40
 
 
 def test_a_wanted_size_is_kept():
@@ -123,7 +131,7 @@ def test_work_behind_an_error_is_of_no_use():
     chunks = make(3)
     one, two = taken(chunks), taken(chunks)
     chunks.fail(one.chunk, 0, b"error", 1.0)
-    assert chunks.useless() == [one.chunk, two.chunk]
+    assert chunks.useless() == [two.chunk], "the other one ends by itself"
 
 
 def test_errors_are_results_where_exceptions_are_returned():
@@ -219,9 +227,63 @@ def test_a_poisonous_item_fails_alone_after_three_deaths():
     assert chunks.failed == 1
 
 
+def test_what_ran_beside_a_poisonous_item_has_its_last_try_alone():
+    chunks = make(3, is_shared=True, stops_at_error=False)
+    for _ in range(2):
+        together = [taken(chunks), taken(chunks)]
+        for found in together:
+            chunks.start(found.chunk, found.indices[0], 1.0)
+        for found in together:
+            chunks.die(found.chunk, b"dead")
+    alone = taken(chunks)
+    assert (alone.indices, chunks.take(1.0)) == ([0], None)
+    answer(chunks, alone)
+    alone = taken(chunks)
+    assert (alone.indices, chunks.take(1.0)) == ([1], None)
+    chunks.start(alone.chunk, 1, 1.0)
+    chunks.die(alone.chunk, b"dead")
+    answer(chunks, taken(chunks))
+    assert [(r.at, r.is_error) for r in chunks.release()] == [(0, False), (1, True), (2, False)]
+
+
+def test_suspects_are_tried_again_few_at_a_time_so_that_few_are_left_to_stand_alone():
+    chunks = make(100, is_shared=True, stops_at_error=False)
+    rounds = deaths = 0
+    while not chunks.is_over:
+        rounds += 1
+        assert rounds < 40, "one after the other would be 100"
+        wanted = chunks.wanted
+        together = list(iter(lambda: chunks.take(1.0, 100), None))
+        assert len(together) <= wanted
+        for found in together:
+            chunks.start(found.chunk, found.indices[0], 1.0)
+        is_fatal = any(found.indices[0] == 77 for found in together)
+        deaths += is_fatal
+        for found in together:
+            if is_fatal:
+                chunks.die(found.chunk, b"dead")
+            else:
+                answer(chunks, found)
+        assert all(out.is_error == (out.at == 77) for out in chunks.release())
+    assert (chunks.failed, deaths) == (1, 3)
+
+
+def test_a_last_try_waits_for_what_is_under_way_and_nothing_begins_before_it():
+    chunks = make(3, is_shared=True)
+    found, beside = taken(chunks), taken(chunks)
+    for _ in range(2):
+        chunks.start(found.chunk, 0, 1.0)
+        chunks.die(found.chunk, b"dead")
+        found = chunks.take(1.0)
+    assert found is None
+    answer(chunks, beside)
+    assert taken(chunks).indices == [0]
+    assert chunks.take(1.0) is None
+
+
 def test_a_node_that_goes_away_is_not_the_items_fault():
     chunks = make(1)
-    for _ in range(module.MOST_MOVES):
+    for _ in range(MOST_MOVES):
         found = taken(chunks)
         chunks.start(found.chunk, 0, 1.0)
         chunks.die(found.chunk, b"gone", is_own=False)
@@ -284,6 +346,18 @@ def test_inputs_are_taken_in_as_far_as_there_is_room():
     assert chunks.given <= 33
     answer(chunks, taken(chunks))
     assert chunks.wants_inputs
+
+
+def test_large_inputs_are_at_several_workers_at_once_and_still_bounded():
+    chunks, large, out = Chunks(Rules(chunk_size=1)), b"x" * (module.MOST_BYTES_HELD + 1), []
+    while chunks.wants_inputs:
+        chunks.add([large])
+        out.append(taken(chunks))
+    assert len(out) == -(-module.MOST_BYTES_OUT // len(large))
+    answer(chunks, out[0])
+    assert chunks.wants_inputs, "one that has ended makes room for another"
+    chunks.add([large])
+    assert not chunks.wants_inputs, "no worker is free for it"
 
 
 def test_a_slow_reader_stops_the_work_but_never_the_item_that_is_waited_for():
@@ -410,9 +484,97 @@ class World:
         retries = self.rules.retries.max_retries
         if self.rules.idempotent is False:
             assert all(n <= 1 + retries for n in self.runs.values()), "not again after a death"
-        most = 3 + retries + module.MOST_MOVES
+        most = 3 + retries + MOST_MOVES
         most *= 2 if self.rules.idempotent else 1
         assert all(n <= most for n in self.runs.values())
+
+
+SHARED = st.fixed_dictionaries(
+    {
+        "count": st.integers(1, 40),
+        "workers": st.integers(1, 3),
+        "threads": st.integers(1, 4),
+        "poison": st.sets(st.integers(0, 40), max_size=3),
+        "chunk_size": st.sampled_from([0, 0, 4]),
+        "item_s": st.sampled_from([1e-4, 0.01, 0.05]),
+    }
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(SHARED, st.randoms(use_true_random=False))
+def test_nothing_but_a_poisonous_item_fails_whatever_runs_beside_it(world, random):
+    shared = Shared(world, random)
+    for _ in range(10_000):
+        if shared.chunks.is_over:
+            break
+        shared.step()
+    assert shared.chunks.is_over
+    assert shared.failed == {index for index in world["poison"] if index < world["count"]}
+    assert shared.deaths.keys() == shared.failed
+    assert all(count <= shared.rules.most_runs for count in shared.deaths.values())
+
+
+class Shared:
+    """Workers with threads: a poisonous item takes along all that runs beside it."""
+
+    def __init__(self, world, random):
+        self.random, self.poison = random, world["poison"]
+        self.threads = world["threads"]
+        self.rules = Rules(
+            stops_at_error=False, chunk_size=world["chunk_size"], is_shared=self.threads > 1
+        )
+        self.chunks = Chunks(self.rules)
+        warm(self.chunks, world["item_s"])
+        self.chunks.add([b"x"] * world["count"])
+        self.chunks.close()
+        self.at = [[] for _ in range(world["workers"])]
+        self.failed, self.deaths = set(), {}
+
+    def step(self):
+        self.fill()
+        worker = self.random.choice([worker for worker in self.at if worker])
+        self.go_on(worker, self.random.choice(worker))
+        self.failed |= {out.at for out in self.chunks.release() if out.is_error}
+
+    def fill(self):
+        while free := [worker for worker in self.at if len(worker) < self.threads]:
+            found = self.chunks.take(1.0, self.threads * len(self.at))
+            if found is None:
+                return
+            self.random.choice(free).append(Thread(found))
+
+    def go_on(self, worker, thread):
+        if thread.running is None and thread.rest:
+            thread.running = thread.rest.pop(0)
+            if thread.chunk.is_exact:
+                self.chunks.start(thread.chunk, thread.running, 1.0)
+        elif thread.running in self.poison:
+            self.deaths[thread.running] = self.deaths.get(thread.running, 0) + 1
+            dead = worker.copy()
+            worker.clear()
+            self.random.shuffle(dead)
+            for one in dead:
+                self.chunks.die(one.chunk, b"dead")
+        else:
+            thread.unsaid += [] if thread.running is None else [thread.running]
+            thread.running = None
+            is_last = not thread.rest
+            if thread.chunk.is_exact or is_last or self.random.random() < 0.3:
+                for index in thread.unsaid:
+                    self.chunks.finish(thread.chunk, index, b"ok", 1.0)
+                thread.unsaid = []
+            if is_last:
+                self.chunks.end(thread.chunk, 0.01)
+                worker.remove(thread)
+
+
+class Thread:
+    """One chunk at a worker: what it has not begun, runs, and has not said yet."""
+
+    def __init__(self, found):
+        self.chunk, self.rest = found.chunk, list(found.indices)
+        self.running, self.unsaid = None, []
 
 
 def test_what_it_says_about_itself():

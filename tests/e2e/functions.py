@@ -79,7 +79,7 @@ def breaks_off(n: int) -> Iterator[int]:
     raise ValueError("no more")
 
 
-@serverless(timeout=0.4)
+@serverless(timeout=1.5)
 def too_slow(seconds: float) -> None:
     time.sleep(seconds)
 
@@ -181,8 +181,8 @@ def exits() -> None:
 def marks_its_end(path: str, seconds: float) -> None:
     """Writes `started`, then `ended: …` when its code really stops."""
     with open(path, "w") as file:
-        print("started", file=file, flush=True)
         try:
+            print("started", file=file, flush=True)
             time.sleep(seconds)
             print("ended: finished", file=file, flush=True)
         except BaseException as error:

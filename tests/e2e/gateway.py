@@ -95,7 +95,7 @@ class Gateway:
             if pid := self.pid:  # 0 says that it has ended; to kill(2) it is this very group
                 os.kill(pid, signal.SIGTERM)
         with contextlib.suppress(AssertionError):
-            wait_until(lambda: not self.survivors(), 15.0)
+            wait_until(lambda: not self.survivors(), 60.0)
         left = self.survivors()
         for pid in left:
             os.kill(pid, signal.SIGKILL)
@@ -136,6 +136,13 @@ class Gateway:
     def call(self, name: str, body: Any = None, **more: Any) -> Answer:
         """POST to a function."""
         return self.request("POST", f"/function/{name}", body, **more)
+
+    def items(self, name: str) -> int:
+        """Return how many items of a function have been counted; starts what was killed."""
+        if not is_alive(self.pid):
+            self.start()
+        functions = self.request("GET", "/v1/state").json()["functions"]
+        return next(int(one["counts"]["items"]) for one in functions if one["name"] == name)
 
     def replicas(self, name: str) -> list[dict[str, Any]]:
         """Return the living replicas of a function, as the gateway lists them."""

@@ -7,6 +7,7 @@ so that a test can check its value, its revision and the sum of all outcomes.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import time
 from collections import Counter
@@ -71,12 +72,18 @@ class Load:
         self.seen.append(one)
         return one
 
-    async def at_rate(self, per_s: float, duration_s: float, first: int = 0) -> None:
-        """Start `per_s` calls each second for `duration_s`, then wait for all answers."""
+    async def at_rate(
+        self, per_s: float, duration_s: float, first: int = 0, *, until: asyncio.Event | None = None
+    ) -> None:
+        """Start `per_s` calls each second for `duration_s`, then wait for all answers.
+
+        With `until`: as long as that is not set; the time is then how long it may take at most.
+        """
         begin = time.monotonic()
-        count = int(per_s * duration_s)
         calls = []
-        for n in range(count):
+        for n in itertools.takewhile(lambda n: n < per_s * duration_s, itertools.count()):
+            if until is not None and until.is_set():
+                break
             wait_s = begin + n / per_s - time.monotonic()
             if wait_s > 0:
                 await asyncio.sleep(wait_s)

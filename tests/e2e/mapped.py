@@ -10,7 +10,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from random import gauss
 from typing import Any
+
+from numpy.random import rand
 
 from jupyter_faas import serverless
 
@@ -25,7 +28,7 @@ def add(a: int, b: int, c: int = 0) -> int:
     return a + b + c
 
 
-@serverless(max_containers=2)
+@serverless(max_containers=2, idempotent=True)
 def uneven(x: int) -> int:
     time.sleep(0.05 * (x % 3))
     return x
@@ -50,15 +53,19 @@ def fails_at(x: int, at: int) -> int:
 
 @serverless(max_containers=2)
 def marks(directory: str, x: int, seconds: float) -> int:
-    """Leaves a line for each begin and each end of an item."""
-    with open(os.path.join(directory, str(x)), "a") as file:
-        print("begun", file=file, flush=True)
-        try:
-            time.sleep(seconds)
-            print("done", file=file, flush=True)
-        except BaseException as error:
-            print(type(error).__name__, file=file, flush=True)
-            raise
+    """Leaves a line for each begin and each end of an item; none begins that does not end."""
+
+    def leave(word: str) -> None:
+        with open(os.path.join(directory, str(x)), "a") as file:
+            file.write(word + "\n")
+
+    try:
+        leave("begun")
+        time.sleep(seconds)
+        leave("done")
+    except BaseException as error:
+        leave(type(error).__name__)
+        raise
     return x
 
 
@@ -69,6 +76,32 @@ def marks_once(directory: str, x: int) -> int:
         print("begun", file=file, flush=True)
     time.sleep(0.3)
     return x
+
+
+@serverless(max_containers=2)
+def interrupts_at(x: int, at: int) -> int:
+    if x == at:
+        raise KeyboardInterrupt
+    return x
+
+
+@serverless
+def stops_at(x: int, at: int) -> int:
+    if x == at:
+        raise StopIteration("no more of it")
+    return x
+
+
+class Unreadable:
+    """Can be pickled, and not be rebuilt."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return int, ("not a number",)
+
+
+@serverless
+def unreadable_at(x: int, at: int) -> Any:
+    return Unreadable() if x == at else x
 
 
 @serverless(max_containers=2)
@@ -98,7 +131,7 @@ def eats(x: int) -> int:
     return x
 
 
-@serverless(max_containers=2, timeout=0.5)
+@serverless(max_containers=2, timeout=2.0)
 def never_ends_at(x: int, at: int) -> int:
     while x == at:
         time.sleep(0.01)
@@ -114,6 +147,16 @@ def lock_at(x: int, at: int) -> Any:
 def naps(seconds: float) -> float:
     time.sleep(seconds)
     return seconds
+
+
+@serverless(max_inputs=8, max_containers=2)
+def naps_or_dies_at(x: int, at: int) -> int:
+    """Dies when others have begun beside it."""
+    time.sleep(0.1)
+    if x == at:
+        os._exit(3)
+    time.sleep(0.1)
+    return x
 
 
 @serverless(max_inputs=8, max_containers=1)
@@ -134,6 +177,12 @@ def random_number(_: int) -> float:
     import numpy as np
 
     return float(np.random.rand())
+
+
+@serverless(max_containers=4)
+def numbers_by_name(_: int) -> tuple[float, float]:
+    time.sleep(0.02)
+    return float(rand()), gauss(0, 1)
 
 
 @serverless
@@ -166,9 +215,11 @@ def pid(_: int) -> int:
 
 
 @serverless(max_containers=2)
-def slow_at_zero(x: int) -> int:
-    if x == 0:
-        time.sleep(2.0)
+def waits_at_zero(path: str, x: int) -> int:
+    """Item 0 waits for a file."""
+    until_s = time.monotonic() + 60.0
+    while x == 0 and not os.path.exists(path) and time.monotonic() < until_s:
+        time.sleep(0.01)
     return x
 
 

@@ -1,7 +1,8 @@
 """A gateway process that serves with others on this machine: for tests, as a cluster has them.
 
 Each has its own state directory and the local provider; they share one database file, and the
-packages in it. What the others write is seen by polling: a stand-in for the cluster's watch.
+packages in it; with FAAS_KEPT_URL, calls and maps are kept by that service. What the others write
+is seen by polling: a stand-in for the cluster's watch.
 Started as `python -m tests.e2e.one_of_several ID WHERE PORT=ID…`; says `ready` once it answers.
 """
 
@@ -18,12 +19,16 @@ from pathlib import Path
 
 import uvloop
 
+from jupyter_faas.cli.cluster_maps import driver_host, share_kept
 from jupyter_faas.core.ownership import Member
 from jupyter_faas.core.settings import Settings
+from jupyter_faas.gateway.kept.remote import RemoteKept
+from jupyter_faas.gateway.keys import Keys
 from jupyter_faas.gateway.membership import Cohort, FixedMembership
 from jupyter_faas.gateway.service import GatewayService
 from jupyter_faas.gateway.store.sqlite import SqliteStore
 from jupyter_faas.providers.local.provider import LocalProvider
+from jupyter_faas.wire.kept import KeptLink
 
 TOKEN = "a-token-of-these-tests"
 POLL_S = 0.02
@@ -48,7 +53,13 @@ async def main(id: str, where: Path, ports: dict[str, int]) -> None:
     store = SqliteStore(where / "shared.db", time.time)
     members = {name: Member(name, f"127.0.0.1:{port}") for name, port in ports.items()}
     cohort = Cohort(members[id], FixedMembership(members.values()), "of-the-gateways")
+    link = kept_link(settings)
+    if link is not None:
+        store.kept = RemoteKept(link)
     service = GatewayService(settings, LocalProvider(settings), store, peers=cohort)
+    if link is not None:
+        service.maps.host = driver_host(service, Keys.make(), link, os.environ)
+        share_kept(service, link)
     told = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     await service.start()
@@ -57,6 +68,14 @@ async def main(id: str, where: Path, ports: dict[str, int]) -> None:
     await told.wait()
     await service.stop()
     following.cancel()
+
+
+def kept_link(settings: Settings) -> KeptLink | None:
+    """Return the way to what keeps calls and maps for all of them, if there is such."""
+    if not settings.kept_url:
+        return None
+    key = Path(settings.blobs_key_file).read_bytes()
+    return KeptLink(settings.kept_url.removeprefix("http://"), key.hex())
 
 
 async def follow(service: GatewayService, path: Path) -> None:

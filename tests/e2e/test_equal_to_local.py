@@ -12,6 +12,9 @@ from tests.e2e.gateway import Gateway
 from tests.notebook.kernel import Kernel
 from tests.notebook.kernel import kernel as run_kernel
 
+# Code that is ended says so in a file: it has the time for that on a busy machine, too.
+SETTINGS = {"FAAS_CANCEL_GRACE_S": "5"}
+
 CELLS = {
     "a generator that a plain function returns": """
         @serverless
@@ -245,14 +248,17 @@ CELLS = {
         else: raise AssertionError("no TypeError")
     """,
     "replicas draw different random numbers": """
-        import random, numpy as np, os, time
+        import random, numpy as np, os, tempfile, time
         from concurrent.futures import ThreadPoolExecutor
         @serverless(max_containers=4)
-        def draw():
-            time.sleep(0.3)
+        def draw(folder):
+            open(f"{folder}/{os.getpid()}", "w").close()
+            while len(os.listdir(folder)) < 4:  # each holds its replica until all have one
+                time.sleep(0.005)
             return os.getpid(), random.random(), float(np.random.rand())
+        folder = tempfile.mkdtemp()
         with ThreadPoolExecutor(4) as pool:
-            drawn = list(pool.map(lambda _: draw.remote(), range(4)))
+            drawn = list(pool.map(lambda _: draw.remote(folder), range(4)))
         assert len({pid for pid, _, _ in drawn}) == 4
         assert len({a for _, a, _ in drawn}) == len({b for _, _, b in drawn}) == 4
     """,
@@ -341,8 +347,7 @@ def test_prints_reach_the_cell_and_only_it(kernel: Kernel) -> None:
 def test_interrupting_the_cell_stops_the_code(kernel: Kernel, folder: Path) -> None:
     kernel.run(
         "import time\n@serverless\ndef long(path):\n"
-        "    print('started', flush=True)\n"
-        "    try: time.sleep(30)\n"
+        "    try:\n        print('started', flush=True)\n        time.sleep(30)\n"
         "    finally: open(path, 'w').write(str(time.time()))\n"
     )
     cell = kernel.start(f"long.remote({str(folder / 'ended')!r})")
@@ -352,8 +357,8 @@ def test_interrupting_the_cell_stops_the_code(kernel: Kernel, folder: Path) -> N
     ended = folder / "ended"
     from tests.support import wait_until
 
-    wait_until(lambda: ended.exists() and ended.read_text(), 2)
-    assert float(ended.read_text()) - kernel.interrupted_s < 1.0
+    wait_until(lambda: ended.exists() and ended.read_text())
+    assert float(ended.read_text()) - kernel.interrupted_s < 15.0
 
 
 def test_code_and_class_identity_outlive_the_kernel(kernel: Kernel) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
+import re
 import socket
-import threading
 import time
 from collections.abc import Iterator
 
@@ -49,6 +49,26 @@ def head(gateway: Gateway, *lines: str) -> bytes:
     """Return a POST to `double` with the token and these further header lines."""
     first = ["POST /function/double HTTP/1.1", "Host: x", f"Authorization: Bearer {gateway.token}"]
     return ("\r\n".join([*first, *lines]) + "\r\n\r\n").encode()
+
+
+@contextlib.contextmanager
+def held(gateway: Gateway, name: str, seconds: float) -> Iterator[None]:
+    """Have a call made by a caller that leaves at the end of the block."""
+    body = json.dumps(seconds).encode()
+    first = (f"POST /function/{name} HTTP/1.1", "Host: x", f"Authorization: Bearer {gateway.token}")
+    with socket.create_connection(gateway.address, timeout=10) as link:
+        link.sendall("\r\n".join([*first, f"Content-Length: {len(body)}", "", ""]).encode() + body)
+        yield
+
+
+def in_flight(gateway: Gateway, name: str) -> int:
+    return sum(row.get("inFlight", 0) for row in gateway.replicas(name))
+
+
+def queued(gateway: Gateway, name: str) -> int:
+    page = gateway.request("GET", "/metrics").body.decode()
+    rows = re.findall(r"^faas_invocations_queued\{(.*?)\} (\S+)$", page, re.MULTILINE)
+    return sum(int(float(n)) for labels, n in rows if f'function="{name}"' in labels)
 
 
 # -- results --------------------------------------------------------------------------------
@@ -223,18 +243,18 @@ def test_a_functions_own_token_cancels_nobodys_call(gateway: Gateway) -> None:
 
 def test_a_time_out_is_504(gateway: Gateway) -> None:
     started = time.monotonic()
-    answer = gateway.call("too-slow", 5)
+    answer = gateway.call("too-slow", 60)
     assert (answer.status, answer.code) == (504, "timeout")
-    assert time.monotonic() - started < 2.0
-    assert "0.4" in answer.json()["detail"]
+    assert time.monotonic() - started < 30.0
+    assert "1.5" in answer.json()["detail"]
     assert gateway.call("too-slow", 0).json() is None
 
 
 def test_the_callers_deadline_bounds_the_call(gateway: Gateway) -> None:
     started = time.monotonic()
-    answer = gateway.call("waits", 5, headers={"Faas-Deadline-Ms": "200"})
+    answer = gateway.call("waits", 60, headers={"Faas-Deadline-Ms": "200"})
     assert (answer.status, answer.code) == (504, "timeout")
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 30.0
 
 
 @pytest.mark.parametrize("text", ["-1", "soon", "1e400", ""])
@@ -244,40 +264,26 @@ def test_a_deadline_that_is_no_number_is_400(gateway: Gateway, text: str) -> Non
 
 
 def test_a_full_queue_says_when_to_come_back(gateway: Gateway) -> None:
-    answers = []
-    lock = threading.Lock()
-
-    def call() -> None:
-        answer = gateway.call("waits", 0.6)
-        with lock:
-            answers.append(answer)
-
-    threads = [threading.Thread(target=call) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    refused = [answer for answer in answers if answer.status != 200]
+    wait_until(lambda: not in_flight(gateway, "waits"), what="nothing of an earlier test runs")
+    with held(gateway, "waits", 60.0):
+        wait_until(lambda: in_flight(gateway, "waits") == 1, what="the first call runs")
+        with held(gateway, "waits", 0.0), held(gateway, "waits", 0.0):
+            wait_until(lambda: queued(gateway, "waits") == 2, what="the queue is full")
+            refused = [gateway.call("waits", 0.0) for _ in range(5)]
     assert {(answer.status, answer.code) for answer in refused} <= {
         (429, "queue_full"),
         (503, "queue_full"),
     }
-    assert len(refused) == 5, [answer.status for answer in answers]
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
     assert all(answer.headers["faas-fault"] == "capacity" for answer in refused)
 
 
 def test_waiting_too_long_for_a_replica_is_503(gateway: Gateway) -> None:
-    first = threading.Thread(target=gateway.call, args=("one-at-a-time", 1.2))
-    first.start()
-    wait_until(
-        lambda: any(row.get("inFlight") for row in gateway.replicas("one-at-a-time")),
-        what="the first call runs",
-    )
-    answer = gateway.call("one-at-a-time", 0)
+    with held(gateway, "one-at-a-time", 60.0):
+        wait_until(lambda: in_flight(gateway, "one-at-a-time") == 1, what="the first call runs")
+        answer = gateway.call("one-at-a-time", 0)
     assert (answer.status, answer.code) == (503, "queue_timeout")
     assert "retry-after" in answer.headers
-    first.join()
 
 
 def test_an_exception_of_the_function_is_500_with_its_type_and_text(gateway: Gateway) -> None:
@@ -351,10 +357,10 @@ def test_a_public_function_needs_no_token(gateway: Gateway) -> None:
 
 
 def test_the_state_directory_is_the_owners_alone(gateway: Gateway) -> None:
-    modes = {path.name: path.stat().st_mode & 0o777 for path in gateway.state_dir.iterdir()}
-    assert modes["gateway.json"] == 0o600
-    assert modes["gateway.sock"] & 0o077 == 0
-    assert gateway.state_dir.stat().st_mode & 0o077 == 0
+    where = gateway.state_dir
+    assert (where / "gateway.json").stat().st_mode & 0o777 == 0o600
+    assert (where / "gateway.sock").stat().st_mode & 0o077 == 0
+    assert where.stat().st_mode & 0o077 == 0
 
 
 def test_it_listens_on_loopback_only(gateway: Gateway) -> None:

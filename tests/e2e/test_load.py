@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import re
 import threading
@@ -16,7 +15,7 @@ from jupyter_faas import serverless
 from tests.e2e.gateway import Gateway, wait_until
 from tests.e2e.load import Load, run
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 SOURCE = """
 import os, time
@@ -79,7 +78,7 @@ def test_a_herd_of_first_calls_starts_exactly_what_it_needs(
     gateway: Gateway, calls: int, k: int, most: int
 ) -> None:
     name = f"herd-{calls}-{k}"
-    make(name, seconds=0.4, max_inputs=k, max_containers=most).deploy()
+    make(name, seconds=1.0, max_inputs=k, max_containers=most).deploy()
     load = Load(gateway, name)
     with ReplicaIds(gateway, name) as replicas:
         run(lambda: load.at_once(list(range(calls))))
@@ -90,8 +89,8 @@ def test_a_herd_of_first_calls_starts_exactly_what_it_needs(
 
 
 def test_a_herd_that_finds_nothing_running_starts_exactly_what_it_needs(gateway: Gateway) -> None:
-    make("asleep", seconds=0.3, max_inputs=3, scaledown_window=0.3).deploy()
-    wait_until(lambda: not gateway.replicas("asleep"), 15.0, what="to zero")
+    make("asleep", seconds=1.0, max_inputs=3, scaledown_window=0.3).deploy()
+    wait_until(lambda: not gateway.replicas("asleep"), 60.0, what="to zero")
     load = Load(gateway, "asleep")
     with ReplicaIds(gateway, "asleep") as replicas:
         run(lambda: load.at_once(list(range(12))))
@@ -119,21 +118,21 @@ def test_accepted_is_the_sum_of_outcomes(gateway: Gateway) -> None:
 
 
 def test_accepted_is_the_sum_of_outcomes_in_the_middle_of_everything(gateway: Gateway) -> None:
-    make("mixture", seconds=0.15, max_containers=2, queue_timeout=0.5).deploy()
+    # While the queue waits the books are read, and then callers leave: long before its time is up.
+    make("mixture", seconds=0.9, max_containers=2, queue_timeout=6.0).deploy()
     load = Load(gateway, "mixture")
-
-    async def impatient(n: int) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(0.1):
-                await load.call(n)
 
     async def work() -> None:
         calls = [asyncio.create_task(load.call(n)) for n in range(30)]
-        leaving = [asyncio.create_task(impatient(n)) for n in range(10)]
-        for _ in range(5):
-            await asyncio.sleep(0.1)
+        leaving = [asyncio.create_task(load.call(n)) for n in range(10)]
+        while not books or books[-1]["accepted"] < 40:
             books.append(await asyncio.to_thread(ledger, gateway, "mixture"))
-        await asyncio.gather(*calls, *leaving)
+        for call in leaving:
+            call.cancel()
+        while not all(call.done() for call in calls):
+            books.append(await asyncio.to_thread(ledger, gateway, "mixture"))
+        await asyncio.gather(*calls)
+        await asyncio.gather(*leaving, return_exceptions=True)
         load.close()
 
     books: list[dict[str, int]] = []
@@ -160,12 +159,12 @@ def test_a_long_call_survives_every_scale_down(gateway: Gateway) -> None:
     run(work)
     assert load.statuses() == {200: 2}
     assert other.statuses() == {200: 4}
-    wait_until(lambda: not gateway.replicas("long"), 15.0, what="to zero afterwards")
+    wait_until(lambda: not gateway.replicas("long"), 60.0, what="to zero afterwards")
 
 
 def test_the_idle_replica_stops_and_the_busy_one_stays(gateway: Gateway) -> None:
-    make("mixed", seconds=0.0, scaledown_window=0.4, max_containers=3).deploy()
-    sleeper = make("mixed-long", seconds=2.0, scaledown_window=0.4, max_containers=3)
+    make("mixed", seconds=0.0, scaledown_window=1.5, max_containers=3).deploy()
+    sleeper = make("mixed-long", seconds=2.0, scaledown_window=1.5, max_containers=3)
     sleeper.deploy()
     load = Load(gateway, "mixed-long")
 
@@ -188,6 +187,8 @@ def test_deploys_rollbacks_and_traffic_shifts_under_load_lose_no_call(gateway: G
     first.deploy()
     load = Load(gateway, "moving")
 
+    is_over = asyncio.Event()
+
     async def change() -> None:
         for number in (2, 3, 4):
             version = make("moving", made_by=str(number), **settings)
@@ -198,12 +199,13 @@ def test_deploys_rollbacks_and_traffic_shifts_under_load_lose_no_call(gateway: G
         await asyncio.to_thread(first.traffic, {1: 50, 4: 50})
         await asyncio.sleep(0.6)
         await asyncio.to_thread(first.rollback, 2)
+        is_over.set()
 
     async def work() -> None:
-        await asyncio.gather(load.at_rate(500, 5.0), change())
+        await asyncio.gather(load.at_rate(300, math.inf, until=is_over), change())
 
     run(work)
-    assert load.statuses() == {200: 2_500}
+    assert set(load.statuses()) == {200}
     assert [one.sent for one in load.seen if one.value["n"] != one.sent] == []
     # The answer's header names the revision whose code made it.
     assert {one.revision for one in load.seen if one.value["made_by"] != one.revision} == set()

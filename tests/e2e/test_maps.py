@@ -10,34 +10,39 @@ import random
 import signal
 import threading
 import time
+import traceback
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import jupyter_faas as faas
 from jupyter_faas.client.session import session
 from jupyter_faas.core.errors import (
     GatewayLost,
     InvalidSpec,
     InvocationTimeout,
     NotSerializable,
+    RemoteError,
     ReplicaLost,
 )
 from tests.e2e import mapped
 from tests.e2e.gateway import Gateway, wait_until
 from tests.support import children, resident_mib
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
-SETTINGS = {"FAAS_CANCEL_GRACE_S": "0.1"}
+# Code that is ended says so in a file: it has the time for that on a busy machine, too.
+SETTINGS = {"FAAS_CANCEL_GRACE_S": "5"}
 
 
 def driver_pid(gateway: Gateway) -> int:
     """Return the pid of the process that runs the maps."""
     for pid in children(gateway.pid):
-        if b"driver" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
-            return pid
+        with contextlib.suppress(OSError):  # it may just have ended
+            if b"driver" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                return pid
     raise AssertionError("there is no driver")
 
 
@@ -83,14 +88,16 @@ def test_a_method_is_mapped_on_one_instance_per_worker(gateway: Gateway) -> None
 
 def test_replicas_draw_different_numbers(gateway: Gateway) -> None:
     assert len(set(mapped.random_number.map(range(100)))) == 100
+    for numbers in zip(*mapped.numbers_by_name.map(range(60)), strict=True):
+        assert len(set(numbers)) == 60
 
 
 def test_threads_and_coroutines_wait_side_by_side(gateway: Gateway) -> None:
     list(mapped.naps.map([0.0] * 16))
     began_s = time.monotonic()
-    assert list(mapped.naps.map([0.5] * 16)) == [0.5] * 16
-    assert list(mapped.dozes.map([0.5] * 8)) == [0.5] * 8
-    assert time.monotonic() - began_s < 6.0, "one after the other it takes 12 s"
+    assert list(mapped.naps.map([1.0] * 16)) == [1.0] * 16
+    assert list(mapped.dozes.map([1.0] * 8)) == [1.0] * 8
+    assert time.monotonic() - began_s < 20.0, "one after the other it takes 24 s"
 
 
 def test_what_items_print_arrives(gateway: Gateway, capfd: pytest.CaptureFixture[str]) -> None:
@@ -100,13 +107,14 @@ def test_what_items_print_arrives(gateway: Gateway, capfd: pytest.CaptureFixture
     assert "oops 3" in shown.err
 
 
-def test_slow_items_do_not_hold_up_their_neighbours(gateway: Gateway) -> None:
-    results = mapped.slow_at_zero.map(range(200), order_outputs=False, chunksize="auto")
-    list(mapped.slow_at_zero.map(range(1, 40)))
-    began_s = time.monotonic()
+def test_slow_items_do_not_hold_up_their_neighbours(gateway: Gateway, tmp_path: Path) -> None:
+    go_on = tmp_path / "go on"
+    paths = itertools.repeat(str(go_on))
+    results = mapped.waits_at_zero.map(paths, range(200), order_outputs=False, chunksize="auto")
+    list(mapped.waits_at_zero.map(paths, range(1, 40)))
     first = list(itertools.islice(results, 199))
     assert 0 not in first
-    assert time.monotonic() - began_s < 30.0
+    go_on.touch()
     assert next(results) == 0
 
 
@@ -138,7 +146,7 @@ def test_an_error_ends_what_runs_behind_it(gateway: Gateway, tmp_path: Path) -> 
 
     with pytest.raises(TypeError):
         list(mapped.marks.starmap(inputs()))
-    wait_until(lambda: _has_stopped(tmp_path / "1"), 5.0)
+    wait_until(lambda: _has_stopped(tmp_path / "1"))
 
 
 def test_items_are_retried_as_the_function_says(gateway: Gateway, tmp_path: Path) -> None:
@@ -152,9 +160,49 @@ def test_only_the_item_that_kills_its_worker_fails(gateway: Gateway, how: str) -
     n = 30
     results = list(mapped.dies_at.map(range(n), [13] * n, [how] * n, return_exceptions=True))
     assert isinstance(results[13], ReplicaLost)
+    assert str(results[13]).startswith("Item 13: ")
     assert [r for r in results if not isinstance(r, ReplicaLost)] == [
         x for x in range(n) if x != 13
     ]
+
+
+def test_what_ran_beside_the_item_that_kills_its_worker_does_not_fail(gateway: Gateway) -> None:
+    list(mapped.naps_or_dies_at.map(range(16), [99] * 16))
+    results = list(mapped.naps_or_dies_at.map(range(32), [9] * 32, return_exceptions=True))
+    assert [at for at, got in enumerate(results) if got != at] == [9]
+    assert isinstance(results[9], ReplicaLost)
+
+
+def test_a_crash_is_told_once_by_where_it_was(
+    gateway: Gateway, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ReplicaLost, match=r"^Item 3: .*SIGSEGV") as caught:
+        list(mapped.dies_at.map(range(9), [3] * 9, ["segfault"] * 9))
+    [note] = caught.value.__notes__
+    assert note.startswith("\nWhere dies-at crashed (item 3):\nTraceback")
+    assert note.endswith(", in string_at")
+    assert "Fatal Python error" not in "".join(capfd.readouterr())
+
+    def log() -> str:
+        return "\n".join(mapped.dies_at.logs())
+
+    wait_until(lambda: "Fatal Python error: Segmentation fault" in log())
+
+
+def test_an_item_that_fails_is_named(gateway: Gateway) -> None:
+    with pytest.raises(ValueError, match="item 2") as caught:
+        list(mapped.fails_at.map(range(5), [2] * 5))
+    assert "Where fails-at raised it (item 2):" in caught.value.__notes__[0]
+    assert {frame.filename for frame in traceback.extract_tb(caught.tb)} == {__file__}
+    run = mapped.fails_at.spawn_map(range(5), [4] * 5)
+    [(index, error)] = run.failed()
+    assert (index, "(item 4):" in error.__notes__[0]) == (4, True)
+
+
+def test_an_item_that_interrupts_itself_fails_alone(gateway: Gateway) -> None:
+    results = list(mapped.interrupts_at.map(range(300), [7] * 300, return_exceptions=True))
+    assert isinstance(results[7], RemoteError)
+    assert results[:7] + results[8:] == [x for x in range(300) if x != 7]
 
 
 def test_what_may_not_run_again_runs_once(gateway: Gateway, tmp_path: Path) -> None:
@@ -188,6 +236,31 @@ def test_a_result_that_cannot_travel_fails_alone(gateway: Gateway) -> None:
     results = list(mapped.lock_at.map(range(4), [2] * 4, return_exceptions=True))
     assert isinstance(results[2], NotSerializable)
     assert results[:2] + results[3:] == [0, 1, 3]
+
+
+def test_a_result_that_cannot_be_rebuilt_fails_alone(gateway: Gateway) -> None:
+    arguments = range(4), [2] * 4
+    results = list(mapped.unreadable_at.map(*arguments, return_exceptions=True))
+    assert "Item 2: unreadable-at has run, but its result cannot be rebuilt" in str(results.pop(2))
+    assert results == [0, 1, 3]
+    stopped = mapped.unreadable_at.map(*arguments)
+    assert [next(stopped), next(stopped)] == [0, 1]
+    with pytest.raises(RemoteError, match="Item 2"):
+        next(stopped)
+    run = mapped.unreadable_at.spawn_map(*arguments)
+    results = list(run.results(return_exceptions=True))
+    assert "Item 2" in str(results.pop(2))
+    assert results == [0, 1, 3]
+
+
+def test_an_item_cannot_end_the_loop_over_the_others(gateway: Gateway) -> None:
+    arguments = range(4), [2] * 4
+    with pytest.raises(RemoteError, match="Item 2: StopIteration: no more of it"):
+        list(mapped.stops_at.map(*arguments))
+    with pytest.raises(RemoteError, match="Item 2"):
+        list(mapped.stops_at.spawn_map(*arguments).results())
+    results = list(mapped.stops_at.map(*arguments, return_exceptions=True))
+    assert isinstance(results[2], RemoteError)
 
 
 def bad_at(count: int, at: int) -> list[Any]:
@@ -248,9 +321,35 @@ def test_what_the_inputs_raise_comes_after_what_they_gave(gateway: Gateway) -> N
         yield 2
         raise RuntimeError("no more")
 
-    got = []
+    got: list[int] = []
+    results = mapped.square.map(inputs())
     with pytest.raises(RuntimeError, match="no more"):
-        got.extend(mapped.square.map(inputs()))
+        got.extend(results)
+    assert got == [1, 4]
+    assert "RuntimeError: no more" in repr(results)
+    wait_until(lambda: _last_map(gateway) == BROKEN, seen=lambda: _last_map(gateway))
+
+
+async def test_so_it_does_in_the_callers_loop(gateway: Gateway) -> None:
+    async def inputs() -> AsyncIterator[int]:
+        yield 1
+        raise RuntimeError("no more")
+
+    results = mapped.square.map.aio(inputs())
+    assert await anext(results) == 1
+    with pytest.raises(RuntimeError, match="no more"):
+        await anext(results)
+    await asyncio.to_thread(wait_until, lambda: _last_map(gateway) == BROKEN)
+
+
+BROKEN = ("square", "failed", "Its inputs broke off: RuntimeError: no more")
+
+
+def _last_map(gateway: Gateway) -> tuple[str, str, str]:
+    """Return what everybody is told of the map that began last."""
+    listed = gateway.request("GET", "/v1/maps").json()["maps"]
+    last = max(listed, key=lambda one: one["startedAt"])
+    return last["function"], last["state"], last["note"]
 
 
 def test_mistakes_are_told_where_they_are_made(gateway: Gateway) -> None:
@@ -277,11 +376,9 @@ def _has_stopped(path: Path) -> bool:
 def test_dropping_the_iterator_ends_what_runs(gateway: Gateway, tmp_path: Path) -> None:
     results = mapped.marks.map([str(tmp_path)] * 9, range(9), [60.0] * 9)
     wait_until((tmp_path / "0").exists, 20.0)
-    began_s = time.monotonic()
     del results
-    wait_until(lambda: _has_stopped(tmp_path / "0"), 5.0)
-    assert time.monotonic() - began_s < 2.0
-    wait_until(lambda: all(_has_stopped(path) for path in tmp_path.iterdir()), 5.0)
+    wait_until(lambda: _has_stopped(tmp_path / "0"))
+    wait_until(lambda: all(_has_stopped(path) for path in tmp_path.iterdir()))
     assert not (tmp_path / "8").exists()
 
 
@@ -290,10 +387,14 @@ def test_an_interrupt_ends_what_runs(gateway: Gateway, tmp_path: Path) -> None:
     wait_until((tmp_path / "0").exists, 20.0)
     main = threading.main_thread().ident
     assert main
-    threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
+
+    def read() -> None:
+        threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()
         list(results)
-    wait_until(lambda: all(_has_stopped(path) for path in tmp_path.iterdir()), 5.0)
+
+    with pytest.raises(KeyboardInterrupt):
+        read()
+    wait_until(lambda: all(_has_stopped(path) for path in tmp_path.iterdir()))
 
 
 def test_a_slow_reader_slows_the_map(gateway: Gateway) -> None:
@@ -324,7 +425,15 @@ async def test_the_asynchronous_twin(gateway: Gateway) -> None:
             await asyncio.sleep(0)
             yield x
 
+    async def pairs() -> AsyncIterator[tuple[int, int]]:
+        async for x in inputs():
+            yield x, x
+
     assert [y async for y in mapped.square.map.aio(inputs())] == [0, 1, 4, 9, 16]
+    assert [y async for y in mapped.add.starmap.aio(pairs())] == [0, 2, 4, 6, 8]
+    assert list((await mapped.square.spawn_map.aio(inputs())).results()) == [0, 1, 4, 9, 16]
+    with pytest.raises(InvalidSpec, match=r"let it yield tuples of arguments, for `starmap\.aio`"):
+        _ = [y async for y in mapped.add.map.aio(inputs(), range(5))]
     async with mapped.square.map.aio(itertools.count()) as endless:
         assert [await anext(endless) for _ in range(3)] == [0, 1, 4]
 
@@ -358,11 +467,15 @@ def test_two_maps_at_once_both_go_on(gateway: Gateway) -> None:
 def test_maps_are_listed_and_cancelled_by_id(gateway: Gateway, tmp_path: Path) -> None:
     results = mapped.marks.map([str(tmp_path)] * 4, range(4), [60.0] * 4)
     wait_until((tmp_path / "0").exists, 20.0)
-    running = [
-        m for m in gateway.request("GET", "/v1/maps").json()["maps"] if m["state"] == "running"
-    ]
-    assert [m["function"] for m in running] == ["marks"]
-    answer = gateway.request("DELETE", f"/v1/maps/{running[0]['id']}")
+
+    def running() -> list[dict[str, Any]]:
+        maps = gateway.request("GET", "/v1/maps").json()["maps"]
+        return [m for m in maps if m["state"] == "running"]
+
+    # Maps of earlier tests that were left may still be ending.
+    (listed,) = wait_until(lambda: len(maps := running()) == 1 and maps, seen=running)
+    assert listed["function"] == "marks"
+    answer = gateway.request("DELETE", f"/v1/maps/{listed['id']}")
     assert answer.json()["state"] == "cancelled"
     with pytest.raises(Exception, match="cancelled"):
         list(results)
@@ -376,9 +489,10 @@ def test_items_are_counted_beside_the_calls_that_carry_them(gateway: Gateway) ->
     mapped.add.deploy()
     before = counts()
     assert list(mapped.add.map(range(500), range(500))) == [2 * n for n in range(500)]
-    wait_until(lambda: counts()["items"] == before["items"] + 500, 5.0, seen=counts)
+    wait_until(lambda: counts()["items"] == before["items"] + 500, seen=counts)
     assert 0 < counts()["accepted"] - before["accepted"] <= 500
-    assert counts()["memoryMebibyteSeconds"] > before["memoryMebibyteSeconds"]
+    used = "memoryMebibyteSeconds"
+    wait_until(lambda: counts()[used] > before[used], seen=counts)
 
 
 def test_without_ray_the_replicas_run_a_map_that_asked_for_it_and_a_sentence_says_why(
@@ -459,10 +573,10 @@ def test_endless_inputs_go_on_too_and_results_that_stay_there(
     results.close()
     assert got == list(range(10))
 
-    n = 20
+    n = 40
     killer = threading.Thread(
         target=lambda: (
-            wait_until(lambda: len(list(tmp_path.iterdir())) > 6, 20.0),
+            wait_until(lambda: len(list(tmp_path.iterdir())) > 24, 60.0),
             lose(gateway, "driver"),
         )
     )
@@ -481,15 +595,23 @@ def test_what_may_run_once_is_told_and_not_begun_again(gateway: Gateway, tmp_pat
     lose(gateway, "driver")
     with pytest.raises(GatewayLost, match="idempotent=False forbids"):
         list(results)
-    assert {path.read_text() for path in tmp_path.iterdir()} == {"begun\n"}
+    # One that was ended as it opened its file has left an empty one.
+    assert {path.read_text() for path in tmp_path.iterdir()} <= {"", "begun\n"}
     assert list(mapped.square.map([5])) == [25]
 
 
 def test_a_map_that_is_closed_while_it_is_read_does_not_begin_again(gateway: Gateway) -> None:
     results = mapped.naps.map([60.0, 60.0])
     threading.Timer(0.3, results.close).start()
-    with pytest.raises(GatewayLost):
+    # It hears of the cut, or sees that it is over.
+    with pytest.raises((GatewayLost, StopIteration)):
         next(results)
+    wait_until(lambda: "running" not in states_of("naps"), seen=lambda: states_of("naps"))
+
+
+def states_of(function: str) -> list[str]:
+    maps = faas.gateway().state()["maps"]
+    return [one["state"] for one in maps if one["function"] == function]
 
 
 def lose(gateway: Gateway, who: str) -> None:
@@ -512,6 +634,6 @@ def test_a_killed_gateway_takes_the_driver_along(gateway: Gateway) -> None:
     list(mapped.square.map([1]))
     driver = driver_pid(gateway)
     gateway.kill()
-    wait_until(lambda: not Path(f"/proc/{driver}").exists(), 5.0)
+    wait_until(lambda: not Path(f"/proc/{driver}").exists())
     gateway.start()
     assert list(mapped.square.map([2])) == [4]

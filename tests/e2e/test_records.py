@@ -11,10 +11,10 @@ import jupyter_faas as faas
 from jupyter_faas import serverless
 from tests.e2e.gateway import Gateway, wait_until
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(300)
 
 
-@serverless(name="recorded", timeout=0.3)
+@serverless(name="recorded", timeout=2.0)
 def recorded(what: str) -> Any:
     if what == "late":
         time.sleep(30)
@@ -25,7 +25,7 @@ def recorded(what: str) -> Any:
     return what
 
 
-@serverless(name="recorded-stream", timeout=0.3)
+@serverless(name="recorded-stream", timeout=2.0)
 def stream(what: str) -> Any:
     yield 1
     if what == "late":
@@ -44,7 +44,7 @@ def outcomes(gateway: Gateway, name: str, count: int) -> list[tuple[str, str]]:
         found[:] = answer.json()["invocations"]
         return len(found) >= count
 
-    wait_until(are_all_recorded, 5.0, seen=lambda: found)
+    wait_until(are_all_recorded, seen=lambda: found)
     ordered = sorted(found, key=lambda one: one["startedAt"])
     return [(one["outcome"], one.get("code", "")) for one in ordered]
 
@@ -68,7 +68,7 @@ def test_a_call_is_recorded_as_what_its_caller_saw(gateway: Gateway) -> None:
 def test_why_a_call_failed_is_recorded_with_where(gateway: Gateway, what: str) -> None:
     with pytest.raises(ValueError, match=what):
         recorded.remote(what)
-    wait_until(lambda: any(f"ValueError: {what}\n" in why for why in whys(gateway)), 5.0)
+    wait_until(lambda: any(f"ValueError: {what}\n" in why for why in whys(gateway)))
     first, *rest = whys(gateway)[0].split("\n")
     assert first == f"ValueError: {what}"
     assert any("in recorded" in line for line in rest), rest
@@ -91,4 +91,5 @@ def test_a_stream_is_recorded_as_what_its_reader_saw(gateway: Gateway) -> None:
         ("error", "remote_error"),
         ("timeout", "timeout"),
     ]
-    assert [replica.in_flight for replica in faas.function("recorded-stream").replicas()] == [0]
+    replicas = faas.function("recorded-stream").replicas
+    wait_until(lambda: [one.in_flight for one in replicas()] == [0], seen=replicas)

@@ -10,7 +10,7 @@ import jupyter_faas as faas
 from jupyter_faas import serverless
 from tests.e2e.gateway import Gateway, wait_until
 
-pytestmark = pytest.mark.timeout(90)
+pytestmark = pytest.mark.timeout(300)
 
 
 def make(name: str, value: int, **settings: Any) -> Any:
@@ -34,7 +34,7 @@ def test_a_revision_that_was_made_live_again_goes_to_zero_like_any_other(gateway
     assert gateway.call("again", {}).json() == 1
     wait_until(
         lambda: not gateway.replicas("again"),
-        10.0,
+        30.0,
         what="no replica is left",
         seen=lambda: gateway.replicas("again"),
     )

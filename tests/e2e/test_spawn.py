@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import as_completed
+from concurrent.futures import Future, as_completed
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,9 @@ import jupyter_faas as faas
 from jupyter_faas import serverless
 from tests.e2e.gateway import Gateway, wait_until
 
-pytestmark = pytest.mark.timeout(90)
-SETTINGS = {"FAAS_STABLE_WINDOW_S": 5}
+pytestmark = pytest.mark.timeout(300)
+# Code that is ended says so in a file: it has the time for that on a busy machine, too.
+SETTINGS = {"FAAS_STABLE_WINDOW_S": 5, "FAAS_CANCEL_GRACE_S": 5}
 
 
 @serverless(name="spawned", max_containers=3)
@@ -36,6 +39,7 @@ def work(x: int, seconds: float = 0.0) -> int:
 
 @serverless(name="spawned-one", max_containers=1)
 def marked(path: str, line: str, seconds: float = 0.0) -> str:
+    print(line, flush=True)  # its answer has begun
     with open(path, "a") as file:
         file.write(line + "\n")
     time.sleep(seconds)
@@ -74,10 +78,10 @@ def test_a_spawned_call_gives_its_result_as_often_as_it_is_asked_for(
 ) -> None:
     call = work.spawn(21)
     assert call.get() == 42
-    assert call.get(timeout=1) == 42
+    assert call.get(timeout=20) == 42
     assert call.status == "done"
     assert "working on 21" in capsys.readouterr().out
-    assert list(call.logs()) == ["working on 21"]
+    wait_until(lambda: list(call.logs()) == ["working on 21"], seen=call.logs)
     assert call.cancel() is False
 
 
@@ -100,7 +104,8 @@ def test_what_it_raises_is_raised_where_the_result_is_asked_for(gateway: Gateway
 
 
 def test_waiting_has_a_limit_and_does_not_end_the_call(gateway: Gateway) -> None:
-    call = work.spawn(4, seconds=0.6)
+    call = work.spawn(4, seconds=5.0)
+    wait_until(lambda: call.status == "running", seen=lambda: call.status)
     with pytest.raises(TimeoutError, match="goes on"):
         call.get(timeout=0.1)
     assert call.status == "running"
@@ -150,7 +155,7 @@ def test_another_process_gets_the_result_by_the_id(gateway: Gateway) -> None:
 def test_cancelling_ends_what_runs_and_what_waits(gateway: Gateway, tmp_path: Path) -> None:
     path = tmp_path / "cancelled"
     runs = marked.spawn(str(path), "runs", 30.0)
-    wait_until(lambda: lines(path) == ["runs"], 10.0)
+    wait_until(lambda: lines(path) == ["runs"])
     waits = marked.spawn(str(path), "waits")
     began = time.monotonic()
     assert waits.cancel()
@@ -159,7 +164,7 @@ def test_cancelling_ends_what_runs_and_what_waits(gateway: Gateway, tmp_path: Pa
         with pytest.raises(faas.InvocationCancelled):
             call.get()
         assert call.status == "cancelled"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     assert marked.remote(str(path), "next") == "next"
     assert lines(path) == ["runs", "next"]
 
@@ -171,7 +176,7 @@ def test_after_a_kill_what_had_not_begun_runs_and_what_had_is_said_to_be_lost(
     marked.deploy()
     begun = marked.spawn(str(path), "begun", 60.0)
     waiting = [marked.spawn(str(path), str(n)) for n in range(3)]
-    wait_until(lambda: lines(path) == ["begun"], 10.0)
+    wait_until(lambda: lines(path) == ["begun"])
     gateway.kill()
     gateway.start()
     with pytest.raises(faas.GatewayLost, match="may have run"):
@@ -183,8 +188,8 @@ def test_after_a_kill_what_had_not_begun_runs_and_what_had_is_said_to_be_lost(
 def test_after_a_kill_an_idempotent_one_runs_again(gateway: Gateway, tmp_path: Path) -> None:
     path = tmp_path / "again"
     marked_again.deploy()
-    begun = marked_again.spawn(str(path), "begun", 1.0)
-    wait_until(lambda: lines(path) == ["begun"], 10.0)
+    begun = marked_again.spawn(str(path), "begun", 5.0)
+    wait_until(lambda: lines(path) == ["begun"])
     gateway.kill()
     gateway.start()
     assert faas.FunctionCall.from_id(begun.id).get() == "begun"
@@ -198,8 +203,8 @@ def test_a_function_that_is_deleted_meanwhile_is_the_answer(
     def gone(seconds: float) -> None:
         time.sleep(seconds)
 
-    runs, waits = gone.spawn(1.5), gone.spawn(0.0)
-    wait_until(lambda: runs.status == "running", 10.0)
+    runs, waits = gone.spawn(4.0), gone.spawn(0.0)
+    wait_until(lambda: runs.status == "running")
     gone.delete()
     with pytest.raises(faas.FunctionNotFound):
         waits.get(timeout=20)
@@ -211,7 +216,7 @@ class TestOverHttp:
 
     def test_it_is_accepted_and_answered_as_an_ordinary_call_is(self, gateway: Gateway) -> None:
         work.deploy()
-        said = gateway.request("POST", "/async-function/spawned", {"x": 3, "seconds": 0.2})
+        said = gateway.request("POST", "/async-function/spawned", {"x": 3, "seconds": 3.0})
         assert said.status == 202
         id = said.headers["faas-invocation-id"]
         assert said.headers["location"] == f"/v1/invocations/{id}"
@@ -255,7 +260,7 @@ class TestOverHttp:
 
     def test_a_deadline_passes_while_it_waits_too(self, gateway: Gateway, tmp_path: Path) -> None:
         holds = marked.spawn(str(tmp_path / "d"), "holds", 30.0)
-        wait_until(lambda: holds.status == "running", 10.0)
+        wait_until(lambda: holds.status == "running")
         said = gateway.request(
             "POST",
             "/async-function/spawned-one",
@@ -287,6 +292,16 @@ class TestExecutor:
         def square(x: int) -> int:
             return x * x
 
+        def add(a: int, b: int, c: int) -> tuple[int, int, int]:
+            return a, b, c
+
+        class Scaled:
+            def __init__(self, by: int) -> None:
+                self.by = by
+
+            def times(self, x: int) -> int:
+                return self.by * x
+
         with faas.Executor(max_containers=3) as pool:
             assert list(pool.map(square, range(20))) == [x * x for x in range(20)]
             futures = {pool.submit(work, x): x for x in (1, -1)}
@@ -296,12 +311,81 @@ class TestExecutor:
                 else:
                     assert isinstance(future.exception(), ValueError)
             assert pool.submit(lambda x: x + 1, 1).result() == 2
+            assert list(pool.map(partial(square), range(3))) == [0, 1, 4]
+            assert pool.submit(partial(partial(add, 1), b=2), c=3).result() == (1, 2, 3)
+            assert list(pool.map(Scaled(3).times, range(3))) == [0, 3, 6]
+            assert pool.submit(partial(work, seconds=0.0), 2).result() == 4
             with pytest.raises(faas.UsageError, match="no function"):
                 pool.submit(print, 1)
 
-    def test_a_wrong_option_is_said_when_it_is_made(self) -> None:
-        with pytest.raises(faas.InvalidSpec, match="max_container"):
-            faas.Executor(max_container=1)
+    def test_lambdas_of_two_notebooks_are_two_functions(self) -> None:
+        def name(code: Any) -> str:
+            with faas.Executor() as pool:
+                return str(pool._handle(code).name)
+
+        assert name(lambda x: x + 1) == name(lambda x: x + 1)
+        assert name(lambda x: x + 1) != name(lambda x: x + 2)
+
+    @pytest.mark.parametrize("is_read", [True, False])
+    def test_an_interrupt_ends_the_block_and_what_runs(
+        self, gateway: Gateway, tmp_path: Path, is_read: bool
+    ) -> None:
+        def holds(folder: str, number: int) -> None:
+            mark = Path(folder, str(number))
+            try:
+                mark.write_text("begun")
+                time.sleep(60)
+            finally:
+                mark.write_text("stopped")
+
+        def marks() -> list[str]:
+            return [path.read_text() for path in tmp_path.iterdir()]
+
+        futures: list[Future[None]] = []
+        main = threading.main_thread().ident
+        assert main
+
+        def block() -> None:
+            with faas.Executor(max_calls=3, max_containers=2) as pool:
+                futures.extend(pool.submit(holds, str(tmp_path), number) for number in range(5))
+                wait_until(lambda: marks().count("begun") == 2, 20.0, seen=marks)
+                threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()
+                if is_read:  # else the end of the block waits
+                    futures[0].result()
+
+        with pytest.raises(KeyboardInterrupt):
+            block()
+        assert all(future.done() for future in futures)
+        running, waiting = futures[:3], futures[3:]
+        assert all(future.cancelled() for future in waiting)
+        assert {type(future.exception()) for future in running} == {faas.InvocationCancelled}
+        # The third, which waits for a replica, may get that of the first for a moment.
+        wait_until(lambda: set(marks()) == {"stopped"}, seen=marks)
+        assert {path.name for path in tmp_path.iterdir()} <= {"0", "1", "2"}
+
+    def test_a_running_future_cannot_be_cancelled_alone(
+        self, gateway: Gateway, tmp_path: Path
+    ) -> None:
+        with faas.Executor() as pool:
+            future = pool.submit(marked, str(tmp_path / "m"), "x", 0.5)
+            wait_until((tmp_path / "m").exists, 20.0)
+            assert not future.cancel()
+            assert future.result() == "x"
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ({"max_container": 1}, "Did you mean 'max_containers'"),
+            ({"max_workers": 4}, "max_calls=… limits the calls"),
+            ({"max_calls": 0}, "max_calls=0: allowed is a number"),
+            ({"max_calls": print}, "Functions are given to `submit` and `map`"),
+        ],
+    )
+    def test_a_wrong_argument_is_said_when_it_is_made(
+        self, given: dict[str, Any], said: str
+    ) -> None:
+        with pytest.raises(faas.InvalidSpec, match=said):
+            faas.Executor(**given)
 
 
 @contextmanager

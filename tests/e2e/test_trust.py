@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -28,6 +27,7 @@ from tests.gateway.conftest import until
 from tests.gateway.fake_front import FakeProvider
 from tests.runner.harness import _of_notebook
 from tests.runner.pods import Pod, pod
+from tests.support import free_ports
 
 pytestmark = pytest.mark.e2e
 
@@ -70,9 +70,7 @@ class PodProvider(FakeProvider):
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[ClusterBench]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        calls_port = probe.getsockname()[1]
+    (calls_port,) = free_ports(1)
     async with cluster_bench(PodProvider(tmp_path), calls_port=calls_port) as made:
         yield made
 

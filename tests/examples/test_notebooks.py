@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ NOTEBOOKS = sorted({path.name for path in EXAMPLES.glob("*.ipynb")} - ELSEWHERE)
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.timeout(150),
+    pytest.mark.timeout(300),
     # jupyter_client's own: its kernel sockets are closed by the garbage collector
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -54,6 +55,7 @@ def test_the_demo_tells_every_step_and_leaves_nothing(
     assert demo.main() == 0
     told = capsys.readouterr().out
     assert [step for step in demo.STORY.values() if step not in told] == []
-    assert "0 → 8 replicas" in told
+    # Eight are started; on a busy machine the first ones may have done all before the last is up.
+    assert re.search(r"0 → [2-8] replicas", told), told
     assert "make lab" in told
     wait_until(lambda: not is_alive(pids[0]), what="the demo's gateway is gone")

@@ -34,6 +34,14 @@ def test_a_value_may_give_its_own_bundle() -> None:
     assert metadata == {"application/x": {"m": 2}}
 
 
+def test_a_widget_is_shown_by_its_other_forms() -> None:
+    class Widget:
+        def _repr_mimebundle_(self, include: object, exclude: object) -> object:
+            return {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "0 %"}
+
+    assert mime_bundle(Widget())[0] == {"text/plain": "0 %"}
+
+
 def test_a_class_is_not_asked_for_the_forms_of_its_instances() -> None:
     class Rich:
         def _repr_html_(self) -> str:

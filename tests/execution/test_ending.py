@@ -110,10 +110,10 @@ def test_code_in_a_thread_is_interrupted() -> None:
 
     thread = threading.Thread(target=run)
     thread.start()
-    started.wait(5)
+    assert started.wait(20)
     gate.cancel()
     gate.cancel()
-    thread.join(5)
+    thread.join(20)
     assert seen == ["interrupted"]
 
 

@@ -18,7 +18,7 @@ async def test_a_task_waits_for_credit() -> None:
     await asyncio.sleep(0)
     assert not waiting.done()
     flow.give(3)
-    await asyncio.wait_for(waiting, 2)
+    await asyncio.wait_for(waiting, 20)
     assert flow.has_room
 
 
@@ -38,7 +38,7 @@ async def test_a_thread_waits_for_credit() -> None:
     waiting = asyncio.ensure_future(asyncio.to_thread(work))
     await asyncio.to_thread(began.wait, 2)
     flow.give(1)
-    assert await asyncio.wait_for(waiting, 2) is True
+    assert await asyncio.wait_for(waiting, 20) is True
 
 
 async def test_credit_of_many_threads_is_not_lost() -> None:

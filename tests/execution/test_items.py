@@ -12,7 +12,7 @@ from jupyter_faas.core.batch import DONE, GIVEN_BACK, RAISED, STARTED, BatchErro
 from jupyter_faas.core.classes import ClassTable
 from jupyter_faas.execution.failure import Fault
 from jupyter_faas.execution.forms import FramedForm
-from jupyter_faas.execution.items import ItemsCall
+from jupyter_faas.execution.items import AHEAD, HOLD_BYTES, ItemsCall
 from jupyter_faas.execution.minder import Minder
 
 
@@ -20,7 +20,7 @@ def chunk(*items, **head):
     payloads = [b"".join(codec.dumps_call((item,), {})) for item in items]
     indices = list(range(10, 10 + len(items)))
     told = Head(indices, bytes(len(items)), [len(p) for p in payloads], **head)
-    return batch.pack_small(told, payloads)
+    return b"".join(batch.pack(told, payloads))
 
 
 class Said:
@@ -67,8 +67,18 @@ class SaidAsync(Said):
             self.given_back.set()
 
 
+class Asleep(Minder):
+    """Looks at nothing: what it would do to a call depends on how long that takes."""
+
+    def watch(self, minded):
+        pass
+
+    def leave(self, minded):
+        pass
+
+
 def make(target, body):
-    return ItemsCall(target, body, FramedForm(ClassTable(None)), Minder())
+    return ItemsCall(target, body, FramedForm(ClassTable(None)), Asleep())
 
 
 def test_each_item_has_its_outcome():
@@ -96,20 +106,69 @@ def test_an_exact_chunk_tells_each_start_before_it_happens():
     assert said.settled == 2
 
 
-def test_what_waits_behind_a_slow_item_is_given_back_while_it_runs():
-    said, go = Said(), threading.Event()
-    call = make(lambda x: go.wait(5.0), chunk(1, 2, 3, budget_s=0.02))
+@pytest.mark.parametrize("count", [3, AHEAD, 3 * AHEAD])
+def test_what_waits_behind_a_slow_item_is_given_back_while_it_runs(count):
+    said, begun, go = Said(), threading.Event(), threading.Event()
+    call = make(lambda x: (begun.set(), go.wait(20.0)), chunk(*range(count), budget_s=0.02))
     thread = threading.Thread(target=call.perform, args=(said,))
     thread.start()
-    deadline_s = time.monotonic() + 5.0
-    while (11, GIVEN_BACK) not in said.kinds() and time.monotonic() < deadline_s:
-        thread.join(0.005)
+    assert begun.wait(20.0)
+    call.tick(time.monotonic() + 1.0)
+    assert (11, GIVEN_BACK) in said.kinds()
     go.set()
     thread.join()
-    assert sorted(said.kinds()) == [(10, DONE), (10, STARTED), (11, GIVEN_BACK), (12, GIVEN_BACK)]
+    given_back = [(index, GIVEN_BACK) for index in range(11, 10 + count)]
+    assert sorted(said.kinds()) == [(10, DONE), (10, STARTED), *given_back]
 
 
-def test_an_interrupt_ends_the_chunk_and_not_one_item():
+def test_a_call_in_a_thread_is_looked_at_while_it_runs_and_not_after():
+    looked, minder = threading.Event(), Minder()
+
+    class Call:
+        def tick(self, now_s):
+            looked.set()
+
+    minded = Call()
+    minder.watch(minded)
+    assert looked.wait(20.0)
+    minder.leave(minded)
+    assert not minder._watched
+
+
+@pytest.mark.parametrize("count", [1, AHEAD, AHEAD + 1, 5 * AHEAD - 1])
+def test_every_item_runs_once_and_in_order(count):
+    said, ran = Said(), []
+    make(ran.append, chunk(*range(count))).perform(said)
+    assert ran == list(range(count))
+    assert said.kinds() == [(10 + n, DONE) for n in range(count)]
+
+
+def test_a_result_is_what_it_was_when_it_was_returned():
+    said, many = Said(), []
+
+    def grow(x):
+        many.append(x)
+        return many
+
+    make(grow, chunk(1, 2, 3)).perform(said)
+    assert [codec.loads(body) for _, _, body in said.items] == [[1], [1, 2], [1, 2, 3]]
+
+
+@pytest.mark.parametrize("value", [0, -1, 10**40, 1.5, True, None, "", "\ud800 ü", "x" * 5000])
+def test_values_that_are_written_late_are_the_same(value):
+    said = Said()
+    make(lambda x: value, chunk(1, 2)).perform(said)
+    assert [codec.loads(body) for _, _, body in said.items] == [value, value]
+    assert type(codec.loads(said.items[0][2])) is type(value)
+
+
+def test_what_is_not_sent_yet_is_bounded_whatever_its_kind():
+    said = Said()
+    make(lambda x: "y" * x, chunk(*[HOLD_BYTES // 4] * 16)).perform(said)
+    assert max(sum(head.sizes) for head, _ in said.batches) < 2 * HOLD_BYTES
+
+
+def test_an_interrupt_ends_the_chunk_and_tells_which_item_ran():
     said = Said()
 
     def interrupted(x):
@@ -118,7 +177,7 @@ def test_an_interrupt_ends_the_chunk_and_not_one_item():
     call = make(interrupted, chunk(1, 2))
     with pytest.raises(KeyboardInterrupt) as caught:
         call.perform(said)
-    assert said.items == []
+    assert said.kinds() == [(10, STARTED)]
     assert call.fault_of(caught.value).problem["code"] == "remote_error"
 
 
@@ -176,7 +235,7 @@ async def test_a_slow_coroutine_gives_back_what_waits():
 
     call = make(slow, chunk(1, 2, budget_s=0.02))
     task = asyncio.get_running_loop().create_task(call.perform_async(said))
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(20.0):
         await said.given_back.wait()
     gate.set()
     await task

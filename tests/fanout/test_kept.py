@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 
 import msgspec
 import pytest
 
+from jupyter_faas.core import batch
 from jupyter_faas.core.batch import DONE, GIVEN_BACK, RAISED, STARTED
 from jupyter_faas.core.errors import (
     BadRequest,
@@ -15,11 +17,17 @@ from jupyter_faas.core.errors import (
     InvocationNotFound,
     QueueFull,
 )
+from jupyter_faas.core.mapping import HEADER
 from jupyter_faas.core.model import Retries
 from jupyter_faas.execution.failure import Fault
+from jupyter_faas.fanout import kept_files
 from jupyter_faas.fanout.base import Caller
+from jupyter_faas.fanout.door import Door
 from jupyter_faas.fanout.driver import Driver
 from jupyter_faas.fanout.shelf import Shelf, has_unfinished
+from jupyter_faas.wire.frames import FrameKind, encode_header
+from jupyter_faas.wire.server import HttpServerProtocol
+from jupyter_faas.wire.upstream import request
 from tests.fanout.told import Backend, order
 
 CLOCK = [1000.0]
@@ -34,7 +42,7 @@ class House:
 
     def open(self):
         self.backend = Backend(slots=2)
-        driver = Driver(self.backend, 0)
+        driver = self.driver = Driver(self.backend, 0)
         self.shelf = Shelf(
             self.root, 60.0, lambda wanted, id: driver.begin(wanted, Caller(), id), lambda: CLOCK[0]
         )
@@ -72,13 +80,15 @@ async def house(tmp_path):
 
 async def test_a_kept_map_runs_without_anybody(house):
     kept = house.begin(5)
-    assert has_unfinished(house.root)
+    assert has_unfinished(house.root, lambda _id: True)
     house.work()
     assert kept.is_over
     assert [kept.outcomes.read(n).body for n in range(5)] == [b"r%d" % n for n in range(5)]
     status = kept.status()
     assert (status.state, status.done, status.total, status.is_kept) == ("done", 5, 5, True)
-    assert not has_unfinished(house.root)
+    assert status.ended_at == CLOCK[0]
+    assert not has_unfinished(house.root, lambda id: id == kept.id)
+    assert has_unfinished(house.root, lambda _id: False), "what it has come to is to be told"
 
 
 async def test_another_driver_goes_on_from_what_is_done(house):
@@ -95,6 +105,38 @@ async def test_another_driver_goes_on_from_what_is_done(house):
     assert again.outcomes.count == 6
     ran = [index for sent in house.backend.sent for index in sent.given.indices]
     assert len(ran) == 6 - done, "what is done does not run again"
+
+
+async def test_each_driver_tells_what_all_have_done(house):
+    kept = house.begin(6, is_kept=True, is_tallied=True)
+    house.backend.open[0].answer()
+    told = kept.tally()
+    assert (told.items, told.items_before, told.is_over) == (kept.outcomes.count, 0, False)
+    house.shelf.close()
+    house.open()
+    assert house.shelf.tallies() == (told,)
+    house.work()
+    (ended,) = house.shelf.tallies()
+    assert (ended.key, ended.items, ended.failed, ended.is_over) == (kept.id, 6, 0, True)
+
+
+async def test_what_an_earlier_version_has_counted_is_told(house):
+    kept = house.begin(6, is_kept=True)
+    house.backend.open[0].answer()
+    done = kept.outcomes.count
+    house.shelf.close()
+    house.open()
+    house.work()
+    (told,) = house.shelf.tallies()
+    assert (told.items, told.items_before) == (6, done)
+
+
+async def test_what_is_to_be_counted_is_told_when_the_map_is_gone(house):
+    kept = house.begin(2)
+    house.work()
+    told = kept.tally()
+    house.shelf.discard(kept)
+    assert house.shelf.tallies() == (told,)
 
 
 async def test_what_failed_runs_again_when_asked(house):
@@ -191,7 +233,7 @@ ONCE = {"idempotent": False}
 
 async def begun(backend, count):
     """Wait until so many chunks have been sent."""
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(20.0):
         while len(backend.sent) < count:
             backend.has_sent.clear()
             await backend.has_sent.wait()
@@ -200,10 +242,10 @@ async def begun(backend, count):
 
 async def finish(house, kept):
     """Have everything run that is sent, until the map is over."""
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(20.0):
         while not kept.is_over:
             house.work()
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)  # a thread writes down what begins
 
 
 def ran(house):
@@ -296,14 +338,128 @@ async def test_a_chunk_that_is_ended_before_it_was_sent_is_not_lost(house):
     assert [again.outcomes.kind(n) for n in range(2)] == [DONE, DONE]
 
 
-async def test_what_cannot_be_written_down_does_not_run(house, monkeypatch):
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), KeyError("No such thing")])
+async def test_what_cannot_be_written_down_does_not_run(house, monkeypatch, error):
     kept = house.begin(2, of=ONCE)
 
-    def full():
-        raise OSError(28, "No space left on device")
+    def fail():
+        raise error
 
-    monkeypatch.setattr(kept.begun, "sync", full)
+    monkeypatch.setattr(kept.begun, "sync", fail)
     await finish(house, kept)
     assert house.backend.sent == []
     assert kept.status().state == "failed"
-    assert "No space left" in kept.status().note
+    assert str(error) in kept.status().note
+
+
+async def test_results_that_find_no_room_on_the_disk_end_the_map_and_say_so(house):
+    kept = house.begin(4)
+    news = []
+    kept.on_news.add(lambda: news.append(kept.status().state))
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    def refuse(records):
+        raise full
+
+    extend, kept.outcomes.extend = kept.outcomes.extend, refuse
+    house.backend.open[0].answer()
+    await asyncio.sleep(0)
+    assert (kept.status().state, kept.status().note) == (
+        "failed",
+        "Its results cannot be kept: No space left on device.",
+    )
+    assert news[-1] == "failed", "who reads it is told"
+    assert all(sent.is_cancelled for sent in house.backend.open)
+    kept.outcomes.extend = extend
+    kept.retry_failed()
+    house.work()
+    assert (kept.status().state, kept.status().done) == ("done", 4)
+
+
+async def test_a_map_that_is_stopped_is_said_to_be_so_when_that_is_on_disk(house, monkeypatch):
+    kept = house.begin(4)
+    write = kept_files.write
+
+    def refuse(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(kept_files, "write", refuse)
+    kept.cancel()
+    assert kept.status().state == "cancelled"
+    assert all(sent.is_cancelled for sent in house.backend.open)
+    assert (kept.is_end_written, house.shelf.is_busy) == (False, True)
+    house.shelf.sweep()
+    assert house.shelf.is_busy
+    monkeypatch.setattr(kept_files, "write", write)
+    house.shelf.sweep()
+    assert (kept.is_end_written, house.shelf.is_busy) == (True, False)
+    house.lose()
+    assert house.shelf.maps[kept.id].status().state == "cancelled"
+
+
+class Served:
+    """The driver's HTTP, and what its client says of a kept map's inputs."""
+
+    def __init__(self, house, address):
+        self._house, self._address = house, address
+
+    async def send(self, *frames):
+        wanted = order(is_ordered=False, stops_at_error=False, is_kept=True)
+        headers = [(HEADER, msgspec.json.encode(wanted))]
+        inputs = batch.pack(batch.Head([0], bytes(1), [1]), [b"x"])
+        body = b"".join([encode_header(FrameKind.ITEM, sum(map(len, inputs))), *inputs])
+        body += b"".join(encode_header(kind, len(text)) + text for kind, text in frames)
+        return await request(self._address, "POST", "/v1/maps", headers, body, timeout_s=20.0)
+
+    async def listed(self):
+        answer = await request(self._address, "GET", "/v1/maps", timeout_s=20.0)
+        return msgspec.json.decode(answer.body)["maps"]
+
+    def keeps_nothing(self):
+        shelf = self._house.shelf
+        return (shelf.maps, shelf.is_busy, list(self._house.root.iterdir())) == ({}, False, [])
+
+
+@pytest.fixture
+async def served(house):
+    connections = set()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: HttpServerProtocol(Door(house.driver, house.shelf), connections=connections),
+        "127.0.0.1",
+        0,
+    )
+    yield Served(house, f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    server.close()
+    for connection in tuple(connections):
+        connection.retire()
+
+
+async def test_inputs_that_find_no_room_at_their_end_make_no_map(house, served, monkeypatch):
+    write = kept_files.write
+
+    def refuse(path, content):
+        if path.name == "whole":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(kept_files, "write", refuse)
+    answer = await served.send((FrameKind.END, b""))
+    assert (answer.status, b"No space left" in answer.body) == (507, True)
+    assert served.keeps_nothing()
+
+
+@pytest.mark.parametrize(
+    ("frames", "why"),
+    [
+        ([(FrameKind.ERROR, b"ValueError: no more")], "Its inputs broke off: ValueError: no more"),
+        ([], "The inputs end in the middle."),
+    ],
+)
+async def test_inputs_that_break_off_are_told_as_a_failed_map_and_nothing_is_kept(
+    served, frames, why
+):
+    answer = await served.send(*frames)
+    assert (answer.status, msgspec.json.decode(answer.body)["detail"]) == (400, why)
+    (told,) = await served.listed()
+    assert (told["state"], told["note"], told["isKept"]) == ("failed", why, False)
+    assert served.keeps_nothing()

@@ -37,6 +37,9 @@ def test_a_record_is_taken_back_by_a_later_one(tmp_path):
     ledger.close()
     again = Ledger(tmp_path / "a")
     assert (again.count, again.kind(1)) == (1, DONE)
+    assert (again.number(DONE), again.number(RAISED)) == (1, 0)
+    again.add(3, DONE, b"")
+    assert [again.ever(DONE), again.ever(RAISED), again.ever(DONE, RAISED)] == [2, 1, 2]
     again.close()
 
 

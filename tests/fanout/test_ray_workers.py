@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from jupyter_faas.fanout.ray.scaling import Limits, Scaling
+from jupyter_faas.fanout.ray.scaling import Limits, Scaling, Worker
 from jupyter_faas.fanout.ray.workers import Scale, ScaleRefused, Workers, workers_of
 
 
@@ -94,16 +94,27 @@ def test_a_refusal_is_told_with_what_the_api_server_says(api: ApiServer) -> None
 def test_workers_are_asked_for_once_and_again_later_when_it_was_refused(api: ApiServer) -> None:
     workers = Workers(api.scale("deployment/workers"), Scaling(Limits(0, 4, 60.0)), cpus=2)
     api.status = 503
-    workers.look(3, {}, now_s=0.0)
-    workers.look(3, {}, now_s=1.0)
+    workers.look(3, [], now_s=0.0)
+    workers.look(3, [], now_s=1.0)
     assert len(api.seen) == 1, "not again at once"
     api.status = 200
-    workers.look(3, {}, now_s=6.0)
-    workers.look(4, {"a": 2, "b": 2}, now_s=6.5)
+    workers.look(3, [], now_s=6.0)
+    workers.look(4, there(), now_s=6.5)
     assert [seen[3]["spec"]["replicas"] for seen in api.seen] == [2, 2]
-    workers.look(0, {"a": 2, "b": 2}, now_s=7.0)
-    workers.look(0, {"a": 2, "b": 2}, now_s=67.0)
+    workers.look(0, there(), now_s=7.0)
+    workers.look(0, there(), now_s=67.0)
     assert api.seen[-1][3]["spec"]["replicas"] == 0
+
+
+def test_idle_workers_above_the_busy_ones_are_sent_away_while_a_map_runs(api: ApiServer) -> None:
+    workers = Workers(api.scale("statefulset/workers"), Scaling(Limits(0, 4, 60.0)), cpus=2)
+    assert not workers.look(4, there(), now_s=0.0)
+    assert not workers.look(1, there(busy=0), now_s=30.0)
+    gone = workers.look(1, there(busy=0), now_s=60.0)
+    assert [worker.name for worker in gone] == ["workers-1"]
+    assert [seen[3]["spec"]["replicas"] for seen in api.seen] == [2, 1]
+    workers.look(1, there(busy=1), now_s=61.0)
+    assert api.seen[-1][3]["spec"]["replicas"] == 2, "one that is busy after all stays"
 
 
 def test_what_is_to_be_scaled_is_checked_before_anything_is_served() -> None:
@@ -111,6 +122,10 @@ def test_what_is_to_be_scaled_is_checked_before_anything_is_served() -> None:
     assert workers_of({"FAAS_RAY_WORKERS": "statefulset/one"}) is not None
     with pytest.raises(ValueError, match="statefulset/NAME"):
         workers_of({"FAAS_RAY_WORKERS": "pod/one"})
+
+
+def there(busy: int | None = None) -> list[Worker]:
+    return [Worker(f"node-{n}", f"workers-{n}", 2, n == busy) for n in range(2)]
 
 
 def _write_account(directory: Path) -> None:

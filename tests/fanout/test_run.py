@@ -24,7 +24,7 @@ from jupyter_faas.core.mapping import MapOrder, MapState
 from jupyter_faas.execution.failure import Fault
 from jupyter_faas.fanout.base import Caller
 from jupyter_faas.fanout.driver import Driver, cpus_here
-from jupyter_faas.wire.frames import FrameKind, FrameReader
+from jupyter_faas.wire.frames import CRASH, STDERR, FrameKind, FrameReader
 from tests.fanout.told import Backend, order
 
 
@@ -91,6 +91,18 @@ async def test_a_map_ends_when_all_is_out(backend):
 async def test_no_inputs_end_at_once(backend):
     _, sink = begin(backend, 0)
     assert sink.is_finished
+
+
+async def test_inputs_that_broke_off_are_told_as_a_failed_map_after_what_they_gave(backend):
+    run, sink = begin(backend, 2, closed=False)
+    run.close_inputs("ValueError: no more")
+    assert run.status().state == "running"
+    while backend.open:
+        backend.open[0].answer()
+    assert sink.outcomes == [(0, DONE, b"r0"), (1, DONE, b"r1")]
+    assert sink.error is None, "the caller knows"
+    assert sink.state.state == "failed"
+    assert sink.state.note == "Its inputs broke off: ValueError: no more"
 
 
 async def test_slots_are_filled_and_no_more(backend):
@@ -164,7 +176,7 @@ async def test_a_full_queue_is_waited_for(backend):
     backend.sent[0].report.on_refused(QueueFull("full", retry_after_s=0.01))
     assert len(backend.sent) == 1
     backend.has_sent.clear()
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(20.0):
         await backend.has_sent.wait()
     backend.sent[1].answer()
     assert sink.outcomes == [(0, DONE, b"r0")]
@@ -177,6 +189,27 @@ async def test_a_gateway_that_goes_away_is_no_reason_to_fail(backend):
     assert not run.is_over
     assert not sink.is_finished
     run.cancel()
+
+
+async def test_a_worker_whose_items_are_done_ends_by_itself(backend):
+    run, sink = begin(backend, 1)
+    (sent,) = backend.sent
+    sent.say(DONE, 0)
+    assert sink.is_finished
+    assert not sent.is_cancelled
+    sent.report.on_end(None)
+    assert run.state == "done"
+
+
+async def test_a_time_out_after_the_last_item_costs_nothing(backend):
+    run, sink = begin(backend, 2)
+    first, second = backend.sent
+    first.say(DONE, 0)
+    first.report.on_end(InvocationTimeout("too late"))
+    second.answer()
+    assert sink.error is None
+    assert [kind for _, kind, _ in sink.outcomes] == [DONE, DONE]
+    assert run.state == "done"
 
 
 async def test_no_capacity_at_all_fails_the_map(backend):
@@ -218,6 +251,19 @@ async def test_prints_name_their_item(backend):
     run.cancel()
     assert all(sent.is_cancelled for sent in backend.sent)
     run.cancel()
+
+
+@pytest.mark.parametrize(("is_metered", "told"), [(True, []), (False, [(STDERR, b"dump")])])
+async def test_the_dump_of_a_crash_is_for_the_log_alone_where_nobody_else_has_it(
+    backend, is_metered, told
+):
+    backend.is_metered = is_metered
+    driver = Driver(backend, 0)
+    _, sink = begin(backend, 1, driver=driver)
+    backend.sent[0].report.on_log(CRASH, b"dump")
+    assert all(frame.kind != FrameKind.LOG for frame in sink.frames)
+    prints = driver.usages.told((), 0).prints
+    assert [(one.stream, one.text) for one in prints] == told
 
 
 async def test_two_maps_of_a_function_share_its_slots():

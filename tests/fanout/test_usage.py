@@ -88,13 +88,10 @@ async def test_an_item_that_is_ended_has_used_what_it_ran(outside: House, how: s
     assert outside.used.memory_mib_s == 300.0
 
 
-async def test_what_an_earlier_driver_has_done_is_not_counted_again(metered: House) -> None:
-    run = metered.driver.begin(order(), Caller())
-    run.skip()
-    run.take([b"1"])
-    run.close_inputs()
+async def test_items_of_kept_maps_are_not_among_them(metered: House) -> None:
+    metered.begin(3, is_kept=True)
     metered.backend.sent[0].answer()
-    assert metered.used.items == 1
+    assert (metered.used.items, metered.used.failed) == (0, 0)
 
 
 async def test_another_driver_has_another_name() -> None:

@@ -23,7 +23,7 @@ TOKEN = "secret-token"
 GREETING = "def hello(name='you'):\n    return f'hello {name}'\n"
 
 
-async def until(seen: Any, timeout_s: float = 10.0) -> None:
+async def until(seen: Any, timeout_s: float = 20.0) -> None:
     """Wait until something is so; fails after `timeout_s`."""
     for _ in range(int(timeout_s / 0.02)):
         if seen():
@@ -83,7 +83,7 @@ class World:
         assert found is not None
         return found
 
-    async def status(self, seen: Any, name: str = "hello", timeout_s: float = 5.0) -> Object:
+    async def status(self, seen: Any, name: str = "hello", timeout_s: float = 20.0) -> Object:
         """Wait until the status on the cluster is so; return it."""
         found: Object = {}
         deadline = time.monotonic() + timeout_s
@@ -99,7 +99,7 @@ class World:
         path = f"/function/{name}" if not host else "/"
         if host:
             headers.append((b"Host", host.encode()))
-        address = f"127.0.0.1:{self.service.port}"
+        address = f"127.0.0.1:{self.service.listeners.port}"
         return await request(address, "POST", path, headers, body, timeout_s=20)
 
 

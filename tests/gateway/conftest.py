@@ -29,7 +29,7 @@ from tests.gateway.fake_front import Call, FakeFront, FakeProvider
 TOKEN = "secret-token"
 
 
-async def until(predicate: Callable[[], Any], what: str = "", timeout_s: float = 5.0) -> Any:
+async def until(predicate: Callable[[], Any], what: str = "", timeout_s: float = 20.0) -> Any:
     """Wait until something is true; shows what it waited for."""
     deadline = time.monotonic() + timeout_s
     while not (value := predicate()):
@@ -44,7 +44,7 @@ class Bench:
     def __init__(self, service: GatewayService, provider: FakeProvider) -> None:
         self.service = service
         self.provider = provider
-        self.upstream = Upstream(f"127.0.0.1:{service.port}")
+        self.upstream = Upstream(f"127.0.0.1:{service.listeners.port}")
         self.number = 0
 
     async def deploy(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_faas.core.errors import RemoteError
+from jupyter_faas.core.errors import ProviderError, RemoteError
 from jupyter_faas.providers.kubernetes.api import Object, path_of
 from jupyter_faas.providers.kubernetes.names import API_VERSION, REVISIONS
 from tests.gateway.cluster_world import GREETING, World, condition, is_ready, until
@@ -20,7 +20,7 @@ from tests.gateway.fake_front import FakeFront, FakeProvider
 async def events_of(world: World, reason: str) -> list[Object]:
     uid = (await world.get())["metadata"]["uid"]
     chosen = f"involvedObject.uid={uid},reason={reason}"
-    for _ in range(100):
+    for _ in range(400):
         found = await world.api.get(path_of("events", world.space), fieldSelector=chosen)
         if found["items"]:
             return found["items"]  # type: ignore[no-any-return]  # JSON
@@ -154,6 +154,16 @@ class ControllerContract:
         status = await world.status(lambda one: is_ready(one, 3))
         assert status["latestRevision"] == "hello-1"
 
+    async def test_what_the_cluster_lacked_is_found_when_it_is_there(self, world: World) -> None:
+        missing = ProviderError("There is no secret `x`.", reason="SecretMissing", is_final=True)
+        world.provider.start_error = missing  # type: ignore[attr-defined]  # a fake's
+        await world.apply()
+        status = await world.status(lambda one: condition(one)["reason"] == "SecretMissing")
+        assert condition(status)["message"].endswith("no secret `x`. It is tried again.")
+        world.provider.start_error = None  # type: ignore[attr-defined]  # a fake's
+        await world.status(is_ready)
+        assert (await world.call()).status == 200
+
     async def test_a_package_that_is_not_here_is_waited_for(self, world: World) -> None:
         digest = "sha256:" + "a" * 64
         code = {"digest": digest, "entry": "f", "python": "3.11"}
@@ -175,7 +185,7 @@ class ControllerContract:
         assert deployed["involvedObject"]["kind"] == "Function"
         for n in range(3):
             world.control.events.say((self.space, "hello"), "Normal", "Said", f"the {n}th time")
-        for _ in range(100):
+        for _ in range(400):
             (said,) = await events_of(world, "Said")
             if said["count"] == 3:
                 break
@@ -207,7 +217,7 @@ class ControllerContract:
         await world.apply(expose="service")
         await world.live(1)
         path = path_of("services", self.space, "hello")
-        for _ in range(100):
+        for _ in range(400):
             if (service := await world.api.find(path)) is not None:
                 break
             await asyncio.sleep(0.05)
@@ -217,11 +227,29 @@ class ControllerContract:
         status = await world.status(lambda one: one.get("url", "").startswith("http://hello."))
         assert status["url"] == f"http://hello.{self.space}.svc"
         await world.apply()
-        for _ in range(100):
+        for _ in range(400):
             if await world.api.find(path) is None:
                 break
             await asyncio.sleep(0.05)
         assert await world.api.find(path) is None
+
+    async def test_somebody_elses_service_is_left_alone_and_told(self, world: World) -> None:
+        path = path_of("services", world.space)
+        port = {"port": 80, "protocol": "TCP"}
+        body = {"metadata": {"name": "hello"}, "spec": {"ports": [port], "selector": {"a": "b"}}}
+        await world.api.create(path, {"apiVersion": "v1", "kind": "Service", **body})
+        await world.apply(expose="service")
+        (told,) = await events_of(world, "NoService")
+        assert "`hello` that is not this function's" in told["message"]
+        await world.status(lambda one: one.get("url", "").endswith(f"/{world.space}/hello"))
+        assert (await world.api.get(f"{path}/hello"))["spec"]["selector"] == {"a": "b"}
+        await world.api.delete(f"{path}/hello")
+
+    async def test_packages_that_the_runners_lack_are_refused(self, world: World) -> None:
+        await world.apply(packages=["numpy>=99"])
+        status = await world.status(lambda one: condition(one)["status"] == "False")
+        assert condition(status)["reason"] == "MissingPackages"
+        assert "numpy>=99 is not installed" in condition(status)["message"]
 
     async def test_a_gateway_that_starts_finds_what_was_asked_meanwhile(self, world: World) -> None:
         await world.apply()

@@ -11,21 +11,46 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 BUCKET = "packages"
 
 
-@contextmanager
-def s3_server(host: str = "127.0.0.1") -> Iterator[dict[str, str]]:
-    """Serve S3; yields the variables that a gateway needs to use it."""
-    server = ThreadedMotoServer(host, 0, verbose=False)
-    server.start()
-    try:
-        _, port = server.get_host_and_port()
-        endpoint = f"http://{host}:{port}"
-        made = urllib.request.Request(f"{endpoint}/{BUCKET}", method="PUT")
+class S3Server:
+    """An S3 server that can be away for a while; what is in it stays."""
+
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self._host = host
+        self._port = 0
+        self.start()
+        made = urllib.request.Request(f"{self.endpoint}/{BUCKET}", method="PUT")
         urllib.request.urlopen(made, timeout=10.0).close()
-        yield {
-            "AWS_ENDPOINT": endpoint,
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://{self._host}:{self._port}"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What a process needs to use it."""
+        return {
+            "AWS_ENDPOINT": self.endpoint,
             "AWS_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "a-key",
             "AWS_SECRET_ACCESS_KEY": "a-secret",
         }
+
+    def start(self) -> None:
+        """Serve, again at the same address."""
+        self._server = ThreadedMotoServer(self._host, self._port, verbose=False)
+        self._server.start()
+        _, self._port = self._server.get_host_and_port()
+
+    def stop(self) -> None:
+        """Be away."""
+        self._server.stop()
+
+
+@contextmanager
+def s3_server(host: str = "127.0.0.1") -> Iterator[dict[str, str]]:
+    """Serve S3; yields the variables that a gateway needs to use it."""
+    server = S3Server(host)
+    try:
+        yield server.variables
     finally:
         server.stop()

@@ -16,12 +16,14 @@ from jupyter_faas.core.ownership import Member
 from jupyter_faas.core.settings import Settings
 from jupyter_faas.gateway.membership import Cohort, FixedMembership
 from jupyter_faas.gateway.service import GatewayService
-from jupyter_faas.gateway.store.base import NO_PASTS, Change, Contents, Pasts
+from jupyter_faas.gateway.store.base import NO_PASTS, NO_TALLIES, Change, Contents, Pasts
 from jupyter_faas.gateway.store.rows import InvocationRow, record_of
+from jupyter_faas.gateway.tallies import Counted, Tallied
 from jupyter_faas.providers.base import ReplicaFound
 from tests.gateway.cluster import KEYS
 from tests.gateway.conftest import TOKEN, Bench
 from tests.gateway.fake_front import FakeFront, FakeProvider, kill_server
+from tests.support import free_ports
 
 PEER_TOKEN = "what gateways show one another"
 
@@ -85,7 +87,15 @@ class ShelfStore:
         self.shelf.revisions.pop((namespace, name), None)
         self.shelf.changed((namespace, name), self)
 
-    def add_invocations(self, rows: Sequence[InvocationRow], pasts: Pasts = NO_PASTS) -> None:
+    async def tallies(self) -> dict[str, Counted]:
+        return {}
+
+    def add_invocations(
+        self,
+        rows: Sequence[InvocationRow],
+        pasts: Pasts = NO_PASTS,
+        tallied: Tallied = NO_TALLIES,
+    ) -> None:
         self.records.extend(map(record_of, rows))
 
     async def invocation(self, invocation_id: str) -> InvocationRecord | None:
@@ -204,7 +214,7 @@ class Group:
         settings = msgspec.structs.replace(self.settings, state_dir=str(place))
         provider = FakeProvider(place) if self.world is None else WorldProvider(self.world)
         store = ShelfStore(self.shelf)
-        port = _free_port()
+        (port,) = free_ports(1)
         member = Member(id, f"127.0.0.1:{port}")
         settings = msgspec.structs.replace(settings, port=port)
         cohort = Cohort(member, self.membership, PEER_TOKEN)
@@ -225,7 +235,7 @@ class Group:
     async def settled(self, *ids: str) -> None:
         """Wait until all of these see exactly one another."""
         wanted = set(ids or self.benches)
-        for _ in range(3000):
+        for _ in range(10_000):
             seen = [
                 {id, *(peer.id for peer in self.peers(id)._peers.values() if peer.serves)}
                 for id in wanted
@@ -249,8 +259,8 @@ class Group:
         bench = self.benches.pop(id)
         service = bench.service
         service.several.peers.leave = lambda: None
-        for server in service._servers:
-            kill_server(server, service._connections)
+        for server in service.listeners.servers:
+            kill_server(server, service.listeners.connections)
         service.autoscaler.close()
         await service.several.close()
         bench.upstream.close()
@@ -295,11 +305,3 @@ async def group(*ids: str, is_shared: bool = False, **changes: Any) -> AsyncIter
                 await made.stop(id)
             for front in () if world is None else world.fronts.values():
                 front.die()
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

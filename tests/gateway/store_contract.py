@@ -21,6 +21,7 @@ from jupyter_faas.core.names import DEFAULT_NAMESPACE
 from jupyter_faas.gateway.past import Past
 from jupyter_faas.gateway.store.base import Change, Store
 from jupyter_faas.gateway.store.rows import InvocationRow, row_of
+from jupyter_faas.gateway.tallies import Counted
 
 SPEC = RevisionSpec(code=Code(digest="d" * 64, size_bytes=1, entry="f", python="3.11"))
 
@@ -145,6 +146,15 @@ class StoreContract:
         again.add_invocations(rows(record("b")), {key: past})
         await again.save(self.change(self.function()))
         assert (await again.load()).pasts == {}, "another function of its name begins at nothing"
+
+    async def test_what_is_counted_of_kept_maps_is_kept_with_it(self, store: Store) -> None:
+        assert await store.tallies() == {}
+        store.add_invocations((), {}, {"a": Counted(3, 1), "b": Counted(1, 0, is_over=True)})
+        store.add_invocations((), {}, {"a": Counted(4, 1), "b": None, "never-was": None})
+        if not self.keeps_records:
+            return
+        again = await self.reopen(store)
+        assert await again.tallies() == {"a": Counted(4, 1)}
 
     async def test_the_newest_record_of_an_id_is_given(self, store: Store) -> None:
         store.add_invocations(rows(record("a", outcome=Outcome.LOST)))

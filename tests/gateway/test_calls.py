@@ -242,8 +242,8 @@ async def test_the_callers_deadline_ends_its_wait(bench):
 
 async def test_what_is_left_of_the_deadline_reaches_the_front(bench):
     front = await bench.ready()
-    await bench.call(headers={"Faas-Deadline-Ms": "5000"})
-    assert 4000 < int(front.calls[0].headers[b"faas-deadline-ms"]) <= 5000
+    await bench.call(headers={"Faas-Deadline-Ms": "60000"})
+    assert 40_000 < int(front.calls[0].headers[b"faas-deadline-ms"]) <= 60_000
     await bench.call()
     assert b"faas-deadline-ms" not in front.calls[1].headers
 
@@ -315,7 +315,7 @@ async def test_a_host_of_the_domain_is_a_function(bench):
     bench.service.door._hosts = Hosts("default", "fn.example")
     answer = await bench.call(path="/whatever", headers={"Host": "x"})
     assert answer.status != 200
-    reader, writer = await asyncio.open_connection("127.0.0.1", bench.service.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", bench.service.listeners.port)
     writer.write(
         b"POST /whatever HTTP/1.1\r\nHost: Score.fn.example:80\r\nContent-Length: 1\r\n"
         b"Connection: close\r\nAuthorization: Bearer %b\r\n\r\n7" % TOKEN.encode()

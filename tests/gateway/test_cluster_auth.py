@@ -18,6 +18,7 @@ from jupyter_faas.gateway.verdicts import AGAIN_S, FRESH_S, REFUSED_S
 from jupyter_faas.wire.upstream import request
 from tests.gateway.cluster import KEYS, ClusterBench, FakeReviewer, cluster_bench
 from tests.gateway.conftest import problem, until
+from tests.support import free_ports
 
 CALL = call_of("default")
 ALICE, BOB, NOBODY = b"Bearer alices", b"Bearer bobs", b"Bearer nobodys"
@@ -275,14 +276,14 @@ async def test_the_body_of_a_call_that_waits_is_held_back_and_arrives_whole(benc
 async def test_the_rest_of_a_body_is_read_once_the_call_is_let_in(bench):
     await bench.ready()
     bench.reviewer.gate = asyncio.Event()
-    reader, writer = await asyncio.open_connection("127.0.0.1", bench.service.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", bench.service.listeners.port)
     head = b"POST /function/f HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer alices\r\n"
     writer.write(head + b"Content-Length: 8\r\n\r\n1234")
     await until(lambda: bench.reviewer.asked)
     writer.write(b"5678")
     await writer.drain()
     bench.reviewer.gate.set()
-    answer = await asyncio.wait_for(reader.readuntil(b"12345678"), 5.0)
+    answer = await asyncio.wait_for(reader.readuntil(b"12345678"), 20.0)
     assert answer.startswith(b"HTTP/1.1 200")
     writer.close()
     await writer.wait_closed()
@@ -294,7 +295,9 @@ async def test_a_body_that_waits_stays_with_its_sender(bench):
     task = bench.calling(token="alices", body=bytes(1 << 20))
     await until(lambda: bench.reviewer.asked)
     (held,) = (
-        one._active.receiver for one in bench.service._connections if one._active is not None
+        one._active.receiver
+        for one in bench.service.listeners.connections
+        if one._active is not None
     )
     assert isinstance(held, Held)
     sizes = []
@@ -312,7 +315,7 @@ async def test_a_caller_that_leaves_while_it_waits_is_forgotten(bench):
     task = bench.calling(token="alices")
     await until(lambda: bench.reviewer.asked)
     task.cancel()
-    await until(lambda: len(bench.service._connections) == 0, "the connection is gone")
+    await until(lambda: len(bench.service.listeners.connections) == 0, "the connection is gone")
     bench.reviewer.gate.set()
     assert (await bench.call(token="alices")).status == 200
     assert len(bench.all_calls()) == 1
@@ -465,11 +468,7 @@ async def test_what_no_rule_knows_reaches_nothing(bench):
 
 
 async def test_the_calls_port_takes_calls_and_health_and_nothing_else():
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     async with cluster_bench(calls_port=port) as bench:
         front = await bench.ready()
         assert front.told.env["FAAS_GATEWAY_URL"] == f"http://127.0.0.1:{port}"
@@ -477,7 +476,7 @@ async def test_the_calls_port_takes_calls_and_health_and_nothing_else():
 
         async def ask(method: str, path: str, bearer: str = token):
             head = [(b"Authorization", f"Bearer {bearer}".encode())]
-            return await request(f"127.0.0.1:{port}", method, path, head, b"[1]", timeout_s=5)
+            return await request(f"127.0.0.1:{port}", method, path, head, b"[1]", timeout_s=20)
 
         for _ in range(3):
             assert (await ask("POST", "/function/f")).body == b"[1]"

@@ -114,10 +114,10 @@ async def test_nobody_without_the_key_gets_anything(
     await client.put(digest := digest_of(SMALL), SMALL)
     address = f"127.0.0.1:{service.port}"
     for headers in ([], [(b"Authorization", b"Bearer " + b"0" * 64)]):
-        answer = await request(address, "GET", f"/v1/blobs/{digest}", headers, timeout_s=5)
+        answer = await request(address, "GET", f"/v1/blobs/{digest}", headers, timeout_s=20)
         assert answer.status == 401
         assert SMALL not in answer.body
-    assert (await request(address, "GET", "/healthz", timeout_s=5)).status == 200
+    assert (await request(address, "GET", "/healthz", timeout_s=20)).status == 200
 
 
 async def test_what_no_revision_names_goes_after_an_hour(

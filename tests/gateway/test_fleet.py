@@ -10,7 +10,6 @@ import pytest
 from jupyter_faas.core.errors import InternalError, ProviderError
 from jupyter_faas.core.model import (
     PROTOCOL_VERSION,
-    FunctionSettings,
     ReplicaState,
     RevisionState,
     Scaling,
@@ -165,6 +164,20 @@ async def test_the_reason_why_a_replica_is_not_there_yet_is_shown_and_told(bench
     assert "no GPU is free" in problem(answer)["detail"]
 
 
+async def test_once_a_replica_is_there_what_it_waited_for_is_no_reason_any_more(bench):
+    def never_loads(front):
+        front.loads = asyncio.Event()
+
+    bench.provider.is_held = True
+    bench.provider.prepare = never_loads
+    entry = await bench.deploy()
+    (replica,) = await until(lambda: bench.service.fleet.replicas(entry))
+    bench.provider._events.put_nowait(ReplicaPending(replica=replica.id, reason="no GPU is free"))
+    await until(lambda: replica.status().reason == "no GPU is free")
+    await bench.provider.release()
+    await until(lambda: not replica.status().reason, "it waits for its own code now")
+
+
 async def test_a_busy_replica_drains_before_it_is_ended(bench):
     front = await bench.ready()
     front.on_call = lambda call: None
@@ -211,12 +224,13 @@ async def test_a_front_that_hangs_is_replaced_and_its_caller_told(bench):
     answer = await bench.call()
     assert (answer.status, problem(answer)["code"]) == (502, "replica_lost")
     assert "has not answered" in problem(answer)["detail"]
+    bench.service.pulse.patience_s = 20.0  # the next one lives
     assert (await bench.call()).status == 200
     assert front.replica_id in bench.provider.stopped
 
 
 async def test_a_front_that_lives_may_take_its_time(bench):
-    bench.service.pulse.after_s, bench.service.pulse.patience_s = 0.0, 1.0
+    bench.service.pulse.after_s, bench.service.pulse.patience_s = 0.0, 20.0
     front = await bench.ready()
     front.on_call = lambda call: None
     task = bench.calling()
@@ -243,7 +257,7 @@ async def test_a_failing_second_revision_leaves_the_first_serving(bench):
     bench.provider.prepare = lambda front: setattr(front, "load_error", InternalError("no"))
     bench.provider.start_error = ProviderError("no")
     second = await bench.deploy()
-    await until(lambda: second.revision.state is RevisionState.FAILED, timeout_s=10.0)
+    await until(lambda: second.revision.state is RevisionState.FAILED)
     assert (await bench.call()).header(b"faas-revision") == b"1"
 
 
@@ -257,9 +271,9 @@ async def test_deleting_a_function_ends_its_replicas_and_forgets_it(bench):
 
 
 async def test_a_replica_goes_when_it_is_not_used(bench):
-    settings = FunctionSettings(scaling=Scaling(scaledown_window_s=0.1))
-    front = await bench.ready(settings=settings)
+    front = await bench.ready()
     await bench.call()
+    await bench.service.registry.set_scaling("default", "f", {"scaledown_window_s": 0.1})
     await until(lambda: front.replica_id in bench.provider.stopped)
     answer = await bench.call()
     assert (answer.status, answer.header(b"faas-cold-start")) == (200, b"1")

@@ -9,6 +9,7 @@ import pytest
 
 from jupyter_faas.gateway import forward, forwarding, peer_link
 from jupyter_faas.wire.connection import AnswerLost
+from tests.gateway.cluster import Clock
 from tests.gateway.conftest import TOKEN, problem, until
 from tests.gateway.several import PEER_TOKEN, group
 from tests.gateway.test_several import deployed
@@ -22,7 +23,7 @@ class Raw:
 
     @classmethod
     async def to(cls, bench) -> Raw:
-        return cls(*await asyncio.open_connection("127.0.0.1", bench.service.port))
+        return cls(*await asyncio.open_connection("127.0.0.1", bench.service.listeners.port))
 
     def say(self, text: str, body: bytes = b"") -> None:
         lines = "\r\n".join(line.strip() for line in text.strip().splitlines())
@@ -212,6 +213,7 @@ async def test_hop_by_hop_headers_end_here_and_the_rest_goes_along():
         assert head[b"x-theirs"] == b"2"
         assert head[b"host"] == b"x"
         assert head[b"faas-forwarded"] == b"1"
+        assert head[b"faas-peer-token"] == PEER_TOKEN.encode()
         await raw.close()
 
 
@@ -225,14 +227,14 @@ async def test_logs_are_followed_at_the_owner_until_it_changes():
         b.fronts(b.entry(name))[0].log("", b"hello\n")
         assert b"hello" in await raw.reader.readuntil(b"hello")
         b.service.several.peers.leave()
-        rest = await asyncio.wait_for(raw.reader.readuntil(b"0\r\n\r\n"), 5)
+        rest = await asyncio.wait_for(raw.reader.readuntil(b"0\r\n\r\n"), 20)
         assert rest.endswith(b"0\r\n\r\n")
         await raw.close()
 
 
 async def test_a_gateway_that_hangs_is_given_up(monkeypatch):
-    monkeypatch.setattr(peer_link, "SILENCE_S", 0.3)
-    monkeypatch.setattr(peer_link, "_LOOK_S", 0.05)
+    clock, reader = Clock(), peer_link._Reader
+    monkeypatch.setattr(peer_link, "_Reader", lambda tell, _clock: reader(tell, clock))
     async with group("a", "b") as gateways:
         a, b = gateways.benches["a"], gateways.benches["b"]
         name = await deployed(gateways, "b")
@@ -241,6 +243,7 @@ async def test_a_gateway_that_hangs_is_given_up(monkeypatch):
         await b.calls(1)
         b.service.several.door._is_open = False
         b.service.several.door._events.wait = never
+        clock.ahead_s = peer_link.SILENCE_S
         answer = await asked
         assert problem(answer)["code"] == "gateway_lost"
         assert (await a.call(name)).status == 200
@@ -286,26 +289,32 @@ async def test_a_deadline_that_is_none_or_passes_on_the_way_is_told(monkeypatch)
         assert problem(wrong)["code"] == "bad_request"
         peer = a.service.several.peers.owner_of(("default", name))
         peer.upstream.close()  # no idle connection
-        monkeypatch.setattr(type(peer), "upstream", Slow(peer.upstream), raising=False)
-        late = await a.call(name, b"1", {"Faas-Deadline-Ms": "20"})
-        assert problem(late)["code"] == "timeout"
+        slow = Slow(peer.upstream)
+        monkeypatch.setattr(type(peer), "upstream", slow, raising=False)
+        late = a.calling(name, b"1", {"Faas-Deadline-Ms": "20"})
+        await until(lambda: slow.asked, "on its way")
+        asyncio.get_running_loop().call_later(0.03, slow.may_connect.set)
+        assert problem(await late)["code"] == "timeout"
 
 
 class Slow:
-    """Connections that take a while."""
+    """Connections that are made when the test lets them."""
 
     def __init__(self, upstream) -> None:
         self.upstream = upstream
-        self.delay_s = 0.05
+        self.may_connect = asyncio.Event()
+        self.asked = self.given_back = 0
 
     def take(self):
         return None
 
     async def connect(self):
-        await asyncio.sleep(self.delay_s)
+        self.asked += 1
+        await self.may_connect.wait()
         return await self.upstream.connect()
 
     def give_back(self, connection) -> None:
+        self.given_back += 1
         connection.close()
 
     def close(self) -> None:
@@ -313,21 +322,24 @@ class Slow:
 
 
 async def test_a_peer_that_cannot_be_reached_in_time_has_run_nothing(monkeypatch):
-    monkeypatch.setattr(forward, "CONNECT_S", 0.02)
     async with group("a", "b") as gateways:
         a = gateways.benches["a"]
         name = await deployed(gateways, "b")
         peer = a.service.several.peers.owner_of(("default", name))
-        monkeypatch.setattr(type(peer), "upstream", Slow(peer.upstream), raising=False)
+        slow = Slow(peer.upstream)
+        monkeypatch.setattr(type(peer), "upstream", slow, raising=False)
+        monkeypatch.setattr(forward, "CONNECT_S", 0.02)
         answer = await a.call(name)
         assert problem(answer)["code"] == "gateway_unavailable"
         assert answer.status == 503
         # A caller that leaves while it is connected to is forgotten.
-        peer.upstream.delay_s = 0.015
+        monkeypatch.setattr(forward, "CONNECT_S", 20.0)
         asked = a.calling(name)
         await until(lambda: a.service.several.forwarder.active, "on its way")
         asked.cancel()
         await until(lambda: not a.service.several.forwarder.active, "forgotten")
+        slow.may_connect.set()
+        await until(lambda: slow.given_back == 1, "what it does not need is not its own")
 
 
 async def test_a_body_that_stops_coming_is_given_up(monkeypatch):
@@ -356,9 +368,16 @@ async def test_an_owner_that_does_not_keep_the_deadline_is_not_waited_for(monkey
 
 
 async def test_who_talks_to_a_leaving_gateway_is_answered_and_told_to_go():
-    async with group("a", "b", leave_quiet_s=0.3) as gateways:
+    async with group("a", "b", leave_quiet_s=0.01) as gateways:
         a, b = gateways.benches["a"], gateways.benches["b"]
         name = await deployed(gateways, "b")
+        quiet, may_be_quiet = b.service.several._quiet, asyncio.Event()
+
+        async def quiet_at_last(quiet_s: float) -> None:
+            await may_be_quiet.wait()
+            await quiet(quiet_s)
+
+        b.service.several._quiet = quiet_at_last
         kept, idle = await Raw.to(b), await Raw.to(b)
         request = f"POST /function/{name} HTTP/1.1\n{HEAD}\nContent-Length: 1"
         for _ in range(3):
@@ -376,6 +395,7 @@ async def test_who_talks_to_a_leaving_gateway_is_answered_and_told_to_go():
             assert await raw.reader.read() == b""
         assert not idle.reader.at_eof()  # its next request would have been answered
         fresh.say("GET /readyz HTTP/1.1\nHost: x")
+        may_be_quiet.set()
         await leaving
         assert await idle.reader.read() == b""
         for raw in (kept, fresh, idle):

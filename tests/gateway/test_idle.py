@@ -43,5 +43,15 @@ async def test_waiting_ends_when_use_has_ended():
         now_s += 0.05
         return BUSY if looks < 3 else QUIET
 
-    await asyncio.wait_for(unused(0.2, look, lambda: now_s), 5.0)
+    await asyncio.wait_for(unused(0.2, look, lambda: now_s), 20.0)
     assert looks >= 6
+
+
+async def test_one_that_never_leaves_is_not_looked_at():
+    def look() -> Use:
+        raise AssertionError
+
+    waiting = asyncio.ensure_future(unused(0.0, look, lambda: 0.0))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    waiting.cancel()

@@ -1,15 +1,16 @@
-"""What the blobs service keeps of calls and maps: who holds them, and what two gateways see."""
+"""What the blobs service keeps of calls and maps, on a volume and in object stores alike."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from jupyter_faas.core.errors import BadRequest, ProviderError
 from jupyter_faas.gateway.blob_service import BlobService
+from jupyter_faas.gateway.keeping import Keeping
 from jupyter_faas.gateway.kept.remote import RemoteKept
 from jupyter_faas.gateway.kept_service import SILENCE_S
 from jupyter_faas.gateway.store.kept_base import QUEUED, STARTED, KeptAnswer, KeptCall
@@ -28,14 +29,14 @@ def call(id: str, function: str = "f") -> KeptCall:
 class Service:
     """A blobs service, and gateways that use it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, keeping: Keeping) -> None:
         self.now_s = 100.0
         self.service = BlobService(
             directory / "blobs",
             KEY,
             wall_clock=time.time,
             clock=lambda: self.now_s,
-            database=directory / "faas.db",
+            keeping=keeping,
         )
 
     def link(self, holder: str, *there: str, key: bytes = KEY) -> KeptLink:
@@ -48,8 +49,8 @@ class Service:
 
 
 @pytest.fixture
-async def service(tmp_path: Path) -> AsyncIterator[Service]:
-    made = Service(tmp_path)
+async def service(tmp_path: Path, keep_in: Callable[[], Keeping]) -> AsyncIterator[Service]:
+    made = Service(tmp_path, keep_in())
     await made.service.start("127.0.0.1", 0)
     yield made
     await made.service.stop()
@@ -162,3 +163,14 @@ async def test_a_service_that_is_away_is_a_reason(tmp_path: Path) -> None:
     link = KeptLink("127.0.0.1:9", KEY.hex(), "a")
     with pytest.raises(ProviderError, match="does not answer"):
         await link.ask("find", str, "1", tries=1)
+
+
+async def test_a_defect_of_the_service_is_its_answer(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def odd(_operation: str, _body: bytes) -> bytes:
+        raise KeyError("odd")
+
+    monkeypatch.setattr(service.service._kept, "answer", odd)
+    with pytest.raises(ProviderError, match="its log says how"):
+        await service.link("g1").ask("map_open_maps", list)

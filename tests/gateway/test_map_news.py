@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
-from jupyter_faas.core.mapping import MapState, MapUse, MapUses
+from jupyter_faas.core.mapping import MapPrint, MapState, MapTally, MapUse, MapUses
 from jupyter_faas.gateway import map_news
 from jupyter_faas.gateway.events import EventLog
 from jupyter_faas.gateway.map_news import LOST, MapNews
@@ -24,13 +26,21 @@ class Told:
         self.address: str | None = "unix:nowhere"
         self.events = EventLog(lambda: 5.0)
         self.metered: list[MapUse] = []
-        self.news = MapNews(self, self.events, self.metered.append)  # type: ignore[arg-type]
+        self.kept: list[MapTally] = []
+        self.heard: list[MapPrint] = []
+        self.asked: list[str] = []
+        self.news = MapNews(self, self.events, self._meter, self.heard.append)  # type: ignore[arg-type]
         monkeypatch.setattr(map_news, "request", self._answer)
 
     def driver_address(self) -> str | None:
         return self.address
 
-    async def _answer(self, *_: Any, **__: Any) -> Answer:
+    def _meter(self, used: Sequence[MapUse], kept: Sequence[MapTally]) -> None:
+        self.metered += used
+        self.kept = list(kept)
+
+    async def _answer(self, *asked: str, **_: Any) -> Answer:
+        self.asked += asked[2:]
         body = msgspec.json.encode({"maps": self.maps, "used": self.uses})
         return Answer(200, [], body)
 
@@ -81,8 +91,50 @@ async def test_what_was_added_is_metered(told: Told) -> None:
     assert [(one.items, one.memory_mib_s) for one in told.metered] == [(3, 2.0), (2, 0.5)]
 
 
+async def test_how_far_kept_maps_are_goes_with_it(told: Told) -> None:
+    told.uses = MapUses(driver="d1", kept=(MapTally(key="map-1", function="f", items=3),))
+    await told.look()
+    assert told.kept == list(told.uses.kept)
+
+
 async def test_another_driver_begins_anew(told: Told) -> None:
     for driver, items in (("d1", 3), ("d2", 4)):
         told.uses = MapUses(driver=driver, functions=(MapUse(function="f", items=items),))
         await told.look()
     assert [one.items for one in told.metered] == [3, 4]
+
+
+async def test_one_look_that_fails_is_not_the_last(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(map_news, "EVERY_S", 0.001)
+    odd: Any = {"function": "f"}  # no id
+    told.maps = [odd]
+    told.is_busy, told.begun = True, 1
+    told.news.start()
+    asked = asyncio.Event()
+    answer = told._answer
+
+    async def answered(*_: Any, **__: Any) -> Answer:
+        asked.set()
+        return await answer()
+
+    monkeypatch.setattr(map_news, "request", answered)
+    async with asyncio.timeout(20.0):
+        await asked.wait()
+        told.maps = [state("m", done=1)]
+        while not told.news.known():
+            asked.clear()
+            await asked.wait()
+    await told.news.close()
+
+
+async def test_what_items_print_on_ray_is_heard_once(told: Told) -> None:
+    piece = MapPrint(function="f", revision=2, map="m", stream=1, text=b"\xff hello")
+    told.uses = MapUses(driver="d1", prints=(piece,), last_print=7)
+    await told.look()
+    assert told.heard == [piece]
+    told.uses = MapUses(driver="d1", last_print=7)
+    await told.look()
+    assert [one.rpartition("heard=")[2] for one in told.asked] == ["0", "7"]
+    assert told.heard == [piece]

@@ -11,6 +11,7 @@ from jupyter_faas.core.inline import inline_package, revision_id
 from jupyter_faas.core.model import (
     Function,
     FunctionSettings,
+    Origin,
     Revision,
     RevisionSpec,
     RevisionState,
@@ -34,6 +35,7 @@ from jupyter_faas.gateway.cluster.reconcile import (
     Take,
     actions,
     after_a_move,
+    may_be_mended,
 )
 from jupyter_faas.gateway.store import objects
 from jupyter_faas.gateway.store.sight import SeenFunction, SeenRevision
@@ -234,3 +236,27 @@ def test_right_after_a_move_what_looks_like_damage_is_taken_instead(damage: Acti
 def test_right_after_a_move_what_the_spec_asks_for_is_followed():
     for todo in ([], [Deploy()], [Relabel(1), Settle(FunctionSettings())]):
         assert after_a_move(todo) == todo
+
+
+@pytest.mark.parametrize(
+    ("problem", "owner", "state", "is_tried"),
+    [
+        ({"code": "provider_error", "reason": "QuotaExceeded"}, "kubernetes", "failed", True),
+        ({"code": "cold_start_timeout", "waited_for": "no room"}, "kubernetes", "failed", True),
+        ({"code": "cold_start_timeout"}, "kubernetes", "failed", False),
+        ({"code": "remote_error", "exception": "ImportError"}, "kubernetes", "failed", False),
+        ({"code": "provider_error", "reason": "QuotaExceeded"}, "ada", "failed", False),
+        ({}, "kubernetes", "ready", False),
+    ],
+)
+def test_only_what_the_cluster_lacked_is_tried_again(
+    problem: dict[str, Any], owner: str, state: str, is_tried: bool
+) -> None:
+    failed = replace(
+        revision(2, "def f(): return 2", RevisionState(state)),
+        problem=problem,
+        origin=Origin(owner=owner),
+    )
+    function = Function(name="f", latest=2)
+    assert may_be_mended(Memory(function, {2: failed})) is is_tried
+    assert not may_be_mended(None)

@@ -28,7 +28,8 @@ from jupyter_faas.core.model import (
     RevisionState,
     Scaling,
 )
-from jupyter_faas.gateway.registry import Registry, RegistryChange
+from jupyter_faas.gateway.catalogue import RegistryChange
+from jupyter_faas.gateway.registry import Registry
 from jupyter_faas.gateway.store.base import Change
 from jupyter_faas.gateway.store.sqlite import SqliteStore
 

@@ -86,6 +86,35 @@ NEW = Function(name="f", latest=2)
             ("False", "NoPool", "No pool. Revision 1 keeps serving."),
         ),
         (
+            Function(name="f", latest=1, traffic={1: 100}, shares={7: 90, 0: 10}),
+            {1: READY},
+            None,
+            "",
+            (
+                "False",
+                "RevisionNotFound",
+                "Traffic names revision 7, which does not exist; there is 1. Revision 1 serves.",
+            ),
+        ),
+        (
+            Function(name="f", latest=1, traffic={1: 100}, shares={2: 90, 0: 10}),
+            {1: READY, 2: FAILED},
+            None,
+            "",
+            (
+                "False",
+                "RevisionNotReady",
+                "Traffic names revision 2, which is not ready: no memory. Revision 1 serves.",
+            ),
+        ),
+        (
+            Function(name="f", latest=1, traffic={1: 100}, shares={7: 0, 0: 100}),
+            {1: READY},
+            None,
+            "",
+            ("True", "Ready", "Revision 1 serves."),
+        ),
+        (
             None,
             {},
             Refuse("InvalidSource", "No Python."),

@@ -13,6 +13,7 @@ from jupyter_faas.core.errors import InvalidSpec, ProviderError
 from jupyter_faas.core.inline import inline_package
 from jupyter_faas.core.model import Function, Revision, RevisionSpec, RevisionState, Scaling
 from jupyter_faas.gateway.cluster.controller import digest_of
+from jupyter_faas.gateway.store import following
 from jupyter_faas.gateway.store.base import Change, Store
 from jupyter_faas.gateway.store.kubernetes import KubernetesStore
 from jupyter_faas.gateway.store.records import RecordRing
@@ -208,3 +209,28 @@ async def test_a_watch_that_is_refused_at_first_is_an_error(api: FakeKube) -> No
     with pytest.raises(ProviderError, match="no such kind"):
         await store.open()
     await asyncio.sleep(0)
+
+
+async def test_a_watch_that_fails_in_an_odd_way_begins_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(following, "AGAIN_S", 0.01)
+
+    class Odd(FakeKube):
+        breaks = asyncio.Event()
+
+        async def watch(self, path: str, **query: str) -> AsyncIterator[Any]:
+            async for event in super().watch(path, **query):
+                yield event
+                if event.kind == "SYNCED" and not self.breaks.is_set():
+                    self.breaks.set()
+                    raise KeyError("odd")
+
+    api = Odd()
+    store = await opened(api)
+    await asyncio.wait_for(api.breaks.wait(), 20)
+    other = await opened(api)
+    await other.save(Change("default", "f", function(), (revision(1),)))
+    await until(lambda: ("default", "f") in store.sight.functions, "seen all the same")
+    await store.close()
+    await other.close()

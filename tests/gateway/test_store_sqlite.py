@@ -21,6 +21,7 @@ from jupyter_faas.gateway.store.base import Change, Store
 from jupyter_faas.gateway.store.failures import explain
 from jupyter_faas.gateway.store.schema import MIGRATIONS, migrate
 from jupyter_faas.gateway.store.sqlite import SqliteStore
+from jupyter_faas.gateway.store.thread import JobThread
 from tests.gateway.store_contract import StoreContract, function, record, revision, rows
 
 
@@ -247,3 +248,12 @@ async def _content(path: Path) -> tuple[Function, list[int]]:
         contents = await store.load()
         (found,) = contents.functions
         return found, sorted(one.number for one in contents.revisions)
+
+
+async def test_who_asks_a_stopped_thread_is_told() -> None:
+    thread = JobThread("faas-test")
+    thread.start()
+    assert await thread.submit(lambda: 1) == 1
+    await thread.stop()
+    with pytest.raises(ProviderError, match="closed"):
+        await thread.submit(lambda: 2)

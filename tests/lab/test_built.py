@@ -52,7 +52,7 @@ def test_lab_knows_where_the_extension_comes_from() -> None:
 @pytest.mark.e2e
 def test_a_wheel_holds_the_extension_and_the_widget(tmp_path: Path) -> None:
     build = [ROOT / "tools/uv", "build", "--quiet", "--wheel", "--out-dir", tmp_path, ROOT]
-    subprocess.run(build, check=True, timeout=50)
+    subprocess.run(build, check=True, timeout=170)
     [wheel] = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -12,6 +13,9 @@ from typing import Any
 from jupyter_client.manager import KernelManager
 
 Message = dict[str, Any]
+
+_ENDED = re.compile(r"ready in|live already|✕ (?:not|interrupted)")
+"""What stands on a deployment card that moves no more."""
 
 
 class Kernel:
@@ -102,14 +106,28 @@ class Kernel:
         kinds = ("display_data", "update_display_data")
         return [message for message in self.outputs[cell] if message["msg_type"] in kinds]
 
-    def late(self, cell: str) -> str:
-        """Return what is shown of what was printed after the cell's end."""
-        texts = [
-            message["content"]["data"]["text/plain"]
+    def places(self, cell: str) -> list[Message]:
+        """Return the display messages of what was printed after the cell's end."""
+        return [
+            message
             for message in self.displays(cell)
             if message["content"]["transient"].get("display_id", "").startswith("faas-late-")
         ]
-        return str(texts[-1]) if texts else ""
+
+    def card(self, cell: str) -> dict[str, str]:
+        """Return the card of a cell, once it has ended: another thread may be ending it."""
+        while not (ended := self._ended_cards(cell)):
+            self.collect(30.0)
+        return dict(ended[-1]["content"]["data"])
+
+    def _ended_cards(self, cell: str) -> list[Message]:
+        shown = self.displays(cell)
+        return [one for one in shown if _ENDED.search(one["content"]["data"].get("text/plain", ""))]
+
+    def late(self, cell: str) -> str:
+        """Return what is shown of what was printed after the cell's end."""
+        shown = self.places(cell)
+        return str(shown[-1]["content"]["data"]["text/plain"]) if shown else ""
 
     def run_interrupt(self, cell: str) -> None:
         """Interrupt a running cell and wait for its end."""

@@ -23,7 +23,7 @@ from jupyter_faas.notebook.panel_messages import Message, Wish
 from jupyter_faas.notebook.panel_widget import PanelModel
 from tests.support import is_alive, state_dir, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def feed() -> Iterator[Feed]:
     yield feed
     for watcher in list(feed._watchers):
         feed.leave(watcher)
-    wait_until(lambda: not own_threads(), 10, seen=own_threads)
+    wait_until(lambda: not own_threads(), seen=own_threads)
 
 
 def own_threads() -> list[str]:
@@ -115,10 +115,10 @@ def test_what_happens_is_told_to_who_wants_it(feed: Feed, ping: Any) -> None:
     other = Panel(feed, Wish("nobody"))
     wait_until(lambda: mine.snapshots() and other.snapshots(), 20)
     assert ping.remote(41) == 41
-    wait_until(lambda: mine.events("call"), 10, seen=lambda: mine.messages)
+    wait_until(lambda: mine.events("call"), seen=lambda: mine.messages)
     assert mine.events("call")[-1]["value"]["outcome"] == "done"
-    wait_until(lambda: "pong 41" in json.dumps(mine.messages), 10)
-    wait_until(lambda: mine.events("counts"), 10)
+    wait_until(lambda: "pong 41" in json.dumps(mine.messages))
+    wait_until(lambda: mine.events("counts"))
     assert not [m for m in other.messages if m["type"] in ("events", "log")]
     feed.leave(mine)
     wait_until(lambda: "jupyter-faas-log" not in own_threads(), seen=own_threads)
@@ -180,8 +180,8 @@ def test_a_gateway_that_comes_back_is_read_again(feed: Feed, ping: Any, state: P
     wait_until(panel.snapshots, 20)
     pid = int(json.loads((state / "gateway.json").read_text())["pid"])
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not is_alive(pid), 10)
-    wait_until(lambda: panel.states()[-1] in ("reconnecting", "asleep"), 10, seen=panel.states)
+    wait_until(lambda: not is_alive(pid))
+    wait_until(lambda: panel.states()[-1] in ("reconnecting", "asleep"), seen=panel.states)
     assert not is_alive(int(json.loads((state / "gateway.json").read_text())["pid"])), (
         "looking has started a gateway"
     )
@@ -190,4 +190,4 @@ def test_a_gateway_that_comes_back_is_read_again(feed: Feed, ping: Any, state: P
     wait_until(lambda: len(panel.snapshots()) > before, 20, seen=panel.states)
     assert panel.states()[-1] == "live"
     demo.end_gateway(state)
-    wait_until(lambda: panel.states()[-1] == "asleep", 10, seen=panel.states)
+    wait_until(lambda: panel.states()[-1] == "asleep", seen=panel.states)

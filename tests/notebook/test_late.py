@@ -99,11 +99,31 @@ def test_a_thread_that_goes_on_writes_into_the_place_of_its_cell(kernel: Kernel)
     go_on.set()
     thread.join()
     assert seen[0].id == "one"
-    wait_until(lambda: len(kernel.sent) > 1)
+    wait_until(lambda: "careful" in kernel.texts[-1], seen=lambda: kernel.texts)
     assert kernel.sent[-1][0] == "update_display_data"
     assert kernel.texts[-1].startswith("later\n")
-    assert "careful" in kernel.texts[-1]
     assert not seen[0].is_kept
+
+
+def test_an_older_text_never_comes_after_a_newer_one(kernel: Kernel) -> None:
+    texts: list[str] = []
+    overtaken = threading.Event()
+
+    def send(_kind: str, content: dict[str, Any]) -> None:
+        text = content["data"]["text/plain"]
+        if text == "one\n":
+            writer.start()
+            overtaken.wait(0.5)  # it never comes
+        elif text:
+            overtaken.set()
+        texts.append(text)
+
+    late = LateOutput(kernel.memory.cell(), send)
+    writer = threading.Thread(target=late.write, args=(STDOUT, "two\n"))
+    late.write(STDOUT, "one\n")
+    wait_until(lambda: len(texts) == 3, seen=lambda: texts)
+    writer.join()
+    assert texts == ["", "one\n", "one\ntwo\n"]
 
 
 def test_a_display_with_an_id_is_replaced_among_the_text(kernel: Kernel) -> None:

@@ -21,7 +21,7 @@ from tests.support import state_dir, wait_until
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.timeout(150),
+    pytest.mark.timeout(300),
     # jupyter_client's own: its kernel sockets are closed by the garbage collector
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -62,6 +62,7 @@ def bundle(kernel: Kernel, code: str) -> dict[str, Any]:
 
 def test_every_front_end_finds_its_form(live: Kernel, page: Path) -> None:
     live.run("@serverless\ndef shown(x):\n    print('line', x)\n    return x\nshown.remote(1)")
+    live.run("while 'line 1' not in str(shown.logs()): pass")  # it comes on another way
     live.run(with_page(page))
     found = bundle(live, "shown.panel()")
     assert found[PANEL] == {"version": 1, "function": "shown", "namespace": ""}
@@ -93,8 +94,10 @@ def test_what_is_not_deployed_has_a_panel_that_says_so(live: Kernel) -> None:
 
 def test_its_still_form_is_written_again_when_its_cell_ends(live: Kernel) -> None:
     live.run(without_page())
-    live.run("import time")
-    cell = live.run("display(shown.panel())\nshown.remote(77)\ntime.sleep(0.7)")
+    cell = live.run(
+        "import time\ndisplay(shown.panel())\nshown.remote(77)\nnew_s = time.time() + 1\n"
+        "while 'line 77' not in str(shown.logs()) or time.time() < new_s: time.sleep(0.05)"
+    )
     first, last = live.displays(cell)[0], live.displays(cell)[-1]
     assert (first["msg_type"], last["msg_type"]) == ("display_data", "update_display_data")
     assert first["content"]["transient"] == last["content"]["transient"]
@@ -139,11 +142,14 @@ def until(kernel: Kernel, found: Any, timeout_s: float = 20.0) -> Any:
     return value
 
 
+READERS = (
+    "__import__('threading').enumerate()"
+    " if 'jupyter-faas' in t.name and not t.name.endswith('child')"
+)
+
+
 def threads(kernel: Kernel) -> str:
-    return kernel.value(
-        "sorted(t.name for t in __import__('threading').enumerate()"
-        " if 'jupyter-faas' in t.name and not t.name.endswith('child'))"
-    )
+    return kernel.value(f"sorted(t.name for t in {READERS})")
 
 
 @pytest.fixture
@@ -160,13 +166,14 @@ def shown_page(live: Kernel, page: Path) -> Iterator[str]:
 def test_a_page_is_told_while_a_cell_runs_and_not_more_than_four_times_a_second(
     live: Kernel, shown_page: str
 ) -> None:
-    began = len(heard(live, shown_page))
+    began, began_s = len(heard(live, shown_page)), time.monotonic()
     live.run(
         "end = time.monotonic() + 3\nn = 0\n"
         "while time.monotonic() < end:\n    shown.remote(1)\n    n += 1"
     )
+    took_s = time.monotonic() - began_s
     told = heard(live, shown_page)[began:]
-    assert 4 <= len(told) <= 4 * 3 + 3
+    assert 2 <= len(told) <= 4 * took_s + 3
     assert {message["type"] for message in told} == {"events"}
     assert {e["function"] for message in told for e in message["events"]} == {"shown"}
     assert "'jupyter-faas-events'" in threads(live)
@@ -196,11 +203,12 @@ def test_a_cleared_cell_a_hidden_page_and_a_closed_widget_leave_nothing(
 
 def test_a_killed_browser_is_noticed_by_its_silence(live: Kernel, shown_page: str) -> None:
     pid = int(live.value("__import__('os').getpid()"))
-    before = len(os.listdir(f"/proc/{pid}/task"))
+    readers = json.loads(live.value(f"[t.native_id for t in {READERS}]"))
+    assert readers
     live.run("import jupyter_faas.notebook.onlookers as o; o.SILENT_S = 1.0")
     try:
         # From outside: while a cell runs the kernel is deaf, and silence means nothing.
-        wait_until(lambda: len(os.listdir(f"/proc/{pid}/task")) <= before - 2, 20)
+        wait_until(lambda: not any(Path(f"/proc/{pid}/task/{id}").exists() for id in readers))
     finally:
         live.run("o.SILENT_S = 15.0")
     assert threads(live) == "[]"
@@ -242,7 +250,7 @@ NOTEBOOK = [
     "from jupyter_faas.client.session import session\n"
     "with MapProgress(EVIL, session.monotonic_s, total=2).shown(session.map_display()) as m:\n"
     "    m.name_failure(0, EVIL)\n    m.note(done=2, failed=1)",
-    "display(evil.panel())\nimport time\nevil.remote(3)\ntime.sleep(0.7)",
+    "display(evil.panel())\nimport time\nevil.remote(3)\ntime.sleep(2)",
 ]
 
 

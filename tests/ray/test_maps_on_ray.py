@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,6 +51,21 @@ def odd(what: str) -> Any:
     return what, os.environ["FAAS_REPLICA"]
 
 
+@serverless(name="ray-says")
+def say(number: int) -> str:
+    import os
+
+    print(f"item {number} says so")
+    return os.environ["FAAS_REPLICA"]
+
+
+@serverless(name="ray-crashing")
+def crash(_: int) -> None:
+    import ctypes
+
+    ctypes.string_at(0)
+
+
 @serverless(name="ray-napping")
 def nap(seconds: float) -> str:
     import os
@@ -75,6 +91,22 @@ def test_what_runs_on_ray_is_metered_as_calls_are(ray: Gateway) -> None:
     used = counts()["memoryMebibyteSeconds"] - before["memoryMebibyteSeconds"]
     assert 8 * 0.25 * 512 <= used <= 3 * 8 * 0.25 * 512
     assert counts()["accepted"] == before["accepted"], "no call of the gateway has run them"
+
+
+def test_what_items_print_on_ray_is_in_the_functions_log(ray: Gateway) -> None:
+    assert all(map(is_on_ray, say.map(range(20), engine="ray")))
+    lines = [f"item {number} says so" for number in range(20)]
+    wait_until(lambda: sorted(say.logs()) == sorted(lines), 20.0, seen=say.logs)
+
+
+def test_the_dump_of_a_crash_on_ray_is_in_the_functions_log_and_not_in_the_cell(
+    ray: Gateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (error,) = crash.map([1], engine="ray", return_exceptions=True)
+    assert isinstance(error, faas.ReplicaLost)
+    dump = "Fatal Python error: Segmentation fault"
+    wait_until(lambda: dump in "\n".join(crash.logs()), 20.0, seen=crash.logs)
+    assert dump not in "".join(capsys.readouterr())
 
 
 def test_results_are_those_of_the_plain_map_in_order(ray: Gateway) -> None:
@@ -109,6 +141,27 @@ def test_only_the_item_fails_that_is_at_fault(
     assert "an item says something" in capsys.readouterr().out
 
 
+@serverless(name="ray-meeting", max_containers=2, memory=1024, timeout=60)
+def meet(large: bytes, directory: str) -> int:
+    """Return when another item runs at the same time."""
+    import os
+    import time
+
+    open(os.path.join(directory, str(os.getpid())), "x").close()
+    while len(os.listdir(directory)) < 2:
+        time.sleep(0.01)
+    return len(large)
+
+
+@pytest.mark.parametrize("engine", ["ray", "replicas"])
+def test_large_inputs_are_at_work_at_the_same_time(
+    ray: Gateway, tmp_path: Path, engine: str
+) -> None:
+    meet.deploy()
+    large = bytes(40 << 20)
+    assert list(meet.map([large] * 2, [str(tmp_path)] * 2, engine=engine)) == [len(large)] * 2
+
+
 def test_the_first_error_ends_the_map(ray: Gateway) -> None:
     with pytest.raises(ValueError, match="raises"):
         list(odd.map(["a", "raises", *["hangs"] * 4], engine="ray"))
@@ -123,15 +176,22 @@ def test_leaving_a_map_ends_what_runs(ray: Gateway) -> None:
     assert time.monotonic() - began < 10
 
 
-@pytest.mark.parametrize("mark", ["ray::Seat", "raylet/raylet "])
-def test_a_process_of_ray_that_is_killed_loses_no_item(ray: Gateway, mark: str) -> None:
+def test_a_seat_that_is_killed_loses_no_item(ray: Gateway) -> None:
     results = nap.map([0.02] * 300, engine="ray")
     first = [next(results) for _ in range(5)]
-    victims = processes(ray, mark)
+    victims = processes(ray, "ray::Seat")
     assert victims, [command_of(pid) for pid in descendants(ray.pid)]
     os.kill(victims[0], signal.SIGKILL)
     rest = list(results)
     assert len(first) + len(rest) == 300
+
+
+def test_a_map_after_one_that_was_left_has_its_seats_and_replicas(ray: Gateway) -> None:
+    places = set(nap.map([0.1] * 12, engine="ray"))
+    left = nap.map([0.0, *[30.0] * 6], engine="ray")
+    assert next(left) in places
+    left.close()
+    assert set(nap.map([0.1] * 12, engine="ray")) <= places
 
 
 def test_two_maps_share_the_seats(ray: Gateway) -> None:
@@ -153,3 +213,35 @@ def test_nothing_of_ray_outlives_a_gateway_that_is_killed(ray: Gateway) -> None:
         seen=lambda: [command_of(pid) for pid in ours if is_alive(pid)],
     )
     ray.start()
+
+
+@serverless(name="ray-inner", max_containers=2)
+def add_one(x: int) -> int:
+    return x + 1
+
+
+@serverless(name="ray-outer", max_containers=2)
+def sum_of(n: int) -> int:
+    return sum(add_one.map(range(n)))
+
+
+def test_a_map_inside_a_map_that_has_all_seats_does_not_wait_for_them(ray: Gateway) -> None:
+    add_one.deploy()
+    assert list(sum_of.map([10] * 6, engine="ray")) == [55] * 6
+
+
+def test_a_map_of_another_function_has_its_share_of_the_seats(ray: Gateway) -> None:
+    long = nap.map([0.1] * 400, engine="ray")
+    assert next(long).startswith("ray-")
+    short = list(where_i_am.map(range(40), engine="ray"))
+    assert any(map(is_on_ray, short)), "as seats became free, it had one of them"
+    long.close()
+
+
+@serverless(name="ray-where")
+def where_i_am(_: int) -> str:
+    import os
+    import time
+
+    time.sleep(0.1)
+    return os.environ["FAAS_REPLICA"]

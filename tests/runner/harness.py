@@ -104,6 +104,7 @@ class Replica:
         self.name = name
         self.path = path
         self.spec: Specialisation | None = None
+        self.told = b""
         self._ids = iter(range(1, 1 << 30))
 
     def request(
@@ -131,11 +132,11 @@ class Replica:
             secret=SECRET, package_digest=digest, kind=kind, **fields,
         )  # fmt: skip
         head = msgspec.msgpack.encode(spec)
-        body = len(head).to_bytes(4, "little") + head
+        self.told = len(head).to_bytes(4, "little") + head
         if spec.package_path is None:
-            body += blob
+            self.told += blob
         self.spec = spec
-        answer = self.request("POST", "/v1/specialise", body=body)
+        answer = self.request("POST", "/v1/specialise", body=self.told)
         assert answer.status == expect, answer
         return answer
 
@@ -144,7 +145,7 @@ class Replica:
 
     @property
     def worker_pid(self) -> int:
-        return wait_until(lambda: self.hello().get("workerPid"), 5.0, what="a worker")
+        return wait_until(lambda: self.hello().get("workerPid"), what="a worker")
 
     def headers(self, **more: str) -> dict[str, str]:
         given = {name.replace("_", "-"): value for name, value in more.items()}
@@ -178,7 +179,7 @@ class Replica:
     def watch(self) -> Watch:
         return Watch(self)
 
-    def becomes(self, state: str, timeout_s: float = 10.0) -> dict[str, Any]:
+    def becomes(self, state: str, timeout_s: float = 20.0) -> dict[str, Any]:
         def there() -> dict[str, Any] | None:
             hello = self.hello()
             return hello if hello["state"] == state else None
@@ -355,12 +356,12 @@ class Zygote:
         family = [self.pid, *descendants(self.pid)]
         self.control.close()
         try:
-            self.process.wait(10.0)
+            self.process.wait(TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
         self.log.close()
-        deadline_s = time.monotonic() + 3.0
+        deadline_s = time.monotonic() + TIMEOUT_S
         while any(map(is_alive, family)) and time.monotonic() < deadline_s:
             time.sleep(0.01)
         left = [pid for pid in family if is_alive(pid)]

@@ -6,7 +6,6 @@ import base64
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from jupyter_faas.core.capture import capture
 from jupyter_faas.core.specialisation import SEALED, Specialisation
 from jupyter_faas.wire.sealing import public_key_of, seal
 from tests.runner.harness import Answer, _of_notebook
-from tests.support import wait_until
+from tests.support import free_ports, wait_until
 
 SEED = b"\x05" * 32
 """Signing key of the gateway that pods of tests trust."""
@@ -93,9 +92,7 @@ def pod(
 ) -> Iterator[Pod]:
     """Give a generic runner that trusts `SEED`, as a pod would run it."""
     key = base64.b64encode(public_key_of(SEED) if trust is None else trust).decode()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     process = subprocess.Popen(
         [sys.executable, "-m", "jupyter_faas.runner", "serve", "--listen", f"127.0.0.1:{port}",
          "--preload", preload],
@@ -104,10 +101,10 @@ def pod(
     )  # fmt: skip
     made = Pod(uid, "127.0.0.1", port)
     try:
-        wait_until(lambda: _answers(made) or _ended(process), 20.0, what="a runner")
+        wait_until(lambda: _answers(made) or _ended(process), what="a runner")
         yield made
         process.send_signal(signal.SIGTERM)
-        process.wait(10.0)
+        process.wait(20.0)
     finally:
         process.kill()
         process.wait()

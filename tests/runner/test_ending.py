@@ -58,14 +58,14 @@ def began(path: Path) -> bool:
 
 def test_a_sync_call_over_its_timeout_is_interrupted_and_the_worker_lives(replica: Replica) -> None:
     path = Path(replica.path + ".mark")
-    replica.specialise(sleeper, timeout_s=0.2)
+    replica.specialise(sleeper, timeout_s=2.0)
     pid = replica.worker_pid
     began_s = time.monotonic()
     answer = replica.call(str(path))
-    assert time.monotonic() - began_s < 2.0
+    assert time.monotonic() - began_s < 20.0
     assert answer.problem["code"] == "timeout"
     assert answer.end.outcome == "timeout"
-    assert 150 < answer.end.run_ms < 1500
+    assert 1_900 < answer.end.run_ms < 20_000
     assert path.read_text() == "KeyboardInterrupt"
     assert replica.worker_pid == pid
 
@@ -80,7 +80,7 @@ def test_the_callers_deadline_is_kept_too(replica: Replica) -> None:
 
 def test_code_that_will_not_end_is_killed_after_the_grace(replica: Replica) -> None:
     path = Path(replica.path + ".mark")
-    replica.specialise(stubborn, timeout_s=0.2, grace_s=0.1)
+    replica.specialise(stubborn, timeout_s=2.0, grace_s=0.1)
     pid = replica.worker_pid
     answer = replica.call(str(path))
     assert answer.problem["code"] == "timeout"
@@ -104,7 +104,7 @@ def test_a_caller_that_leaves_ends_its_code(replica: Replica) -> None:
     with closing(watch):
         with closing(replica.begin(str(path), headers={"Faas-Invocation-Id": "gone"})):
             wait_until(lambda: began(path))
-        wait_until(lambda: path.read_text() == "KeyboardInterrupt", 1.0)
+        wait_until(lambda: path.read_text() == "KeyboardInterrupt")
         (end,) = wait_until(watch.ended)
         assert (end.id, end.outcome) == ("gone", "cancelled")
         assert replica.hello().get("inFlight", 0) == 0
@@ -116,13 +116,13 @@ def test_delete_cancels(replica: Replica) -> None:
     running = replica.in_background(str(path), headers={"Faas-Invocation-Id": "x1"})
     wait_until(lambda: began(path))
     assert replica.request("DELETE", "/v1/call/x1").status == 202
-    assert running.answer(2.0).problem["code"] == "cancelled"
+    assert running.answer().problem["code"] == "cancelled"
     assert replica.request("DELETE", "/v1/call/x1").status == 404
 
 
 def test_an_async_call_is_cancelled_as_a_task(replica: Replica) -> None:
     path = Path(replica.path + ".mark")
-    replica.specialise(async_sleeper, timeout_s=0.2)
+    replica.specialise(async_sleeper, timeout_s=2.0)
     pid = replica.worker_pid
     answer = replica.call(str(path))
     assert answer.problem["code"] == "timeout"
@@ -145,8 +145,8 @@ def test_one_async_call_is_cancelled_and_its_neighbour_goes_on(replica: Replica)
     two = replica.in_background(str(second), 0.5)
     wait_until(lambda: began(first) and began(second))
     replica.request("DELETE", "/v1/call/one")
-    assert one.answer(2.0).problem["code"] == "cancelled"
-    assert two.answer(2.0).value == "done"
+    assert one.answer().problem["code"] == "cancelled"
+    assert two.answer().value == "done"
 
 
 def test_a_call_in_a_thread_gets_an_exception(replica: Replica) -> None:
@@ -165,7 +165,7 @@ def test_a_call_in_a_thread_gets_an_exception(replica: Replica) -> None:
     running = replica.in_background(str(path), headers={"Faas-Invocation-Id": "t"})
     wait_until(lambda: began(path))
     replica.request("DELETE", "/v1/call/t")
-    assert running.answer(3.0).problem["code"] == "cancelled"
+    assert running.answer().problem["code"] == "cancelled"
     assert path.read_text() == "KeyboardInterrupt"
     assert replica.worker_pid == pid
 
@@ -173,29 +173,34 @@ def test_a_call_in_a_thread_gets_an_exception(replica: Replica) -> None:
 def test_a_thread_that_will_not_end_keeps_its_slot_until_its_neighbours_are_done(
     replica: Replica,
 ) -> None:
-    def wait(path, seconds):
+    def wait(path, go=None):
         import time
 
         Path(path).write_text("began")
-        time.sleep(seconds)
+        if go is None:
+            time.sleep(60)
+        while not Path(go).exists():
+            time.sleep(0.005)
         return "done"
 
     replica.specialise(wait, max_inputs=2, grace_s=0.1)
     pid = replica.worker_pid
     first, second = Path(replica.path + ".1"), Path(replica.path + ".2")
+    go = Path(replica.path + ".go")
     with closing(replica.watch()) as watch:
-        one = replica.in_background(str(first), 60, headers={"Faas-Invocation-Id": "one"})
-        two = replica.in_background(str(second), 1.0)
+        one = replica.in_background(str(first), headers={"Faas-Invocation-Id": "one"})
+        two = replica.in_background(str(second), str(go))
         wait_until(lambda: began(first) and began(second))
         replica.request("DELETE", "/v1/call/one")
-        answer = one.answer(2.0)
+        answer = one.answer()
         assert answer.problem["code"] == "cancelled"
         assert answer.end.is_running
         assert answer.headers["faas-running"] == "1"
         assert is_alive(pid)
         assert replica.hello().get("inFlight", 0) == 2
-        assert replica.call(str(first), 0).status == 503
-        assert two.answer(3.0).value == "done"
+        assert replica.call(str(first)).status == 503
+        go.touch()
+        assert two.answer().value == "done"
         (end,) = wait_until(watch.ended)
         assert end.id == "one"
         wait_until(lambda: not is_alive(pid))

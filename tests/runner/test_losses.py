@@ -32,7 +32,7 @@ def test_a_worker_that_exits_is_told_and_replaced(replica: Replica) -> None:
         assert answer.end.outcome == "lost"
         replica.becomes("ready")
         assert replica.call(0).value == "here"
-        wait_until(lambda: watch.states()[-1] == "ready" and "loading" in watch.states())
+        wait_until(lambda: watch.states()[-1:] == ["ready"] and "loading" in watch.states())
 
 
 @pytest.mark.parametrize(
@@ -196,10 +196,10 @@ def test_nothing_is_left_behind_whoever_is_killed(own_zygote: Zygote, victim: st
     assert all(map(is_alive, family))
     if victim == "control":
         own_zygote.control.close()
-        own_zygote.process.wait(5.0)
+        own_zygote.process.wait(20.0)
     else:
         os.kill({"front": front, "zygote": own_zygote.pid}[victim], signal.SIGKILL)
-    wait_until(lambda: not any(map(is_alive, family)), 5.0)
+    wait_until(lambda: not any(map(is_alive, family)))
     if victim == "front":
         gone = own_zygote.wait_event("gone", id=replica.name)
         assert gone["reason"] == "crashed"
@@ -347,7 +347,7 @@ def test_a_drain_longer_than_its_grace_is_cut(replica: Replica) -> None:
         wait_until(lambda: replica.hello().get("inFlight") == 1)
         replica.zygote.send(op="stop", id=replica.name, grace_s=0.2)
         replica.zygote.wait_event("gone", id=replica.name)
-    assert time.monotonic() - began_s < 3.0
+    assert time.monotonic() - began_s < 20.0
 
 
 def counted(path, *outcomes):
@@ -379,13 +379,13 @@ def counted(path, *outcomes):
 
 def test_a_worker_lost_while_it_was_loaded_again_is_replaced_once_more(replica: Replica) -> None:
     target = counted(replica.path + ".count", "live", "die", "live")
-    replica.specialise(target, startup_timeout_s=0.8)
+    replica.specialise(target, startup_timeout_s=6.0)
     replica.call(headers={"Faas-Method": "die"})
     replica.becomes("ready")
     ready_s = time.monotonic()
     with closing(replica.watch()) as watch:
         # The start-up time of the worker that was lost must not end the one that took its place.
-        wait_until(lambda: time.monotonic() - ready_s > 1.0, 3.0)
+        wait_until(lambda: time.monotonic() - ready_s > 6.2)
         assert watch.states() == ["ready"]
     assert replica.call(headers={"Faas-Method": "live"}).value == "alive"
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from jupyter_faas.core.errors import BadRequest, PayloadTooLarge, ProviderError
 from jupyter_faas.core.specialisation import Specialisation
+from jupyter_faas.execution.traceback import PLATFORM_FOLDER
 from jupyter_faas.runner import crash_loop, family
 from jupyter_faas.runner.channel import (
     BEGINS,
@@ -28,6 +29,7 @@ from jupyter_faas.runner.channel import (
     rights,
     split_head,
 )
+from jupyter_faas.runner.crash import stack_of
 from jupyter_faas.runner.crash_loop import CrashLoop
 from jupyter_faas.runner.demise import demise
 from jupyter_faas.runner.family import describe_status
@@ -107,6 +109,31 @@ def test_a_death_is_told_in_words() -> None:
     assert demise(signal.SIGABRT, b"what():  std::bad_alloc", 0)[0] == "out_of_memory"
     assert demise(256, b"MemoryError", 0)[0] == "out_of_memory"
     assert demise(0, b"MemoryError", 0)[0] == "crashed"
+
+
+def test_the_stack_of_a_crash_is_that_of_the_persons_code() -> None:
+    frames = [
+        '  File "/usr/lib/ctypes/__init__.py", line 517 in string_at',
+        '  File "cell 3", line 4 in crash',
+        "  ...",
+        f'  File "{PLATFORM_FOLDER}execution/items.py", line 170 in _call',
+        '  File "<frozen runpy>", line 88 in _run_code',
+    ]
+    other = ["Thread 0x1 (most recent call first):", '  File "cell 3", line 9 in other', ""]
+    head = ["Fatal Python error: Segmentation fault", ""]
+    dump = [*head, *other, "Current thread 0x2 (most recent call first):", *frames, "", "Extension"]
+    assert stack_of("\n".join(dump)).splitlines() == [
+        "Traceback (most recent call last):",
+        '  File "cell 3", line 4, in crash',
+        '  File "/usr/lib/ctypes/__init__.py", line 517, in string_at',
+    ]
+
+
+@pytest.mark.parametrize(
+    "dump", ["", "no dump", "Current thread 0x2", "Current thread 0x2 (most …):\n  <no frame>\n"]
+)
+def test_a_dump_without_a_stack_tells_nothing(dump: str) -> None:
+    assert stack_of(dump) == ""
 
 
 def test_losses_in_a_row_back_off_and_end() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from jupyter_faas.core.model import Place
 from tests.runner.harness import Zygote, running_zygote
-from tests.support import state_dir, wait_until
+from tests.support import free_ports, state_dir, wait_until
 
 
 def place(cwd: str, *more_path: str) -> Place:
@@ -148,12 +148,9 @@ def test_a_pod_serves_one_replica_over_tcp_and_drains_on_sigterm() -> None:
     import http.client
     import re
     import signal
-    import socket
     import subprocess
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     process = subprocess.Popen(
         [sys.executable, "-m", "jupyter_faas.runner", "serve", "--listen", f"127.0.0.1:{port}"],
         stdin=subprocess.DEVNULL,
@@ -161,8 +158,8 @@ def test_a_pod_serves_one_replica_over_tcp_and_drains_on_sigterm() -> None:
     try:
 
         def hello() -> bytes:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
             try:
-                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
                 connection.request("GET", "/v1/runner")
                 return connection.getresponse().read()
             except OSError:
@@ -170,15 +167,17 @@ def test_a_pod_serves_one_replica_over_tcp_and_drains_on_sigterm() -> None:
             finally:
                 connection.close()
 
-        assert re.search(rb'"state":"generic"', wait_until(hello, 15.0))
+        assert re.search(rb'"state":"generic"', wait_until(hello, 30.0))
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10.0) == 0
+        assert process.wait(20.0) == 0
     finally:
         process.kill()
         process.wait()
 
 
 def test_no_descriptor_is_left_in_the_zygote(own_zygote: Zygote) -> None:
+    own_zygote.wait_event("preload", module="(rehearsal)")  # it opens files of its own
+
     def fds() -> int:
         return len(os.listdir(f"/proc/{own_zygote.pid}/fd"))
 

@@ -6,7 +6,7 @@ import os
 import random
 import signal
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from jupyter_faas.runner.channel import CLOSE, LOAD, Channel
 from jupyter_faas.runner.rehearsal import rehearse, write_script
 from jupyter_faas.wire.frames import Frame, FrameKind
 from tests.runner.harness import Replica, Zygote
-from tests.runner.pods import pod, told
+from tests.runner.pods import Pod, pod, told
 from tests.support import is_alive, wait_until
 
 
@@ -111,27 +111,60 @@ def _loaded_modules() -> list[str]:
     return sorted(sys.modules)
 
 
-def test_the_worker_of_a_pod_makes_room_for_one_that_has_rehearsed_and_knows_the_preload():
-    with pod("pod-1", preload="colorsys") as made:
-        first = made.hello()["workerPid"]
-        second = wait_until(lambda: _another(made.hello()["workerPid"], first), 10.0)
+WAITS = """
+import os, time
+while not os.path.exists(__file__ + ".go"):
+    time.sleep(0.005)
+"""
+
+
+class Preload:
+    """A module that is imported when the test says so, and pods that preload it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "waits_for_its_go.py"
+        self._path.write_text(WAITS)
+
+    def pod(self) -> AbstractContextManager[Pod]:
+        return pod("pod-1", preload=self._path.stem, PYTHONPATH=str(self._path.parent))
+
+    def go(self) -> None:
+        Path(f"{self._path}.go").touch()
+
+    def is_in(self, modules: bytes) -> bool:
+        return f'"{self._path.stem}"'.encode() in modules
+
+
+@pytest.fixture
+def preload(tmp_path: Path) -> Preload:
+    return Preload(tmp_path)
+
+
+def test_the_worker_of_a_pod_makes_room_for_one_that_has_rehearsed_and_knows_the_preload(
+    preload: Preload,
+):
+    with preload.pod() as made:
+        first = wait_until(lambda: made.hello().get("workerPid"))
+        preload.go()
+        second = wait_until(lambda: _another(made.hello().get("workerPid"), first))
         wait_until(lambda: not is_alive(first), what="the first worker has ended")
         head, blob = told(_loaded_modules, "s" * 32)
         assert made.send(made.seal(head), blob).status == 200
-        assert b'"colorsys"' in made.call("s" * 32).body
+        assert preload.is_in(made.call("s" * 32).body)
         assert made.hello("s" * 32)["workerPid"] == second
 
 
-def test_a_pod_that_is_taken_before_keeps_its_worker_and_imports_nothing_more():
-    with pod("pod-1", preload="colorsys") as made:
-        first = made.hello()["workerPid"]
+def test_a_pod_that_is_taken_before_keeps_its_worker_and_imports_nothing_more(preload: Preload):
+    with preload.pod() as made:
+        first = wait_until(lambda: made.hello().get("workerPid"))
         head, blob = told(_loaded_modules, "s" * 32)
         assert made.send(made.seal(head), blob).status == 200
+        preload.go()
         assert made.hello("s" * 32)["workerPid"] == first
         os.kill(first, signal.SIGKILL)
-        wait_until(lambda: _another(made.hello("s" * 32).get("workerPid"), first), 10.0)
-        wait_until(lambda: made.hello("s" * 32)["state"] == "ready", 10.0)
-        assert b'"colorsys"' not in made.call("s" * 32).body
+        wait_until(lambda: _another(made.hello("s" * 32).get("workerPid"), first))
+        wait_until(lambda: made.hello("s" * 32)["state"] == "ready")
+        assert not preload.is_in(made.call("s" * 32).body)
 
 
 def _another(pid: int | None, than: int) -> int | None:

@@ -51,7 +51,7 @@ from jupyter_faas.client.session import session
 from jupyter_faas.server.hub import Hub
 from tests.e2e.gateway import Gateway
 from tests.server.watching import Watcher
-from tests.support import state_dir, wait_until
+from tests.support import state_dir, wait_for_cards, wait_until
 
 API = "jupyter-faas/api"
 
@@ -87,6 +87,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch, jp_environ: None) -> Iterator[Gatew
         monkeypatch.setenv("FAAS_PRELOAD", "none")
         running = Gateway(path)
         yield running
+        wait_for_cards()
         if session.gateway is not None:
             session.gateway.close()
         if (path / "gateway.json").exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 
@@ -29,6 +30,18 @@ def count(n: int) -> Iterator[int]:
     for i in range(n):
         yield i
         time.sleep(0.05)
+
+
+@serverless(max_containers=1)
+def answers_back(path: str) -> Iterator[int]:
+    """The second item is made once a file says that the first has come."""
+    yield 0
+    until_s = time.monotonic() + 30
+    while not os.path.exists(path):
+        if time.monotonic() > until_s:
+            raise TimeoutError("The first item has not come.")
+        time.sleep(0.01)
+    yield 1
 
 
 @serverless(max_containers=1)

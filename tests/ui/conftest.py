@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [item for item in items if here in item.path.parents]
     for item in ours:
         item.add_marker(pytest.mark.ui)
-        item.add_marker(pytest.mark.timeout(120))
+        item.add_marker(pytest.mark.timeout(300))
     # Last of all: while the browser runs no other event loop can, and it ends with the session.
     items[:] = [item for item in items if here not in item.path.parents] + ours
 

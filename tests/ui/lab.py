@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -18,7 +17,7 @@ from typing import Any
 
 import nbformat
 
-from tests.support import children, is_alive, wait_until
+from tests.support import children, free_ports, is_alive, wait_until
 
 ROOT = Path(__file__).parents[2]
 EXTENSION = ROOT / "jupyter_faas" / "_labextension" / "package.json"
@@ -50,7 +49,7 @@ class Lab:
         """Start it and wait until it answers."""
         self.notebooks.mkdir(parents=True)
         self._write_settings()
-        port = _free_port()
+        (port,) = free_ports(1)
         self._url = f"http://127.0.0.1:{port}/"
         options = {
             "ServerApp.ip": "127.0.0.1",
@@ -128,7 +127,7 @@ class Lab:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(5)
-        wait_until(lambda: not any(map(is_alive, pids)), 10.0, what="the server's kernels are gone")
+        wait_until(lambda: not any(map(is_alive, pids)), what="the server's kernels are gone")
 
     def _answers(self) -> bool:
         assert self._process is not None
@@ -176,12 +175,6 @@ class Lab:
         """Have pages that are loaded from now on in a theme: `JupyterLab Dark`."""
         apputils = self._folder / "settings" / "@jupyterlab" / "apputils-extension"
         _write_json(apputils / "themes.jupyterlab-settings", {"theme": name})
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _write_json(path: Path, value: object) -> None:

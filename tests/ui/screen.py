@@ -6,6 +6,7 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
+from tests.support import wait_until
 from tests.ui.lab import Lab
 
 NUMBERED = re.compile(r"^\[\d+\]:$")
@@ -129,7 +130,11 @@ class Screen:
         """Return the line of a function in the side panel."""
         return self.page.locator(f'.faas-side-row[data-key$="/{function}"]')
 
-    def focused(self) -> str:
+    def expect_focus(self, said: str) -> None:
+        """Wait until what has the focus is called so."""
+        wait_until(lambda: self._focused() == said, what=f"{said} has it", seen=self._focused)
+
+    def _focused(self) -> str:
         """Return what has the focus, for people: its label or text."""
         return str(
             self.page.evaluate(

@@ -59,7 +59,7 @@ def test_a_page_that_changes_its_network_is_live_again(screen: Screen, gateway: 
     screen.page.context.set_offline(False)
     expect(screen.row("greet")).to_be_visible(timeout=SLOW_MS)
     expect(side).to_contain_text(LIVE)
-    assert len(sockets) == 2
+    assert len(sockets) > len(silent)
 
 
 def test_what_a_page_reads_is_read_again_when_the_network_cut_it(

@@ -15,17 +15,19 @@ from tests.ui.screen import SLOW_MS, Screen
 
 EVIL = "<img src=x onerror=\"document.title='evil'\">"
 PANEL = "import jupyter_faas as faas\nf = faas.function('wait')\nf.panel()"
-CALL_THREE = "calls = [f.spawn(2.5) for _ in range(3)]"
+CALL_THREE = "calls = [f.spawn(until={path!r}) for _ in range(3)]"
 
 
-def wait(seconds: float = 0.0, text: str = "") -> float:
+def wait(text: str = "", until: str = "") -> None:
+    """Run until there is a file."""
+    import os
     import time
 
     print(text)
     if text:
         raise ValueError(text)
-    time.sleep(seconds)
-    return seconds
+    while until and not os.path.exists(until):
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +50,12 @@ def plain(page: Page, plain_lab: Lab, gateway: Gateway) -> Iterator[Screen]:
 
 
 def test_the_widget_shows_and_changes_a_function_through_the_kernel(
-    plain: Screen, gateway: Gateway
+    plain: Screen, gateway: Gateway, tmp_path: Path
 ) -> None:
     deploy_over_http(gateway, "wait", wait, scaledown_window=1)
     deploy_over_http(gateway, "wait", wait, scaledown_window=1, memory=300)
-    plain.open(PANEL, CALL_THREE, "faas.panel()")
+    may_end = tmp_path / "may end"
+    plain.open(PANEL, CALL_THREE.format(path=str(may_end)), "faas.panel()")
     panel = plain.run(0).locator(".faas-panel")
     expect(panel).to_have_attribute("aria-label", "function wait", timeout=SLOW_MS)
     expect(panel).to_contain_text("revision 2 · 100 %")
@@ -61,6 +64,7 @@ def test_the_widget_shows_and_changes_a_function_through_the_kernel(
     expect(dots).to_have_count(0, timeout=SLOW_MS)
     plain.run(1)
     expect(dots.filter(has_text="●")).to_have_count(3, timeout=SLOW_MS)
+    may_end.touch()
     expect(dots).to_have_count(0, timeout=SLOW_MS)
     panel.get_by_role("button", name="roll back to revision 1").click()
     expect(panel).to_contain_text("revision 1 · 100 %")
@@ -74,8 +78,11 @@ def test_the_widget_shows_and_changes_a_function_through_the_kernel(
     assert gateway.token not in plain.save()
     plain.reload_notebook()
     expect(panel).to_contain_text("revision 1 · 100 %")
-    assert gateway.call("wait", 0.01).status == 200
-    expect(dots).to_have_count(1)
+    again = tmp_path / "again"
+    runs = gateway.request("POST", "/async-function/wait", {"until": str(again)})
+    assert runs.status == 202
+    expect(dots).to_have_count(1, timeout=SLOW_MS)
+    again.touch()
     assert plain.page.locator("img[src='x']").count() == 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
+from pathlib import Path
 
 from playwright.sync_api import Locator, expect
 
@@ -13,11 +13,11 @@ from tests.ui.screen import SLOW_MS, Screen
 
 LOAD = "%load_ext jupyter_faas"
 DEPLOY = """%%faas deploy --scaledown-window 1
-def wait(seconds):
-    import time
-    time.sleep(seconds)
-    return seconds"""
-CALL_THREE = "calls = [wait.spawn(2.5) for _ in range(3)]"
+def wait(path=""):
+    import os, time
+    while path and not os.path.exists(path):
+        time.sleep(0.05)"""
+CALL_THREE = "calls = [wait.spawn({path!r}) for _ in range(3)]"
 PANEL = "%faas panel wait"
 
 
@@ -34,9 +34,10 @@ def busy(dots: Locator) -> Locator:
 
 
 def test_what_a_cell_deploys_is_followed_in_its_panel_and_at_the_side(
-    screen: Screen, gateway: Gateway
+    screen: Screen, gateway: Gateway, tmp_path: Path
 ) -> None:
-    screen.open(LOAD, DEPLOY, PANEL, CALL_THREE)
+    may_end = tmp_path / "may end"
+    screen.open(LOAD, DEPLOY, PANEL, CALL_THREE.format(path=str(may_end)))
     screen.show_panel()
     screen.run(0)
     card = screen.run(1)
@@ -55,6 +56,7 @@ def test_what_a_cell_deploys_is_followed_in_its_panel_and_at_the_side(
     for dots in (in_panel, at_side):
         expect(busy(dots)).to_have_count(3, timeout=SLOW_MS)
     expect(screen.row("wait").locator(".faas-side-load")).to_have_text("3 ⇡")
+    may_end.touch()
     for dots in (in_panel, at_side):
         expect(dots).to_have_count(0, timeout=SLOW_MS)
     expect(screen.row("wait")).to_contain_text("asleep")
@@ -75,7 +77,7 @@ def test_a_reload_and_a_restart_of_the_kernel_bring_everything_back(
         expect(screen.mark(1)).to_have_text("▲ 1")
         expect(screen.panel(2)).to_contain_text("revision 1 · 100 %")
         expect(screen.row("wait")).to_contain_text("r1")
-        assert gateway.call("wait", 0.01).status == 200
+        assert gateway.call("wait", {}).status == 200
         expect(screen.panel(2).locator(".faas-calls tbody tr")).not_to_have_count(0)
 
     is_all_there()
@@ -95,7 +97,7 @@ def test_traffic_and_rollback_take_effect_while_a_cell_runs(
         "import jupyter_faas as faas\n@faas.serverless(name='answer')\n"
         "def answer(x: int = 0) -> str:\n    return 'new'\nanswer.deploy(take_over=True)",
         "answer.panel()",
-        "import time; time.sleep(20)",
+        "import time; time.sleep(120)",
     )
     for cell in range(3):
         screen.run(cell)
@@ -110,12 +112,9 @@ def test_traffic_and_rollback_take_effect_while_a_cell_runs(
     expect(panel).to_contain_text(re.compile(r"revision 2 · (6|7)\d %, revision 1 · (2|3)\d %"))
     shares = wait_until(lambda: len(split := traffic(gateway, "answer")) == 2 and split)
     assert 20 < 100 * shares["1"] / sum(shares.values()) < 40
-    began_s = time.monotonic()
     panel.get_by_role("button", name="roll back to revision 1").click()
     wait_until(lambda: gateway.call("answer").body == b"old", what="revision 1 answers")
     wait_until(lambda: traffic(gateway, "answer").keys() == {"1"}, what="it alone is called")
-    took_s = time.monotonic() - began_s
     expect(panel).to_contain_text("revision 1 · 100 %")
     expect(screen.cell(3).locator(".jp-InputPrompt")).to_have_text("[*]:")
-    assert took_s < 1.0
     screen.lab.interrupt_kernels()

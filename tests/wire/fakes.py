@@ -152,7 +152,7 @@ async def served(
             await asyncio.sleep(0)
 
 
-async def until(predicate: Callable[[], object], timeout_s: float = 5.0) -> None:
+async def until(predicate: Callable[[], object], timeout_s: float = 20.0) -> None:
     """Let the loop run until the predicate holds."""
     async with asyncio.timeout(timeout_s):
         while not predicate():  # noqa: ASYNC110 - predicates over states without events

@@ -142,7 +142,7 @@ async def test_cut_answers_are_lost(connection):
 async def test_time_limits(connection):
     with pytest.raises(TimeoutError):
         await connection.request("GET", "/hang", timeout_s=0.02)
-    response = await connection.request("GET", "/drip", timeout_s=0.02)
+    response = await connection.request("GET", "/drip", timeout_s=2.0)
     with pytest.raises(TimeoutError):
         await response.read()
 

@@ -198,13 +198,13 @@ def test_a_cut_answer_is_lost(connection):
 
 def test_no_answer_in_time(connection, app):
     with pytest.raises(TimeoutError):
-        connection.request("GET", "/hang", timeout_s=0.05)
+        connection.request("GET", "/hang", timeout_s=1.0)  # time enough to be heard
     wait_until(lambda: "gone" in app.events)
     assert connection.request("GET", "/").read() == b"0"
 
 
 def test_a_stream_that_stalls_times_out(connection):
-    response = connection.request("GET", "/drip", timeout_s=0.05)
+    response = connection.request("GET", "/drip", timeout_s=2.0)
     with pytest.raises(TimeoutError):
         response.read()
     assert connection.request("GET", "/", timeout_s=None).read() == b"0"
@@ -212,7 +212,7 @@ def test_a_stream_that_stalls_times_out(connection):
 
 @pytest.mark.parametrize("read", ["read", "iter_body"])
 def test_a_stream_that_goes_on_beyond_its_time_times_out(connection, read):
-    response = connection.request("GET", "/trickle", timeout_s=0.1)
+    response = connection.request("GET", "/trickle", timeout_s=2.0)
     with pytest.raises(TimeoutError):
         b"".join(getattr(response, read)()) if read == "iter_body" else response.read()
 
@@ -284,7 +284,7 @@ def test_a_gateway_that_does_not_accept(family):
         started = time.monotonic()
         with pytest.raises(GatewayUnavailable, match=r"no connection within 0\.2 s"):
             BlockingConnection(address, connect_timeout_s=0.2).request("GET", "/")
-        assert 0.15 < time.monotonic() - started < 2
+        assert 0.15 < time.monotonic() - started < 20
 
 
 def test_close_from_another_thread_wakes_a_waiting_call(connection, app):
@@ -300,7 +300,7 @@ def test_close_from_another_thread_wakes_a_waiting_call(connection, app):
     thread.start()
     wait_until(lambda: app.seen)
     connection.close()
-    thread.join(5)
+    thread.join(20)
     assert failures
     wait_until(lambda: "gone" in app.events)
     assert connection._channel is None
@@ -330,7 +330,7 @@ def test_tls(app, tmp_path, monkeypatch):
         connection = BlockingConnection(address)
         for _ in range(3):
             body = [b"ab", bytes(MEBI)]
-            assert connection.request("POST", "/", (), body, timeout_s=5).read() == b"1048578"
+            assert connection.request("POST", "/", (), body, timeout_s=20).read() == b"1048578"
         assert len(connection.request("GET", "/large").read()) == 30 * MEBI
         with pytest.raises(TimeoutError):
             connection.request("GET", "/hang", timeout_s=0.05)
@@ -398,7 +398,7 @@ def scripted(*answers: bytes):
         thread = threading.Thread(target=play)
         thread.start()
         yield BlockingConnection(f"unix:{directory / 's'}")
-        thread.join(5)
+        thread.join(20)
         assert not thread.is_alive()
 
 
@@ -421,7 +421,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 def test_what_is_cut_or_no_answer_is_lost(raw):
     with scripted(raw) as connection:
         with pytest.raises(GatewayLost):
-            connection.request("GET", "/", timeout_s=5).read()
+            connection.request("GET", "/", timeout_s=20).read()
         assert connection._channel is None
 
 

@@ -269,6 +269,51 @@ async def test_a_streamed_answer_is_chunked():
     assert exchange.is_over
 
 
+def joining():
+    """Begin an answer whose pieces are joined."""
+    app = Recording()
+    protocol, transport = connect(app)
+    protocol.data_received(GET)
+    (exchange,) = app.seen
+    exchange.join_pieces()
+    exchange.start(200)
+    return exchange, protocol, transport
+
+
+async def test_joined_pieces_of_one_round_of_the_loop_are_one_write():
+    exchange, _, transport = joining()
+    exchange.write(b"abc")
+    exchange.write(b"de")
+    assert transport.writes == 0
+    await until(lambda: transport.writes == 1)
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert transport.take() == head + b"3\r\nabc\r\n2\r\nde\r\n"
+    exchange.write(b"f")
+    exchange.finish()
+    assert (transport.writes, transport.take()) == (2, b"1\r\nf\r\n0\r\n\r\n")
+
+
+async def test_joined_pieces_are_not_held_when_they_are_many():
+    exchange, _, transport = joining()
+    exchange.write(b"x" * 40_000)
+    assert transport.writes == 0
+    exchange.write(b"y" * 40_000)
+    assert transport.writes == 1
+    assert transport.take().endswith(b"y\r\n")
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_of_joined_pieces_a_cut_answer_sends_what_was_written(leaves):
+    exchange, protocol, transport = joining()
+    exchange.write(b"abc")
+    if leaves:
+        protocol.connection_lost(None)
+    else:
+        exchange.abort()
+        assert transport.is_aborted
+    assert transport.take().endswith(b"3\r\nabc\r\n") is not leaves
+
+
 async def test_an_answer_of_known_length():
     app = Recording()
     protocol, transport = connect(app)

@@ -252,7 +252,7 @@ async def test_the_refusal_of_an_endless_body_arrives(tcp):
     def refuse(exchange):
         exchange.respond(413, [], b"too large")
 
-    async with served(refuse, tcp=tcp, limits=Limits(linger_s=5)) as address:
+    async with served(refuse, tcp=tcp, limits=Limits(linger_s=20)) as address:
         for _ in range(5):
-            answer = await request(address, "POST", "/", [], bytes(20 * MEBI), timeout_s=10)
+            answer = await request(address, "POST", "/", [], bytes(20 * MEBI), timeout_s=20)
             assert (answer.status, answer.body) == (413, b"too large")

@@ -1,6 +1,7 @@
 """The client side on the gateway's loop: sans-I/O on a fake transport, then real sockets."""
 
 import asyncio
+import socket
 
 import pytest
 from hypothesis import given, settings
@@ -273,7 +274,7 @@ def test_any_cut_gives_the_same_answers(bodies, cuts):
 async def test_request(tcp):
     app = Recording(answers=True)
     async with served(app, tcp=tcp) as address:
-        answer = await request(address, "POST", "/p?q", [(b"A", b"b")], b"abc", timeout_s=5)
+        answer = await request(address, "POST", "/p?q", [(b"A", b"b")], b"abc", timeout_s=20)
         assert (answer.status, answer.body) == (200, b"3")
         assert answer.header(b"content-length") == b"1"
         assert answer.header(b"nope") is None
@@ -285,7 +286,7 @@ async def test_request_sends_buffers_one_after_the_other():
     app = Recording(answers=True)
     async with served(app) as address:
         parts = [b"ab", memoryview(b"cd"), b"", bytearray(b"x" * 3_000_000)]
-        answer = await request(address, "POST", "/", [], parts, timeout_s=5)
+        answer = await request(address, "POST", "/", [], parts, timeout_s=20)
         assert answer.body == b"3000004"
 
 
@@ -299,7 +300,7 @@ async def test_connections_are_kept_and_taken_last_first():
         assert not third.is_idle  # one too many
         assert upstream.take() is second
         upstream.give_back(second)
-        await request(upstream, "GET", "/", timeout_s=5)
+        await request(upstream, "GET", "/", timeout_s=20)
         assert upstream.take() is second
         assert upstream.take() is first
         upstream.close()
@@ -312,22 +313,43 @@ async def test_a_connection_closed_while_idle_is_forgotten():
     app = Recording(answers=True)
     async with served(app) as address:
         upstream = Upstream(address)
-        await request(upstream, "GET", "/", timeout_s=5)
+        await request(upstream, "GET", "/", timeout_s=20)
         app.seen[0]._connection.transport.abort()
         await until(lambda: not upstream._idle)
         assert upstream.take() is None
 
 
+class Short(UpstreamConnection):
+    """Its other end goes as soon as it has come."""
+
+    def connection_made(self, transport):
+        super().connection_made(transport)
+        transport.abort()
+
+
+class ToNobody(Upstream):
+    def _new(self):
+        return Short(self._forget)
+
+
+async def test_a_connection_that_is_gone_before_it_is_used_was_none(tmp_path):
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(f"{tmp_path}/s")
+        listening.listen()
+        with pytest.raises(ConnectionResetError, match="as soon as it was made"):
+            await ToNobody(f"unix:{tmp_path}/s").connect()
+
+
 async def test_nobody_listens(tmp_path):
     with pytest.raises(OSError):
-        await request(f"unix:{tmp_path}/nobody", "GET", "/", timeout_s=5)
+        await request(f"unix:{tmp_path}/nobody", "GET", "/", timeout_s=20)
 
 
 async def test_request_times_out_and_the_server_sees_its_client_leave():
     app = Recording()
     async with served(app) as address:
         with pytest.raises(TimeoutError):
-            await request(address, "GET", "/", timeout_s=0.05)
+            await request(address, "GET", "/", timeout_s=1.0)  # time enough to be heard
         await until(lambda: "gone" in app.events)
 
 
@@ -339,4 +361,4 @@ async def test_request_says_that_the_answer_was_cut():
 
     async with served(app) as address:
         with pytest.raises(AnswerLost):
-            await request(address, "GET", "/", timeout_s=5)
+            await request(address, "GET", "/", timeout_s=20)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from jupyter_faas.core.chunks import Given
-from jupyter_faas.core.errors import FaasError, ProviderError
+from jupyter_faas.core.errors import FaasError, ProviderError, QueueFull
 from jupyter_faas.core.mapping import MapOrder
 from jupyter_faas.core.specialisation import Specialisation
 from jupyter_faas.fanout.base import Caller, Report
@@ -57,6 +57,13 @@ class Seated:
         """How many chunks it has."""
         return len(self.errands)
 
+    def left(self, function: MapFunction) -> int:
+        """How many chunks of a function it takes yet."""
+        if not self.errands:
+            return function.max_inputs
+        is_its = self.revision == function.revision_id
+        return max(0, function.max_inputs - self.in_flight) if is_its else 0
+
     @property
     def upstream(self) -> Upstream | None:
         """Connections to its replica, if that is ready."""
@@ -82,17 +89,19 @@ class RaySeats:
     def __init__(self, house: RayHouse, run_dir: Path, key: DriverKey | None = None) -> None:
         self.house = house
         house.on_lost = self._lose
+        house.busy = lambda: self.busy
         self._run_dir = run_dir
         self._key = key
         self._seats: dict[int, Seated] = {}
-        self._count = 0
+        self._count = self._calls = 0
+        self._chunks: Counter[int] = Counter()  # of each map; by the identity of its order
         self._unfit: dict[str, str] = {}
         self._failures: Counter[str] = Counter()
 
     @property
-    def busy(self) -> int:
-        """How many seats have chunks."""
-        return sum(1 for seat in self._seats.values() if seat.errands)
+    def busy(self) -> tuple[int, ...]:
+        """Seats that have chunks."""
+        return tuple(seat.number for seat in self._seats.values() if seat.errands)
 
     def why_unfit(self, function: MapFunction) -> str:
         """Return why a function's chunks do not go here now though Ray is up; empty: they do."""
@@ -115,6 +124,36 @@ class RaySeats:
         """As many as all seats take of this function; 0 while Ray is not up."""
         assert order.of is not None
         return len(self.house.seats) * order.of.max_inputs
+
+    def room(self, order: MapOrder) -> int:
+        """Return how many chunks of a map can be on seats at once: those it has, and what is free.
+
+        0: other maps have every seat, among them perhaps the one that waits for this.
+        """
+        assert order.of is not None
+        own = self._chunks[id(order)]
+        if own == self._chunks.total():
+            return self.most_slots(order)
+        of = order.of
+        seats = [self._seats.get(number) for number in self.house.seats]
+        return own + sum(of.max_inputs if s is None else s.left(of) for s in seats)
+
+    def take_seat(self, seat: Seated, errand: SeatErrand) -> None:
+        """A chunk goes to a seat."""
+        seat.errands.add(errand)
+        self._chunks[id(errand.order)] += 1
+
+    def leave_seat(self, seat: Seated, errand: SeatErrand) -> None:
+        """A chunk is on its seat no more."""
+        seat.errands.discard(errand)
+        self._chunks[id(errand.order)] -= 1
+        if not self._chunks[id(errand.order)]:
+            del self._chunks[id(errand.order)]
+
+    def next_call(self) -> int:
+        """Return a number for a call of a front, not used before."""
+        self._calls += 1
+        return self._calls
 
     def send(
         self, order: MapOrder, caller: Caller, given: Given, budget_s: float, report: Report
@@ -147,8 +186,8 @@ class RaySeats:
         """The replica of a seat has not become what it was to be."""
         revision = seat.revision
         self.forget(seat)
-        if not revision:
-            return  # another of its chunks has told already
+        if not revision or isinstance(error, QueueFull):
+            return  # another of its chunks has told already, or it is the seat that is gone
         self._failures[revision] += 1
         is_lasting = not isinstance(error, ProviderError)
         if is_lasting or self._failures[revision] >= MOST_FAILURES:
@@ -170,11 +209,12 @@ class RaySeats:
         for number in self.house.seats:
             if number not in self._seats:
                 self._seats[number] = Seated(number)
-        seats = self._seats.values()
+        seats = [self._seats[number] for number in self.house.seats]
         ours = [s for s in seats if s.revision == revision and s.in_flight < most]
         free = [s for s in seats if not s.errands and s.revision != revision]
         quiet = [seat for seat in ours if not seat.errands]
-        # One of its own that is idle, else one that nobody needs, else the least busy of its own.
+        # One of its own that is idle, else one that nobody needs, else the least busy of its own;
+        # of several the first: those behind it can go when there is less to do.
         for some in (quiet, free, ours):
             if some:
                 return min(some, key=lambda seat: seat.in_flight)

@@ -13,10 +13,12 @@ import platform
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 from jupyter_faas.fanout.ray import own
+from jupyter_faas.fanout.ray.reasons import has_left, reason
+from jupyter_faas.fanout.ray.scaling import Worker, number_of
 from jupyter_faas.fanout.ray.seat import Seat
 from jupyter_faas.fanout.ray.words import HostStart, Open, Opened, Up
 
@@ -34,6 +36,8 @@ class Node(NamedTuple):
     id: str
     address: str
     cpus: int
+    name: str = ""
+    """Of the pod."""
 
 
 class Placed:
@@ -66,24 +70,40 @@ class RayCluster:
         self._is_own = not start.address
         self._ray: Any = None
         self._here = ""
+        self._is_over = False
         self._lock = threading.Lock()
         self._seats: dict[int, Placed] = {}
         self._next = 0
         self._not_before: dict[str, float] = {}
+        self._leaving: set[str] = set()
+        """Nodes that are about to go."""
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
     @property
     def numbers(self) -> tuple[int, ...]:
-        """The seats that take replicas."""
-        with self._lock:
-            return tuple(number for number, seat in self._seats.items() if seat.is_ready)
+        """The seats that take replicas; those of workers that are the first to go come last."""
+        return self._ready(is_leaving=False)
 
     @property
-    def nodes(self) -> dict[str, int]:
-        """Seats of each node that has some."""
+    def leaving(self) -> tuple[int, ...]:
+        """Seats that take nothing more."""
+        return self._ready(is_leaving=True)
+
+    def workers(self, busy: Collection[int]) -> list[Worker]:
+        """Return the nodes that have seats and stay, given the seats that are busy."""
         with self._lock:
-            places = [seat.node.id for seat in self._seats.values()]
-        return {id: places.count(id) for id in places}
+            seats = [item for item in self._seats.items() if item[1].node.id not in self._leaving]
+        nodes = {seat.node.id: seat.node for _, seat in seats}
+        places = [seat.node.id for _, seat in seats]
+        at_work = {seat.node.id for number, seat in seats if number in busy}
+        return [
+            Worker(id, node.name, places.count(id), id in at_work) for id, node in nodes.items()
+        ]
+
+    def leave(self, nodes: Collection[str]) -> None:
+        """Begin nothing more on these nodes: they are about to go."""
+        with self._lock:
+            self._leaving.update(nodes)
 
     def up(self, took_s: float = 0.0) -> Up:
         """Return what a driver hears first."""
@@ -104,14 +124,15 @@ class RayCluster:
                 "`pip install 'jupyter_faas[ray]'` in the notebook's environment."
             )
         except Exception as error:
-            return f"Ray does not start: {type(error).__name__}: {_text(error)}"
+            return f"Ray does not start: {type(error).__name__}: {reason(error)}"
         return ""
 
     def look(self) -> bool:
         """Place seats where there are none yet and forget those that are gone; True: it changed."""
-        before = self.numbers
+        before = self.numbers, self.leaving
         nodes = self._nodes()
         with self._lock:
+            self._leaving &= nodes.keys()
             for number, seat in tuple(self._seats.items()):
                 if seat.node.id not in nodes:
                     del self._seats[number]
@@ -119,7 +140,7 @@ class RayCluster:
             waiting = [(n, seat) for n, seat in self._seats.items() if not seat.is_ready]
         for number, seat in waiting:
             self._settle(number, seat)
-        return self.numbers != before
+        return (self.numbers, self.leaving) != before
 
     def open(self, order: Open) -> Opened:
         """Start a replica on a seat; a seat that has died is placed anew."""
@@ -143,7 +164,8 @@ class RayCluster:
                 return Opened(
                     seat=order.seat, replica=order.replica, address=address, is_here=is_here
                 )
-        return Opened(seat=order.seat, replica=order.replica, why="There is no such seat.")
+        why = "the seat is gone."
+        return Opened(seat=order.seat, replica=order.replica, why=why, is_gone=True)
 
     def close(self, number: int, replica: str) -> None:
         """End a replica at once."""
@@ -151,16 +173,32 @@ class RayCluster:
         if seat is not None:
             seat.actor.close.remote(replica)
 
+    def watch(self, on_fallen: Callable[[], None]) -> None:
+        """Wait until Ray of one's own has lost a process that it cannot do without.
+
+        Such a Ray neither goes on nor ends: what it still has is ended, and `on_fallen` called.
+        """
+        parts = own.Parts()
+        parts.wait()
+        if not self._is_over:
+            parts.kill()
+            self._clean()
+            on_fallen()
+
     def end(self) -> None:
         """End the seats, and Ray if it is ours."""
+        self._is_over = True
         if self._ray is not None:
             for seat in self._seats.values():
                 self._ray.kill(seat.actor)
             self._ray.shutdown()
-        if self._scratch is not None:
-            self._scratch.cleanup()
+        self._clean()
 
     # -- inside
+
+    def _clean(self) -> None:
+        if self._scratch is not None:
+            self._scratch.cleanup()
 
     def _begin(self) -> None:
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -182,13 +220,24 @@ class RayCluster:
         for one in self._ray.nodes():
             cpus = int(one["Resources"].get("CPU", 0)) if one["Alive"] else 0
             if cpus:
-                found[one["NodeID"]] = Node(one["NodeID"], one["NodeManagerAddress"], cpus)
+                name = one.get("NodeManagerHostname", "")
+                found[one["NodeID"]] = Node(one["NodeID"], one["NodeManagerAddress"], cpus, name)
         return found
+
+    def _ready(self, *, is_leaving: bool) -> tuple[int, ...]:
+        with self._lock:
+            found = [
+                (number_of(seat.node.name) or 0, number)
+                for number, seat in self._seats.items()
+                if seat.is_ready and (seat.node.id in self._leaving) is is_leaving
+            ]
+        return tuple(number for _, number in sorted(found))
 
     def _place_missing(self, nodes: dict[str, Node]) -> None:
         for node in nodes.values():
             there = sum(seat.node.id == node.id for seat in self._seats.values())
-            if self._clock() < self._not_before.get(node.id, 0.0):
+            is_late = self._clock() < self._not_before.get(node.id, 0.0)
+            if is_late or node.id in self._leaving:
                 continue
             for _ in range(node.cpus - there):
                 if self._start.cpus and len(self._seats) >= self._start.cpus:
@@ -221,8 +270,8 @@ class RayCluster:
         try:
             self._ray.get(seat.is_up)
         except Exception as error:
-            self.trouble = _text(error)
-            _log.warning("a seat on %s does not start: %s", seat.node.address, self.trouble)
+            self.trouble = reason(error)
+            _log.warning("a seat on %s does not start: %s", seat.node.address, error)
             with self._lock:
                 self._seats.pop(number, None)
                 self._not_before[seat.node.id] = self._clock() + _AGAIN_S
@@ -238,8 +287,6 @@ class RayCluster:
 
 
 def _not_opened(order: Open, error: Exception) -> Opened:
-    return Opened(seat=order.seat, replica=order.replica, why=_text(error))
-
-
-def _text(error: Exception) -> str:
-    return " ".join(str(error).split())[-300:]
+    _log.warning("seat %d starts no replica: %s", order.seat, error)
+    is_gone = has_left(error)
+    return Opened(seat=order.seat, replica=order.replica, why=reason(error), is_gone=is_gone)

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 from jupyter_faas.core import batch
 from jupyter_faas.core.batch import Head
 from jupyter_faas.core.chunks import Given
-from jupyter_faas.core.errors import FaasError, QueueFull, ReplicaLost
+from jupyter_faas.core.errors import (
+    CapacityError,
+    FaasError,
+    GatewayUnavailable,
+    QueueFull,
+    ReplicaLost,
+    known,
+)
 from jupyter_faas.core.mapping import MapOrder
 from jupyter_faas.core.sections import total_bytes
 from jupyter_faas.fanout.base import Caller, Report
@@ -21,6 +28,9 @@ if TYPE_CHECKING:
     from jupyter_faas.fanout.ray.backend import RaySeats, Seated
 
 _RETRY_S = 0.2
+_AGAIN_S = 0.02
+_ENDING_S = 10.0
+"""So long a front may be busy with what was cancelled, or load after that."""
 
 
 class SeatErrand:
@@ -35,22 +45,24 @@ class SeatErrand:
 
     def __init__(self, seats: RaySeats, order: MapOrder, caller: Caller, report: Report) -> None:
         self._seats = seats
-        self._order = order
+        self.order = order
         self._caller = caller
         self._report: Report | None = report
         self._seat: Seated | None = None
         self._errand: ReplicaErrand | None = None
         self._task: asyncio.Task[None] | None = None
+        self._what: tuple[Given, float] | None = None
+        self._refused_s: float | None = None
 
     def begin(self, seat: Seated, given: Given, budget_s: float) -> None:
         """Go to `seat`, as soon as it is ready."""
         self._seat = seat
-        seat.errands.add(self)
+        self._what = given, budget_s
+        self._seats.take_seat(seat, self)
         if seat.upstream is not None:
-            self._go(seat, seat.upstream, given, budget_s)
+            self._go(seat, seat.upstream)
         else:
-            loop = asyncio.get_running_loop()
-            self._task = loop.create_task(self._wait(seat, given, budget_s))
+            self._task = asyncio.get_running_loop().create_task(self._wait(seat))
 
     def refuse(self, error: FaasError) -> None:
         """There is no place for it."""
@@ -80,19 +92,20 @@ class SeatErrand:
         if report is not None:
             report.on_died(ReplicaLost("The node went away.", reason="cut"), is_own=False)
 
-    async def _wait(self, seat: Seated, given: Given, budget_s: float) -> None:
+    async def _wait(self, seat: Seated) -> None:
         assert seat.ready is not None
         try:
             upstream = await asyncio.shield(seat.ready)
-        except FaasError as error:
-            self._seats.failed(seat, error)
+        except Exception as error:
+            # Also a defect: the chunk waits for this task alone.
+            self._seats.failed(seat, known(error))
             self.refuse(no_seat())
             return
         self._task = None
-        self._go(seat, upstream, given, budget_s)
+        self._go(seat, upstream)
 
-    def _go(self, seat: Seated, upstream: Upstream, given: Given, budget_s: float) -> None:
-        parts, length = self._request(seat, upstream, given, budget_s)
+    def _go(self, seat: Seated, upstream: Upstream) -> None:
+        parts, length = self._request(seat, upstream)
         errand = self._errand = ReplicaErrand(upstream, parts, length, self)
         connection = upstream.take()
         if connection is not None:
@@ -100,14 +113,13 @@ class SeatErrand:
         else:
             self._task = asyncio.get_running_loop().create_task(errand.connect())
 
-    def _request(
-        self, seat: Seated, upstream: Upstream, given: Given, budget_s: float
-    ) -> tuple[list[Any], int]:
-        order = self._order
+    def _request(self, seat: Seated, upstream: Upstream) -> tuple[list[Any], int]:
+        order = self.order
         assert order.of is not None
-        body = body_of(given, budget_s)
+        assert self._what is not None
+        body = body_of(*self._what)
         length = total_bytes(body)
-        id = f"{seat.replica}-{given.chunk.id}"
+        id = f"{seat.replica}-{self._seats.next_call()}"
         headers = [
             (b"Content-Type", batch.CONTENT_TYPE.encode()),
             (b"Accept", CONTENT_TYPE.encode()),
@@ -145,10 +157,29 @@ class SeatErrand:
 
     def on_refused(self, error: FaasError) -> None:
         """The front was busy, or gone before it had the chunk."""
-        if not isinstance(error, QueueFull) and self._seat is not None:
-            self._seats.forget(self._seat)
-            error = no_seat()
-        self.refuse(error)
+        seat = self._seat
+        if isinstance(error, QueueFull) or seat is None:
+            self.refuse(error)
+        elif _is_busy(error) and seat.upstream is not None and self._may_wait():
+            # What was cancelled there has not ended yet, or its worker is being replaced.
+            self._task = asyncio.get_running_loop().create_task(self._again(seat, seat.upstream))
+        else:
+            self._seats.forget(seat)
+            self.refuse(no_seat())
+
+    def _may_wait(self) -> bool:
+        now_s = asyncio.get_running_loop().time()
+        if self._refused_s is None:
+            self._refused_s = now_s
+        return now_s - self._refused_s < _ENDING_S
+
+    async def _again(self, seat: Seated, upstream: Upstream) -> None:
+        await asyncio.sleep(_AGAIN_S)
+        self._task = self._errand = None
+        if seat.upstream is upstream:
+            self._go(seat, upstream)
+        else:
+            self.refuse(no_seat())
 
     def on_died(self, error: FaasError, *, is_own: bool, is_told: bool = False) -> None:
         """The worker is gone, which its front has told; or the whole replica, and told nobody."""
@@ -163,10 +194,14 @@ class SeatErrand:
         report, self._report = self._report, None
         seat, self._seat = self._seat, None
         if seat is not None:
-            seat.errands.discard(self)
+            self._seats.leave_seat(seat, self)
         return report
 
 
 def no_seat() -> QueueFull:
     """Return why a chunk waits: nothing of it has run, and it may be tried again."""
     return QueueFull("All seats of Ray are taken.", retry_after_s=_RETRY_S)
+
+
+def _is_busy(error: FaasError) -> bool:
+    return isinstance(error, CapacityError) and not isinstance(error, GatewayUnavailable)

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 
@@ -52,8 +53,9 @@ def _serve_parent() -> int:
             line.say(Failed(why=why))
             return 1
         line.say(cluster.up(time.monotonic() - began_s))
-        if start.address:
-            threading.Thread(target=_look, args=(cluster, line), daemon=True).start()
+        # A Ray that others started may come back; one of our own is ended and begun again.
+        watch = partial(_look, cluster, line) if start.address else partial(cluster.watch, _fall)
+        threading.Thread(target=watch, daemon=True).start()
         for said in sys.stdin.buffer:
             line.obey(said)
     finally:
@@ -72,6 +74,12 @@ def _first_seat(cluster: RayCluster) -> str:
             return f"Ray's cluster has had no free CPU for {_FIRST_S:.0f} s."
         time.sleep(0.05)
     return ""
+
+
+def _fall() -> None:
+    """Ray has died: the driver hears it by the end of this process, and may start another."""
+    logging.error("Ray has died: its head or its node was ended from outside")
+    os._exit(1)
 
 
 def _look(cluster: RayCluster, line: Line) -> None:

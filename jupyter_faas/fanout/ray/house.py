@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 
 import msgspec
 
-from jupyter_faas.core.errors import ProviderError
+from jupyter_faas.core.errors import ProviderError, QueueFull
 from jupyter_faas.fanout.ray.ways import Talk, Way
 from jupyter_faas.fanout.ray.words import (
     Close,
@@ -37,10 +37,11 @@ class RayHouse:
 
     Attributes:
         seats: Those that take replicas; none: it is not up.
-        trouble: Why it is not and will not be, as a sentence.
+        trouble: Why it is not there, as a sentence: what the last attempt came to.
         python: Minor version of the seats' Python, once it is up; empty: any will do.
         seat_mib: Memory that a replica may take there; 0: not known.
         wanted: Returns how many seats could be used now.
+        busy: Returns which are.
         on_lost: Called with the seats that are gone.
     """
 
@@ -50,6 +51,7 @@ class RayHouse:
         self.python = ""
         self.seat_mib = 0
         self.wanted: Callable[[], int] = lambda: 0
+        self.busy: Callable[[], tuple[int, ...]] = lambda: ()
         self.on_lost: Callable[[Collection[int]], None] = lambda _seats: None
         self._way = way
         self._start = start
@@ -57,6 +59,11 @@ class RayHouse:
         self._talk: Talk | None = None
         self._task: asyncio.Task[None] | None = None
         self._opening: dict[str, asyncio.Future[Opened]] = {}
+        self._was_up = False
+        self._why = ""  # what this attempt came to, the first that was said of it
+        self._not_before_s = 0.0
+        self._there: set[int] = set()
+        """Seats, also those that take nothing more."""
 
     @property
     def is_remote(self) -> bool:
@@ -69,16 +76,25 @@ class RayHouse:
         return self._task is not None
 
     def begin(self) -> None:
-        """Come to it, once, or again if that is cheap; `on_change` tells what became of it."""
-        if self._task is None or (self._task.done() and self.is_remote):
-            self.trouble = ""
-            self._task = asyncio.get_running_loop().create_task(self._live())
+        """Come to it; `on_change` tells what became of it.
+
+        Again when it has gone; but where it did not even start, only if coming to it is cheap.
+        """
+        loop = asyncio.get_running_loop()
+        if self._task is not None:
+            may_again = self._task.done() and (self.is_remote or self._was_up)
+            if not may_again or loop.time() < self._not_before_s:
+                return
+        self._not_before_s = loop.time() + self._way.again_s
+        self._was_up, self._why = False, ""
+        self._task = loop.create_task(self._live())
 
     async def open(self, seat: int, replica: str, socket: str, trust: bytes) -> Opened:
         """Start a generic replica on a seat; returns when it listens.
 
         Raises:
             ProviderError: It does not start.
+            QueueFull: The seat is gone; others may be free.
         """
         future: asyncio.Future[Opened] = asyncio.get_running_loop().create_future()
         self._opening[replica] = future
@@ -95,7 +111,7 @@ class RayHouse:
 
     def give_up(self, why: str) -> None:
         """It is of no use: its maps go elsewhere."""
-        self.trouble = self.trouble or why
+        self.trouble = self._why = self._why or why
         self._set_seats(())
         for future in self._opening.values():
             if not future.done():
@@ -128,9 +144,9 @@ class RayHouse:
             while line := await talk.reader.readline():
                 self._hear(line)
         except TimeoutError:
-            self.trouble = f"Ray has not started within {self._way.start_s:.0f} s."
+            self._why = f"Ray has not started within {self._way.start_s:.0f} s."
         except (OSError, ValueError, msgspec.MsgspecError) as error:
-            self.trouble = f"{self._way.lost} {error}"
+            self._why = f"{self._way.lost} {error}"
         finally:
             if telling is not None:
                 telling.cancel()
@@ -139,12 +155,12 @@ class RayHouse:
             await talk.close()
 
     async def _keep_telling(self) -> None:
-        told = 0
+        told = Want(seats=0)
         while True:
-            wanted = self.wanted()
-            if wanted != told:
-                self._tell(Want(seats=wanted))
-                told = wanted
+            want = Want(seats=self.wanted(), busy=self.busy())
+            if want != told:
+                self._tell(want)
+                told = want
             await asyncio.sleep(_WANT_S)
 
     def _hear(self, line: bytes) -> None:
@@ -158,18 +174,23 @@ class RayHouse:
             if future is None or future.done():
                 return
             if event.why:
-                future.set_exception(ProviderError(f"Ray starts no replica: {event.why}"))
+                kind = QueueFull if event.is_gone else ProviderError
+                future.set_exception(kind(f"Ray starts no replica: {event.why}"))
             else:
                 future.set_result(event)
         else:
             if isinstance(event, Up):
+                self._was_up, self.trouble = True, ""
                 self.python, self.seat_mib = event.python, event.seat_mib
-            self._set_seats(event.seats)
+                self._set_seats(event.seats)
+            else:
+                self._set_seats(event.seats, event.leaving)
             self._on_change()
 
-    def _set_seats(self, seats: tuple[int, ...]) -> None:
-        gone = set(self.seats).difference(seats)
-        self.seats = seats
+    def _set_seats(self, seats: tuple[int, ...], leaving: tuple[int, ...] = ()) -> None:
+        there = {*seats, *leaving}
+        gone = self._there - there
+        self.seats, self._there = seats, there
         if gone:
             self.on_lost(gone)
 

@@ -36,6 +36,8 @@ class Line:
     ) -> None:
         self.wanted = 0
         """Seats that its maps could use."""
+        self.busy: tuple[int, ...] = ()
+        """Seats that have chunks of them."""
         self._cluster = cluster
         self._out = out
         self._on_want = on_want
@@ -51,7 +53,7 @@ class Line:
         """
         order = _orders.decode(line)
         if isinstance(order, Want):
-            self.wanted = max(0, order.seats)
+            self.wanted, self.busy = max(0, order.seats), order.busy
             self._on_want()
         elif isinstance(order, Close):
             self._opened.pop(order.replica, None)
@@ -68,7 +70,7 @@ class Line:
     def leave(self) -> None:
         """The driver is gone: end what it has started."""
         self._is_left = True
-        self.wanted = 0
+        self.wanted, self.busy = 0, ()
         for replica, seat in tuple(self._opened.items()):
             self._cluster.close(seat, replica)
 

@@ -99,8 +99,7 @@ class Listening:
             if self._cluster.look():
                 self._tell_seats()
             if self._workers is not None:
-                wanted = sum(line.wanted for line in tuple(self._lines))
-                self._workers.look(wanted, self._cluster.nodes, time.monotonic())
+                self._scale(self._workers)
             self._poke.wait(LOOK_S)
             self._poke.clear()
 
@@ -111,12 +110,21 @@ class Listening:
 
     # -- inside
 
+    def _scale(self, workers: Workers) -> None:
+        lines = tuple(self._lines)
+        busy = {seat for line in lines for seat in line.busy}
+        wanted = sum(line.wanted for line in lines)
+        leaving = workers.look(wanted, self._cluster.workers(busy), time.monotonic())
+        if leaving:
+            self._cluster.leave([worker.id for worker in leaving])
+            self._tell_seats()
+
     def _tell_seats(self) -> None:
         with self._lock:
-            numbers = self._cluster.numbers
-            _log.info("%d seats", len(numbers))
+            seats = Seats(seats=self._cluster.numbers, leaving=self._cluster.leaving)
+            _log.info("%d seats, %d more leave", len(seats.seats), len(seats.leaving))
             for line in self._lines:
-                line.say(Seats(seats=numbers))
+                line.say(seats)
 
     def _accept(self) -> None:
         while True:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from jupyter_faas.wire.address import parse_address
+from jupyter_faas.wire.child import Child, start_child
 
 _END_S = 10.0
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 5), (socket.TCP_KEEPINTVL, 2), (socket.TCP_KEEPCNT, 3))
@@ -37,6 +37,7 @@ class Way(Protocol):
         is_remote: It is there already, and others' too: coming to it costs nothing.
         start_s: One that has said nothing by then will not.
         lost: What to say when its line ends.
+        again_s: After coming to it, so long nobody does again.
     """
 
     @property
@@ -49,6 +50,10 @@ class Way(Protocol):
 
     @property
     def lost(self) -> str:
+        """See above."""
+
+    @property
+    def again_s(self) -> float:
         """See above."""
 
     async def reach(self) -> Talk:
@@ -69,7 +74,8 @@ class ChildWay:
 
     is_remote = False
     start_s = 120.0
-    lost = "Ray has ended."
+    again_s = 10.0
+    lost = "Ray has ended; it is started again when a map has use for it."
 
     def __init__(self, command: Sequence[str], environ: Mapping[str, str]) -> None:
         self._command = command
@@ -78,32 +84,19 @@ class ChildWay:
     async def reach(self) -> Talk:
         """See `Way`."""
         try:
-            process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=PIPE, stdout=PIPE, stderr=None, env=self._environ, cwd="/"
-            )
+            return _ChildTalk(await start_child(self._command, self._environ))
         except OSError as error:
             text = f"The process that starts Ray cannot be started: {error.strerror}."
             raise OSError(text) from error
-        return _ChildTalk(process)
 
 
 class _ChildTalk:
-    def __init__(self, process: Process) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self.reader, self.writer = process.stdout, process.stdin
-        self._process = process
+    def __init__(self, child: Child) -> None:
+        self.reader, self.writer = child.reader, child.writer
+        self._child = child
 
     async def close(self) -> None:
-        process = self._process
-        if process.returncode is None:
-            self.writer.close()
-            try:
-                await asyncio.wait_for(process.wait(), _END_S)
-            except TimeoutError:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
+        await self._child.close(_END_S)
 
 
 class RemoteWay:
@@ -115,6 +108,7 @@ class RemoteWay:
 
     is_remote = True
     start_s = 10.0
+    again_s = 2.0
 
     def __init__(self, address: str) -> None:
         self._address = address

@@ -52,6 +52,8 @@ class Want(msgspec.Struct, tag="want", tag_field="do", kw_only=True):
     """The driver's maps could use so many seats now."""
 
     seats: int
+    busy: tuple[int, ...] = ()
+    """Seats that have chunks."""
 
 
 Order = Open | Close | Want
@@ -73,6 +75,8 @@ class Seats(msgspec.Struct, tag="seats", tag_field="is", kw_only=True):
     """Seats have come or gone: these there are now."""
 
     seats: tuple[int, ...]
+    leaving: tuple[int, ...] = ()
+    """What runs there may end; nothing more is to be begun."""
 
 
 class Failed(msgspec.Struct, tag="failed", tag_field="is", kw_only=True):
@@ -91,6 +95,8 @@ class Opened(msgspec.Struct, tag="opened", tag_field="is", kw_only=True):
     is_here: bool = True
     """On the host's machine."""
     why: str = ""
+    is_gone: bool = False
+    """There is no such seat any more: that says nothing about the replica."""
 
 
 Event = Up | Seats | Failed | Opened

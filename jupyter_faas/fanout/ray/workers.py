@@ -10,10 +10,10 @@ import http.client
 import json
 import logging
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jupyter_faas.fanout.ray.scaling import Limits, Scaling
+from jupyter_faas.fanout.ray.scaling import Limits, Scaling, Worker, needed_by_busy, sent_away
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _KINDS = ("statefulset", "deployment", "raycluster")
@@ -46,6 +46,11 @@ class Scale:
         self._host = environ.get("KUBERNETES_SERVICE_HOST", "kubernetes.default.svc")
         self._port = int(environ.get("KUBERNETES_SERVICE_PORT", "443"))
         self._account = account
+
+    @property
+    def takes_highest(self) -> bool:
+        """Whether fewer means those with the highest numbers."""
+        return self._kind == "statefulset"
 
     def set(self, workers: int) -> None:
         """Have so many workers.
@@ -98,26 +103,29 @@ class Workers:
         self._told: int | None = None
         self._not_before_s = 0.0
 
-    def look(self, seats_wanted: int, nodes: Mapping[str, int], now_s: float) -> None:
-        """See to it that there are enough, and not more for long.
+    def look(self, seats_wanted: int, workers: Sequence[Worker], now_s: float) -> Sequence[Worker]:
+        """See to it that there are enough, and not more for long; returns whom it sends away.
 
         Args:
             seats_wanted: By all maps together.
-            nodes: Seats of each worker that is there.
+            workers: Those that are there.
             now_s: Monotonic seconds.
         """
-        self._cpus = max(nodes.values(), default=self._cpus)
-        workers = self._scaling.look(seats_wanted, self._cpus, len(nodes), now_s)
-        if workers is None or workers == self._told or now_s < self._not_before_s:
-            return
+        takes_highest = self._scale.takes_highest
+        self._cpus = max((worker.seats for worker in workers), default=self._cpus)
+        busy = needed_by_busy(workers, takes_highest=takes_highest)
+        count = self._scaling.look(seats_wanted, busy, self._cpus, len(workers), now_s)
+        if count is None or count == self._told or now_s < self._not_before_s:
+            return ()
         try:
-            self._scale.set(workers)
+            self._scale.set(count)
         except (OSError, ScaleRefused) as error:
             self._not_before_s = now_s + _AGAIN_S
-            _log.warning("there are to be %d workers, but: %s", workers, error)
-        else:
-            self._told = workers
-            _log.info("there are to be %d workers: %d seats are wanted", workers, seats_wanted)
+            _log.warning("there are to be %d workers, but: %s", count, error)
+            return ()
+        self._told = count
+        _log.info("there are to be %d workers: %d seats are wanted", count, seats_wanted)
+        return sent_away(workers, count, takes_highest=takes_highest)
 
 
 def workers_of(environ: Mapping[str, str]) -> Workers | None:

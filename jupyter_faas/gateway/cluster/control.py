@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from jupyter_faas.gateway.autoscaler import Scaled
+from jupyter_faas.gateway.catalogue import RegistryChange
 from jupyter_faas.gateway.cluster.controller import Controller
 from jupyter_faas.gateway.cluster.events import KubernetesEvents
 from jupyter_faas.gateway.cluster.services import FunctionServices
 from jupyter_faas.gateway.cluster.status_writer import StatusWriter
-from jupyter_faas.gateway.registry import RegistryChange
 from jupyter_faas.gateway.replica import Replica
 from jupyter_faas.gateway.store.kubernetes import KubernetesStore
 from jupyter_faas.gateway.store.sight import Key
@@ -64,7 +64,9 @@ class ClusterControl:
             on_look=self._looked,
         )
         self.events = KubernetesEvents(api, store.sight, owns, service.clock, service.wall_clock)
-        self.services = FunctionServices(api, store.sight, settings.namespaces, self._gateway, owns)
+        self.services = FunctionServices(
+            api, store.sight, settings.namespaces, self._gateway, owns, self._say
+        )
 
     async def start(self) -> None:
         """Begin; the gateway listens already."""
@@ -109,10 +111,15 @@ class ClusterControl:
         if refused is not None:
             self.events.say(key, "Warning", refused.reason, refused.message)
 
+    def _say(self, key: Key, type: str, reason: str, message: str) -> None:
+        self.events.say(key, type, reason, message)
+        self.writer.touch(key)
+
     def _url(self, key: Key) -> str:
         namespace, name = key
         seen = self._sight.functions.get(key)
-        if seen is not None and seen.spec is not None and seen.spec.expose:
+        is_exposed = seen is not None and seen.spec is not None and bool(seen.spec.expose)
+        if is_exposed and not self.services.is_taken(key):
             return f"http://{name}.{namespace}.svc"
         base = self._service.settings.url or f"http://{self._gateway}"
         return f"{base}/function/{namespace}/{name}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -19,8 +20,11 @@ from jupyter_faas.core.errors import FaasError, FunctionNotFound, InvalidSpec, P
 from jupyter_faas.core.inline import inline_package, revision_id
 from jupyter_faas.core.model import Code, DeployRequest, Kind, Origin, RevisionSpec
 from jupyter_faas.core.package import Manifest, manifest_of
+from jupyter_faas.core.requirements import IMAGE, check_packages
 from jupyter_faas.gateway.blobs import Blobs
+from jupyter_faas.gateway.catalogue import RegistryChange
 from jupyter_faas.gateway.cluster.reconcile import (
+    KUBERNETES,
     Action,
     Deploy,
     Divide,
@@ -35,11 +39,14 @@ from jupyter_faas.gateway.cluster.reconcile import (
     Seen,
     Settle,
     Take,
+    TryAgain,
     actions,
     after_a_move,
+    is_settled,
+    may_be_mended,
 )
 from jupyter_faas.gateway.cluster.status import failure_reason
-from jupyter_faas.gateway.registry import Registry, RegistryChange
+from jupyter_faas.gateway.registry import Registry
 from jupyter_faas.gateway.store import objects
 from jupyter_faas.gateway.store.kubernetes import KubernetesStore
 from jupyter_faas.gateway.store.sight import Key, SeenFunction
@@ -96,6 +103,8 @@ class Controller:
         self._looking: dict[Key, asyncio.Task[None]] = {}
         self._pauses: dict[Key, float] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._due: set[Key] = set()
+        """Whose newest revision is tried again if it has failed for want of something."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -207,6 +216,9 @@ class Controller:
         todo = actions(seen, self._memory(key), digest)
         if self._is_settling(key):
             todo = after_a_move(todo)
+        elif not todo and key in self._due and may_be_mended(self._memory(key)):
+            todo = [TryAgain()]
+        self._due.discard(key)
         is_done = False
         for action in todo:
             if refused is not None and isinstance(action, Deploy):
@@ -244,7 +256,13 @@ class Controller:
             self._try_again(key)
             return
         self._refused.pop(key, None)
-        self._pauses.pop(key, None)
+        memory = self._memory(key)
+        if may_be_mended(memory):
+            if key not in self._timers:
+                self._try_again(key)
+            return
+        if is_settled(memory):
+            self._pauses.pop(key, None)
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
@@ -256,7 +274,12 @@ class Controller:
         pause_s = self._pauses.get(key, AGAIN_S)
         self._pauses[key] = min(pause_s * 2, MOST_S)
         loop = asyncio.get_running_loop()
-        self._timers[key] = loop.call_later(pause_s, self.look, key)
+        self._timers[key] = loop.call_later(pause_s, self._again, key)
+
+    def _again(self, key: Key) -> None:
+        del self._timers[key]
+        self._due.add(key)
+        self.look(key)
 
     async def _do(self, key: Key, seen: Seen | None, action: Action) -> None:
         memory = self._memory(key)
@@ -265,7 +288,7 @@ class Controller:
             await self._registry.forget(*key)
         elif isinstance(action, Take):
             await self._read(key)
-        elif isinstance(action, Deploy):
+        elif isinstance(action, Deploy | TryAgain):
             assert seen is not None
             await self._deploy(key, seen.function, memory)
         elif isinstance(action, Settle):
@@ -296,16 +319,29 @@ class Controller:
         code = await self._code(function.spec.code)
         runs = msgspec.structs.replace(wanted.runs, code=code)
         self._provider.check(runs)
+        await self._check_packages(runs)
         id, runs = _known(runs, memory)
         request = DeployRequest(
             id=id,
             revision=runs,
             settings=wanted.settings,
-            origin=Origin(owner="kubernetes", notebook=_writer(function.manager)),
+            origin=Origin(owner=KUBERNETES, notebook=_writer(function.manager)),
             take_over=True,
             shares=wanted.shares,
         )
         await self._registry.deploy(*key, request, is_followed=True)
+
+    async def _check_packages(self, runs: RevisionSpec) -> None:
+        """Refuse requirements that runners do not meet; of an image of its own nobody knows.
+
+        Raises:
+            MissingPackages: Names what is missing.
+            InvalidSpec: One is no requirement.
+        """
+        if runs.packages and runs.image is None:
+            with suppress(ProviderError):  # no runner is up that could tell
+                inventory = await self._provider.inventory(runs.code.python, None)
+                check_packages(runs.packages, inventory.modules, IMAGE)
 
     async def _code(self, code: CodeObject) -> Code:
         """Return the code of a revision, its package stored.

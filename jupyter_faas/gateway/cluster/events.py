@@ -14,9 +14,9 @@ from typing import Any
 from jupyter_faas.core.ids import random_id
 from jupyter_faas.core.model import ReplicaState, RevisionState
 from jupyter_faas.gateway.autoscaler import Scaled
+from jupyter_faas.gateway.catalogue import RegistryChange
 from jupyter_faas.gateway.cluster.status import failure_reason, shown, timestamp
 from jupyter_faas.gateway.entries import FunctionEntry
-from jupyter_faas.gateway.registry import RegistryChange
 from jupyter_faas.gateway.replica import Replica
 from jupyter_faas.gateway.store.sight import Key, Sight
 from jupyter_faas.providers.kubernetes.api import KubeApi, KubeError, Object, path_of

@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, TypeAlias
 
-from jupyter_faas.core.model import Function, FunctionSettings, Revision
+from jupyter_faas.core.model import Function, FunctionSettings, Revision, RevisionState
 from jupyter_faas.gateway.store import objects
 from jupyter_faas.gateway.store.sight import SeenFunction, SeenRevision
+
+KUBERNETES = "kubernetes"
+"""Owner of the revisions that this gateway has made of a Function's spec."""
 
 
 class Forget(NamedTuple):
@@ -67,6 +70,10 @@ class RestoreRevision(NamedTuple):
     number: int
 
 
+class TryAgain(NamedTuple):
+    """The newest revision has failed for something that may have been mended meanwhile."""
+
+
 class Refuse(NamedTuple):
     """The spec cannot be followed; what serves goes on."""
 
@@ -85,6 +92,7 @@ Action: TypeAlias = (
     | Relabel
     | RestoreState
     | RestoreRevision
+    | TryAgain
     | Refuse
 )
 
@@ -119,6 +127,28 @@ def actions(seen: Seen | None, memory: Memory | None, digest: str) -> list[Actio
         return _followed(seen, None, digest)
     repairs = [*_revision_repairs(seen, memory), *_state_repairs(seen, memory)]
     return [*repairs, *_followed(seen, memory, digest)]
+
+
+def may_be_mended(memory: Memory | None) -> bool:
+    """Return whether the newest revision lacks something of the cluster: a Secret, quota, room.
+
+    That may be there a moment later, as files of one directory are applied one after the other.
+    What a notebook has deployed is tried again by the notebook's next call.
+    """
+    if memory is None:
+        return False
+    latest = memory.revisions[memory.function.latest]
+    problem = latest.problem or {}
+    is_clusters = problem.get("code") == "provider_error" or bool(problem.get("waited_for"))
+    is_failed = latest.state is RevisionState.FAILED
+    return is_failed and is_clusters and latest.origin.owner == KUBERNETES
+
+
+def is_settled(memory: Memory | None) -> bool:
+    """Return whether nothing of a function is on its way: its newest revision is not pending."""
+    if memory is None:
+        return True
+    return memory.revisions[memory.function.latest].state is not RevisionState.PENDING
 
 
 def after_a_move(todo: list[Action]) -> list[Action]:

@@ -34,6 +34,7 @@ class FunctionServices:
         namespaces: Where functions are.
         target: DNS name of the gateways' Service.
         owns: Whether a function is this gateway's.
+        say: Tells something of a function: type, reason and message of an Event.
     """
 
     def __init__(
@@ -43,7 +44,10 @@ class FunctionServices:
         namespaces: Sequence[str],
         target: str,
         owns: Callable[[str, str], bool],
+        say: Callable[[Key, str, str, str], None],
     ) -> None:
+        self._say = say
+        self._taken: set[Key] = set()
         self._api = api
         self._sight = sight
         self._namespaces = namespaces
@@ -63,6 +67,10 @@ class FunctionServices:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    def is_taken(self, key: Key) -> bool:
+        """Return whether a function cannot have its Service: one of that name is not its own."""
+        return key in self._taken
 
     def look(self, key: Key) -> None:
         """See soon that a function has the Service it asks for, or none."""
@@ -84,6 +92,10 @@ class FunctionServices:
             except KubeError as error:
                 _log.warning("the Services of functions cannot be kept: %s", error)
                 await asyncio.sleep(CHECK_S / 10)
+            except Exception:
+                # One odd Service must not end the care for all others.
+                _log.exception("the Services of functions cannot be kept")
+                await asyncio.sleep(CHECK_S)
 
     async def _list(self) -> None:
         there = {}
@@ -109,21 +121,34 @@ class FunctionServices:
             except KubeError as error:
                 if error.is_passing:
                     raise
-                _log.warning("%s/%s gets no Service: %s", *key, error)
+                self._say(key, "Warning", "NoService", f"It gets no Service: {error}")
 
     async def _settle_one(self, key: Key) -> None:
         path = path_of("services", key[0], key[1])
-        if self._is_wanted(key):
-            found = await self._api.find(path)
-            if found is not None and not is_ours(found, key):
-                _log.warning("%s/%s gets no Service: one of that name is somebody else's", *key)
-                return
-            uid = self._sight.functions[key].uid
-            applied = await self._api.apply(path, service_body(key, uid, self._target))
-            self._there[key] = applied["spec"]
-        elif key in self._there:
-            await self._api.delete(path)
-            del self._there[key]
+        if not self._is_wanted(key):
+            self._taken.discard(key)
+            if key in self._there:
+                await self._api.delete(path)
+                del self._there[key]
+            return
+        found = await self._api.find(path)
+        if found is not None and not is_ours(found, key):
+            if key not in self._taken:
+                self._taken.add(key)
+                self._say(
+                    key,
+                    "Warning",
+                    "NoService",
+                    f"There is a Service `{key[1]}` that is not this function's: it stays as it "
+                    "is. The function is called at the gateway, or takes another name.",
+                )
+            return
+        uid = self._sight.functions[key].uid
+        applied = await self._api.apply(path, service_body(key, uid, self._target))
+        self._there[key] = applied["spec"]
+        if key in self._taken:
+            self._taken.discard(key)
+            self._say(key, "Normal", "ServiceMade", f"It has its Service `{key[1]}` now.")
 
     def _is_wanted(self, key: Key) -> bool:
         seen = self._sight.functions.get(key)

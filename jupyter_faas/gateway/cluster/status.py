@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from jupyter_faas.core.model import Function, Revision, RevisionState
-from jupyter_faas.gateway.cluster.reconcile import Refuse
+from jupyter_faas.gateway.cluster.reconcile import Memory, Refuse, may_be_mended
 from jupyter_faas.providers.kubernetes.names import FUNCTION_LABEL, REPLICA, ROLE_LABEL
 from jupyter_faas.providers.kubernetes.objects import ConditionObject
 
@@ -91,15 +91,19 @@ def ready_word(
     latest = revisions[function.latest]
     if latest.state is RevisionState.FAILED:
         keeps = f", {inside} keep{are} serving" if serving else ""
+        again = " It is tried again." if may_be_mended(Memory(function, revisions)) else ""
         return Word(
             "False",
             failure_reason(latest.problem),
-            f"Revision {latest.number} failed{keeps}: {latest.reason}",
+            f"Revision {latest.number} failed{keeps}: {latest.reason}{again}",
         )
     if latest.state is RevisionState.PENDING:
         meanwhile = f", {inside} serve{are} meanwhile" if serving else ""
         why = f": {waiting}" if waiting else ""
         return Word("Unknown", "Pending", f"Revision {latest.number} is starting{meanwhile}{why}.")
+    undivided = _undivided(function, revisions)
+    if undivided is not None:
+        return undivided._replace(message=f"{undivided.message} {serving} serve{are}.")
     lacks = f" A replica is smaller than asked for: {waiting}." if waiting else ""
     return Word("True", "Ready", f"{serving or f'Revision {latest.number}'} serve{are}.{lacks}")
 
@@ -141,6 +145,21 @@ def timestamp(seconds: float) -> str:
 def shown(message: str) -> str:
     """Return a message cut to what fits a status."""
     return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
+
+
+def _undivided(function: Function, revisions: dict[int, Revision]) -> Word | None:
+    """Return why traffic is not divided as asked for; None: it is."""
+    named = [number for number, percent in sorted(function.shares.items()) if number and percent]
+    for number in named:
+        if number not in revisions:
+            there = ", ".join(map(str, sorted(revisions)))
+            text = f"Traffic names revision {number}, which does not exist; there is {there}."
+            return Word("False", "RevisionNotFound", text)
+        if revisions[number].state is not RevisionState.READY:
+            why = revisions[number].reason or "its first replica is still starting"
+            text = f"Traffic names revision {number}, which is not ready: {why}"
+            return Word("False", "RevisionNotReady", f"{text.rstrip('.')}.")
+    return None
 
 
 def _serving(function: Function) -> str:

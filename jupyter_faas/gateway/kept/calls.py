@@ -28,18 +28,15 @@ from jupyter_faas.core.errors import (
     GatewayLost,
     GatewayUnavailable,
     InvocationCancelled,
-    InvocationTimeout,
-    PayloadTooLarge,
-    QueueFull,
-    ReplicaLost,
+    known,
 )
 from jupyter_faas.core.ids import random_id
-from jupyter_faas.gateway import problems
 from jupyter_faas.gateway.calls import Calls
+from jupyter_faas.gateway.kept.attempt import Attempt, failure
 from jupyter_faas.gateway.kept.callback import tell
-from jupyter_faas.gateway.kept.exchange import KeptExchange, KeptInvocation
 from jupyter_faas.gateway.kept.intake import Intake, read_call
 from jupyter_faas.gateway.kept.taking import Taking
+from jupyter_faas.gateway.kept.waiters import Waiters
 from jupyter_faas.gateway.registry import Registry
 from jupyter_faas.gateway.store.kept_base import (
     ENDED,
@@ -50,6 +47,8 @@ from jupyter_faas.gateway.store.kept_base import (
     KeptStore,
     Known,
 )
+from jupyter_faas.wire.answered import answered
+from jupyter_faas.wire.background import Background
 from jupyter_faas.wire.exchange import Exchange
 
 MOST_OUT = 500
@@ -102,9 +101,9 @@ class KeptCalls:
         self._backlog = Backlog(MOST_OUT)
         self._open: dict[str, KeptCall] = {}
         self._tries: dict[str, int] = {}
-        self._waiting: dict[str, set[asyncio.Future[None]]] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._ending: set[asyncio.Task[Any]] = set()
+        self._waiters = Waiters()
+        self._background = Background("work on a kept call")
+        self._ending = Background("the end of a kept call")
         self._telling: set[str] = set()
         self._is_closed = False
 
@@ -114,25 +113,32 @@ class KeptCalls:
         return bool(self._open)
 
     def is_open(self, id: str) -> bool:
-        """Whether a kept call has not ended."""
+        """Whether a kept call is here and has not ended."""
         return id in self._open
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something beside, unless this gateway ends."""
+        if self._is_closed:
+            work.close()  # the next start goes on with it
+        else:
+            self._background.run(work)
 
     async def start(self) -> None:
         """Go on with what is not finished; the gateway can call."""
-        self._begin(self._sweep())
+        self.begin(self._sweep())
         if self._store.is_shared:  # it may be away: calls do not wait for it
-            self._begin(self.taking.keep_looking())
+            self.begin(self.taking.keep_looking())
         else:
             await self.taking.once()
 
     async def close(self) -> None:
         """Stop; what has not ended goes on with the next start."""
         self._is_closed = True
-        if self._ending:
-            await asyncio.wait(self._ending, timeout=CLOSE_S)
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await self._ending.ended()
+        await self._ending.close()
+        await self._background.close()
 
     # -- changing hands -------------------------------------------------------------------------
 
@@ -150,28 +156,28 @@ class KeptCalls:
 
     def _let_go(self, calls: list[KeptCall]) -> None:
         for call in calls:
-            self._forget(call)
-        self._begin(self._store.let_go([call.id for call in calls]))
+            self.forget(call)
+        self.begin(self._store.let_go([call.id for call in calls]))
         self._give_on()
 
-    def _forget(self, call: KeptCall) -> None:
+    def forget(self, call: KeptCall) -> None:
         """It is another gateway's."""
         self._open.pop(call.id, None)
         self._tries.pop(call.id, None)
         self._backlog.done(call.id)
-        self._wake(call.id)
+        self._waiters.wake(call.id)
 
     def _take_up(self, taken: list[Known]) -> None:
         for call, state in taken:
             if call.id in self._open or call.id in self._telling:
                 continue
             if state == ENDED:
-                self._begin(self._tell(call))
+                self.begin(self._tell(call))
                 continue
             self._open[call.id] = call
             if state == STARTED and not self._may_run_again(call):
                 lost = "The gateway was ended while this call ran; its code may have run."
-                self._fail(call, GatewayLost(lost))
+                self.end(call, failure(call, GatewayLost(lost), self._wall_clock()))
             else:
                 self._backlog.add(_place(call), call.id)
         self._give_on()
@@ -189,15 +195,11 @@ class KeptCalls:
         Intake(
             exchange,
             self._max_body_bytes,
-            lambda body: self._begin(self._keep(exchange, call, body)),
+            lambda body: self.begin(answered(exchange, lambda: self._keep(exchange, call, body))),
         )
 
     async def _keep(self, exchange: Exchange, call: KeptCall, body: bytes) -> None:
-        try:
-            id = await self._store.add(call, body)
-        except FaasError as error:
-            exchange.respond(*problems.answer(error))
-            return
+        id = await self._store.add(call, body)
         if id == call.id:
             self._open[id] = call
             self._backlog.add(_place(call), id)
@@ -217,7 +219,7 @@ class KeptCalls:
     def _give_on(self) -> None:
         if not self._is_closed:
             for id in self._backlog.take(self._limit):
-                self._begin(self._run(self._open[id]))
+                self.begin(self._attempt(self._open[id]).run())
 
     def _limit(self, place: Any) -> int:
         entry = self._registry.find(*place)
@@ -227,71 +229,22 @@ class KeptCalls:
         per_replica = entry.revisions[newest].revision.spec.max_inputs
         return entry.function.settings.scaling.max_containers * per_replica
 
-    async def _run(self, call: KeptCall) -> None:
-        """Give a call to `Calls`; what comes of it comes by callback."""
-        try:
-            body = await self._store.body(call.id) or b""
-        except FaasError as error:
-            self._again(call, error)
-            return
-        if call.id not in self._open:
-            return  # it has gone to another gateway meanwhile
-        headers = [*call.headers, (b"faas-invocation-id", call.id.encode())]
-        if call.deadline_at:
-            left_ms = int((call.deadline_at - self._wall_clock()) * 1000)
-            if left_ms <= 0:
-                self._fail(call, InvocationTimeout("Its deadline passed while it waited."))
-                return
-            headers.append((b"faas-deadline-ms", b"%d" % left_ms))
-        exchange = KeptExchange(
-            headers,
-            len(body),
-            on_lease=lambda go: self._begin(self._note_start(call, go)),
-            on_whole=lambda status, said, data: self._on_whole(call, status, said, data),
-            on_cut=lambda: self._fail(
-                call, ReplicaLost("The answer broke off in the middle.", reason="cut")
-            ),
-            on_handed_over=lambda: self.on_handed_over(call),
+    def _attempt(self, call: KeptCall) -> Attempt:
+        return Attempt(
+            call,
+            self,
+            self._store,
+            self._calls,
+            max_answer_bytes=self._max_answer_bytes,
+            wall_clock=self._wall_clock,
         )
-        try:
-            self._calls.take_whole(exchange, body, *_place(call), KeptInvocation)
-        except FaasError as error:
-            self._on_whole(call, *problems.answer(error, call.id.encode()))
 
-    async def _note_start(self, call: KeptCall, go: Callable[[], None]) -> None:
-        try:
-            if await self._store.note_started(call.id):
-                go()
-                return
-            why = "another gateway has it"
-            self._forget(call)
-        except FaasError as error:
-            why = error.detail
-        invocation = self._calls.find(call.id)
-        if invocation is not None:
-            full = QueueFull(f"That the call begins cannot be stored: {why}")
-            invocation.on_given_up(full)  # nothing was sent: it is tried again
-
-    def _on_whole(
-        self, call: KeptCall, status: int, headers: list[tuple[bytes, bytes]], body: bytes
-    ) -> None:
-        is_room_missing = any(
-            name.lower() == b"faas-fault" and value == b"capacity" for name, value in headers
-        )
-        if is_room_missing and call.id in self._open:
-            self._again(call, None)
-        else:
-            if len(body) > self._max_answer_bytes:
-                status, headers, body = problems.answer(_too_large(body, self._max_answer_bytes))
-            answer = KeptAnswer(status, headers, body, self._wall_clock())
-            self._begin_end(call, answer)
-
-    def _again(self, call: KeptCall, error: FaasError | None) -> None:
+    def again(self, call: KeptCall, error: FaasError | None) -> None:
         """Nothing of it ran: have it wait, and go on later."""
         if error is not None:
             _log.warning("kept call %s waits: %s", call.id, error.detail)
         tries = self._tries[call.id] = self._tries.get(call.id, 0) + 1
-        self._begin(self._later(call, pause_s(tries)))
+        self.begin(self._later(call, pause_s(tries)))
 
     async def _later(self, call: KeptCall, pause: float) -> None:
         await asyncio.sleep(pause)
@@ -300,12 +253,10 @@ class KeptCalls:
             self._backlog.add(_place(call), call.id)
         self._give_on()
 
-    def _fail(self, call: KeptCall, error: FaasError) -> None:
-        status, headers, body = problems.answer(error, call.id.encode())
-        self._begin_end(call, KeptAnswer(status, headers, body, self._wall_clock()))
-
-    def _begin_end(self, call: KeptCall, answer: KeptAnswer) -> None:
-        self._begin(self._end(call, answer), self._ending)
+    def end(self, call: KeptCall, answer: KeptAnswer) -> None:
+        """It has ended."""
+        if not self._is_closed:
+            self._ending.run(self._end(call, answer))
 
     async def _end(self, call: KeptCall, answer: KeptAnswer) -> None:
         """Keep how a call has ended, however long the store takes, and tell who waits."""
@@ -316,19 +267,14 @@ class KeptCalls:
             try:
                 is_ours = await self._store.end(call.id, answer, is_told=not call.callback_url)
                 break
-            except FaasError as error:
-                _log.error("the end of %s cannot be kept yet: %s", call.id, error.detail)
+            except Exception as error:
+                _log.error("the end of %s cannot be kept yet: %s", call.id, known(error).detail)
                 await asyncio.sleep(STORE_PAUSE_S)
-        self._wake(call.id)
+        self._waiters.wake(call.id)
         self._backlog.done(call.id)
         self._give_on()
         if call.callback_url and is_ours:
             await self._tell(call)
-
-    def _wake(self, id: str) -> None:
-        for future in self._waiting.pop(id, ()):
-            if not future.done():
-                future.set_result(None)
 
     async def _tell(self, call: KeptCall) -> None:
         self._telling.add(call.id)
@@ -367,22 +313,12 @@ class KeptCalls:
             async with asyncio.timeout(wait_s):
                 while not self._is_closed:
                     if id in self._open:
-                        await self._ended(id)
+                        await self._waiters.wait(id)
                     found = await self._store.answer(id)
                     if found is not None:
                         return found
                     await asyncio.sleep(ASK_S)  # another gateway runs it
         return await self._store.answer(id)
-
-    async def _ended(self, id: str) -> None:
-        """Wait until it has ended, or is another gateway's."""
-        future = asyncio.get_running_loop().create_future()
-        waiting = self._waiting.setdefault(id, set())
-        waiting.add(future)
-        try:
-            await future
-        finally:
-            waiting.discard(future)
 
     async def cancel(self, id: str) -> bool:
         """End a kept call that waits or runs; False: it has ended.
@@ -399,8 +335,7 @@ class KeptCalls:
         if not self._calls.cancel(id):
             self._backlog.remove(_place(call), id)
             error = InvocationCancelled("The call was cancelled.")
-            status, headers, body = problems.answer(error, id.encode())
-            await self._end(call, KeptAnswer(status, headers, body, self._wall_clock()))
+            await self._end(call, failure(call, error, self._wall_clock()))
         return True
 
     # -- inside ---------------------------------------------------------------------------------
@@ -410,24 +345,6 @@ class KeptCalls:
         if entry is None or not entry.revisions:
             return False
         return entry.revisions[max(entry.revisions)].revision.spec.idempotent is True
-
-    def _begin(
-        self, work: Coroutine[Any, Any, None], among: set[asyncio.Task[Any]] | None = None
-    ) -> None:
-        if self._is_closed:
-            work.close()  # the next start goes on with it
-            return
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        if among is not None:
-            among.add(task)
-            task.add_done_callback(among.discard)
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            _log.error("a kept call failed in the gateway", exc_info=task.exception())
 
     async def _sweep(self) -> None:
         while True:
@@ -439,13 +356,6 @@ class KeptCalls:
 
 
 _WORDS = {QUEUED: "queued", STARTED: "running", ENDED: "ended"}
-
-
-def _too_large(body: bytes, most: int) -> PayloadTooLarge:
-    return PayloadTooLarge(
-        f"The answer has {len(body)} bytes and at most {most} are kept: have the function write it "
-        "somewhere and return where, or wait for it with .remote()."
-    )
 
 
 def _place(call: KeptCall) -> tuple[str, str]:

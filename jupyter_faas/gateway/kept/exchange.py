@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
+from jupyter_faas.core.errors import FaasError
 from jupyter_faas.gateway.invocation import Invocation
 from jupyter_faas.gateway.replica import Replica
 from jupyter_faas.wire.exchange import DONE, OPEN, STREAMING, Connection, Exchange
@@ -75,6 +76,12 @@ class KeptExchange(Exchange):
             status = int(self._head[9:12])
             self._end(self._head, b"".join(self._parts), status)
 
+    def take_back(self) -> None:
+        """Forget the pieces that have come, to be answered in another way: nobody has seen them."""
+        if self._state == STREAMING:
+            self._state = OPEN
+            self._parts = []
+
     def abort(self) -> None:
         """The answer broke off."""
         if self._state < DONE:
@@ -105,6 +112,14 @@ class KeptInvocation(Invocation):
         self.leased_s = now_s
         assert isinstance(self.exchange, KeptExchange)
         self.exchange.on_lease(lambda: self._go(replica))
+
+    def _fail(self, error: FaasError) -> None:
+        """Keep why it ended, also where it had begun to answer (by a print, say)."""
+        if self.is_streaming and not self.is_answered:
+            assert isinstance(self.exchange, KeptExchange)
+            self.exchange.take_back()
+            self.is_streaming = False
+        super()._fail(error)
 
     def _go(self, replica: Replica) -> None:
         if self.replica is replica and not self.is_answered:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
-from jupyter_faas.core.errors import FaasError
+from jupyter_faas.core.errors import known
 from jupyter_faas.gateway.store.kept_base import KeptStore, Known, Owns
 
 LOOK_S = 1.0
@@ -64,6 +64,7 @@ class Taking:
             self._now.clear()
             try:
                 await self.once()
-            except FaasError as error:
+            except Exception as error:
                 self._is_unheard = True
-                _log.warning("what there is to run of kept calls is not known: %s", error.detail)
+                why = known(error).detail
+                _log.warning("what there is to run of kept calls is not known: %s", why)

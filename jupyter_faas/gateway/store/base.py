@@ -15,11 +15,13 @@ from jupyter_faas.core.model import Function, InvocationRecord, Revision
 from jupyter_faas.gateway.past import Past
 from jupyter_faas.gateway.store.kept_base import KeptStore
 from jupyter_faas.gateway.store.rows import InvocationRow
+from jupyter_faas.gateway.tallies import Counted, Tallied
 
 Pasts = Mapping[tuple[str, str], Past]
 """What has been counted of functions, by (namespace, name)."""
 
 NO_PASTS: Pasts = MappingProxyType({})
+NO_TALLIES: Tallied = MappingProxyType({})
 
 
 class Change(NamedTuple):
@@ -79,12 +81,21 @@ class Store(Protocol):
     async def delete(self, namespace: str, name: str) -> None:
         """Remove a function and its revisions; its invocation records stay."""
 
-    def add_invocations(self, rows: Sequence[InvocationRow], pasts: Pasts = NO_PASTS) -> None:
+    async def tallies(self) -> dict[str, Counted]:
+        """Return what has been counted of kept maps, as `add_invocations` was told."""
+
+    def add_invocations(
+        self,
+        rows: Sequence[InvocationRow],
+        pasts: Pasts = NO_PASTS,
+        tallied: Tallied = NO_TALLIES,
+    ) -> None:
         """Take a group of records of ended invocations; durable within 100 ms. Never waits.
 
         The caller changes `rows` no more. `rows.record_of` makes a record of one. `pasts` is what
-        their functions have come to with them: written as a whole with the group, or, by a store
-        that many gateways share, not at all. Of a function that is not there it is passed over.
+        their functions have come to with them, `tallied` what of kept maps is in that: written as
+        a whole with the group, or, by a store that many gateways share, not at all. Of a function
+        that is not there it is passed over.
         """
 
     async def invocation(self, invocation_id: str) -> InvocationRecord | None:

@@ -90,6 +90,11 @@ class Following:
                     synced.set_exception(error)
                     return
                 _log.error("%s of %s cannot be watched: %s", plural, namespace, error)
+            except Exception as error:
+                _log.exception("the watch of %s in %s has failed", plural, namespace)
+                if not synced.done():
+                    synced.set_exception(error)
+                    return
             await asyncio.sleep(AGAIN_S)
 
     async def _watch(self, namespace: str, plural: str, synced: asyncio.Future[None]) -> None:

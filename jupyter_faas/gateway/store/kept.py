@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from jupyter_faas.core.errors import BadRequest
+from jupyter_faas.gateway.store.bodies import IN_ROW, Bodies
 from jupyter_faas.gateway.store.kept_base import (
     ENDED,
     STARTED,
@@ -45,6 +46,7 @@ class SqliteKept:
         work: Runs a function on the open database.
         holder: Whose calls it adds, begins and ends.
         is_held: Whether one who holds a call in a state is there to run it.
+        bodies: Where large bodies and answers are.
     """
 
     is_shared = False
@@ -54,10 +56,12 @@ class SqliteKept:
         work: Work,
         holder: str = "",
         is_held: Callable[[str, int], bool] = lambda _holder, _state: False,
+        bodies: Bodies = IN_ROW,
     ) -> None:
         self._work = work
         self._holder = holder
         self._is_held = is_held
+        self._bodies = bodies
 
     async def add(self, call: KeptCall, body: bytes) -> str:
         """Keep a call; return its id, or that of the one with the same key.
@@ -68,7 +72,8 @@ class SqliteKept:
         key = call.key or None
         place = (call.namespace, call.function, key)
         encoded = _encode(call)
-        values = (call.id, *place, call.accepted_at, encoded, body, self._holder)
+        stored = await self._bodies.put(body)
+        values = (call.id, *place, call.accepted_at, encoded, stored, self._holder)
 
         def work(db: sqlite3.Connection) -> str:
             if db.execute(_ADD, values).rowcount:
@@ -89,8 +94,8 @@ class SqliteKept:
 
     async def end(self, id: str, answer: KeptAnswer, *, is_told: bool) -> bool:
         """Keep how a call has ended; `is_told`: nobody is to be called back about it."""
-        encoded = _encode(answer)
-        values = (ENDED, is_told, answer.ended_at, encoded, id, self._holder, ENDED, encoded)
+        stored = await self._bodies.put(_encode(answer))
+        values = (ENDED, is_told, answer.ended_at, stored, id, self._holder, ENDED, stored)
         return await self._run(_END, *values) > 0
 
     async def note_told(self, id: str) -> None:
@@ -105,12 +110,14 @@ class SqliteKept:
     async def body(self, id: str) -> bytes | None:
         """Return the body of a call that has not ended."""
         row = await self._row("SELECT body FROM kept_calls WHERE id = ?", id)
-        return None if row is None else row[0]
+        return None if row is None or row[0] is None else await self._bodies.get(row[0])
 
     async def answer(self, id: str) -> KeptAnswer | None:
         """Return how a call has ended."""
         row = await self._row("SELECT answer FROM kept_calls WHERE id = ?", id)
-        return None if row is None or row[0] is None else _decode_answer(row[0])
+        if row is None or row[0] is None:
+            return None
+        return _decode_answer(await self._bodies.get(row[0]))
 
     async def take(self, owns: Owns, *, again: bool = False) -> Taken:
         """Take over what has not ended or is to be told of, oldest first; see `KeptStore`."""

@@ -86,9 +86,11 @@ class SqliteKeptMaps:
             if row is None:
                 return False
             (holder,) = row
-            if holder not in ("", self._holder) and self._is_held(holder):
+            if holder == self._holder:
+                return True  # nothing changes, and nothing is to be written
+            if holder and self._is_held(holder):
                 return False
-            db.execute(_TAKE, (self._holder, self._holder, id))
+            db.execute(_TAKE, (self._holder, id))
             return True
 
         return await self._work(work)
@@ -178,7 +180,7 @@ _MARK = (
     "UPDATE kept_maps SET total = ?, ended = ?, ended_at = ?, state = ?"
     " WHERE id = ? AND holder = ? AND turn = ?"
 )
-_TAKE = "UPDATE kept_maps SET turn = turn + (holder <> ?), holder = ? WHERE id = ?"
+_TAKE = "UPDATE kept_maps SET turn = turn + 1, holder = ? WHERE id = ?"
 _HEAD = "SELECT namespace, function, at, map_order, total, ended, turn FROM kept_maps WHERE id = ?"
 _READ = "SELECT at, piece FROM kept_pieces WHERE map = ? AND file = ? AND at >= ? ORDER BY at"
 _CUT = "DELETE FROM kept_pieces WHERE map = ? AND file = ? AND at >= ?"

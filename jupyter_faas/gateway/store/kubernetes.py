@@ -19,7 +19,14 @@ from jupyter_faas.core.errors import FunctionNotFound, InvalidSpec, ProviderErro
 from jupyter_faas.core.model import Function, InvocationRecord, Revision
 from jupyter_faas.core.package import inline_source
 from jupyter_faas.gateway.store import objects
-from jupyter_faas.gateway.store.base import NO_PASTS, Change, Contents, Pasts, StoreEvent
+from jupyter_faas.gateway.store.base import (
+    NO_PASTS,
+    NO_TALLIES,
+    Change,
+    Contents,
+    Pasts,
+    StoreEvent,
+)
 from jupyter_faas.gateway.store.following import Following
 from jupyter_faas.gateway.store.kept_base import KeptStore
 from jupyter_faas.gateway.store.packing import packed, unpacked
@@ -34,6 +41,7 @@ from jupyter_faas.gateway.store.revision_objects import (
 from jupyter_faas.gateway.store.rows import InvocationRow
 from jupyter_faas.gateway.store.sight import Key, Sight
 from jupyter_faas.gateway.store.translation import translated
+from jupyter_faas.gateway.tallies import Counted, Tallied
 from jupyter_faas.providers.kubernetes.api import KubeApi, KubeError, Object, path_of
 from jupyter_faas.providers.kubernetes.names import (
     API_VERSION,
@@ -42,6 +50,7 @@ from jupyter_faas.providers.kubernetes.names import (
     REVISIONS,
 )
 from jupyter_faas.providers.kubernetes.objects import CodeObject, FunctionSpecObject
+from jupyter_faas.wire.background import Background
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -87,7 +96,7 @@ class KubernetesStore:
         self.sight = Sight()
         self._following = Following(api, self._namespaces, self.sight)
         self._written: dict[Key, Function] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._writing = Background()
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -97,7 +106,7 @@ class KubernetesStore:
 
     async def load(self) -> Contents:
         """Return all functions and revisions."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._writing.ended()
         functions: list[Function] = []
         revisions: list[Revision] = []
         for key in tuple(self.sight.functions):
@@ -111,7 +120,7 @@ class KubernetesStore:
     async def close(self) -> None:
         """Finish what is being written and stop to watch."""
         await self._following.close()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._writing.ended()
 
     # -- writing --------------------------------------------------------------------------------
 
@@ -124,10 +133,7 @@ class KubernetesStore:
         await self._to_its_end(self._delete((namespace, name)))
 
     async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(task)
+        return await asyncio.shield(self._writing.run(work))
 
     async def _save(self, change: Change) -> None:
         key = (change.namespace, change.name)
@@ -328,7 +334,16 @@ class KubernetesStore:
 
     # -- records, small texts, packages ---------------------------------------------------------
 
-    def add_invocations(self, rows: Sequence[InvocationRow], pasts: Pasts = NO_PASTS) -> None:
+    async def tallies(self) -> dict[str, Counted]:
+        """Return nothing: counts begin with this gateway."""
+        return {}
+
+    def add_invocations(
+        self,
+        rows: Sequence[InvocationRow],
+        pasts: Pasts = NO_PASTS,
+        tallied: Tallied = NO_TALLIES,
+    ) -> None:
         """Take a group of records of ended invocations; what they add up to is not kept."""
         self._records.add(rows)
 

@@ -42,6 +42,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE UNIQUE INDEX kept_piece ON kept_pieces (map, file, at)",
     ),
     ("ALTER TABLE functions ADD COLUMN past BLOB",),
+    (
+        "CREATE TABLE tallies (map TEXT PRIMARY KEY, items INTEGER NOT NULL,"
+        " failed INTEGER NOT NULL, is_over INTEGER NOT NULL) WITHOUT ROWID",
+    ),
 )
 PAST_SINCE = 4
 """The version from which on functions have a past."""

@@ -22,7 +22,14 @@ import msgspec
 from jupyter_faas.core.errors import FaasError
 from jupyter_faas.core.model import Function, InvocationRecord, Revision
 from jupyter_faas.gateway.past import Past
-from jupyter_faas.gateway.store.base import NO_PASTS, Change, Contents, Pasts, StoreEvent
+from jupyter_faas.gateway.store.base import (
+    NO_PASTS,
+    NO_TALLIES,
+    Change,
+    Contents,
+    Pasts,
+    StoreEvent,
+)
 from jupyter_faas.gateway.store.failures import translated
 from jupyter_faas.gateway.store.kept import SqliteKept
 from jupyter_faas.gateway.store.rows import (
@@ -35,6 +42,7 @@ from jupyter_faas.gateway.store.rows import (
 from jupyter_faas.gateway.store.schema import MIGRATIONS, PAST_SINCE, migrate
 from jupyter_faas.gateway.store.thread import JobThread
 from jupyter_faas.gateway.store.transaction import transaction
+from jupyter_faas.gateway.tallies import Counted, Tallied
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -75,6 +83,7 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = None
         self._writes: set[asyncio.Future[None]] = set()
         self._groups_since_prune = 0
+        self._tallied: dict[str, Counted | None] = {}  # not written yet; the thread's
         self.kept = SqliteKept(self.work)
         """Calls that are kept until they have run, and their answers for a while."""
         self.lost_records = 0
@@ -101,9 +110,19 @@ class SqliteStore:
         """Remove a function and its revisions."""
         await self._do(lambda: self._delete(namespace, name))
 
-    def add_invocations(self, rows: Sequence[InvocationRow], pasts: Pasts = NO_PASTS) -> None:
+    async def tallies(self) -> dict[str, Counted]:
+        """Return what has been counted of kept maps."""
+        rows = await self._do(lambda: self._db.execute("SELECT * FROM tallies").fetchall())
+        return {key: Counted(items, failed, bool(is_over)) for key, items, failed, is_over in rows}
+
+    def add_invocations(
+        self,
+        rows: Sequence[InvocationRow],
+        pasts: Pasts = NO_PASTS,
+        tallied: Tallied = NO_TALLIES,
+    ) -> None:
         """Take a group of records of ended invocations; they are durable a moment later."""
-        write = asyncio.ensure_future(self._do(lambda: self._add_group(rows, pasts)))
+        write = asyncio.ensure_future(self._do(lambda: self._add_group(rows, pasts, tallied)))
         self._writes.add(write)
         write.add_done_callback(lambda done: self._written(done, len(rows)))
 
@@ -203,14 +222,23 @@ class SqliteStore:
             for statement, values in steps:
                 db.execute(statement, values)
 
-    def _add_group(self, rows: Sequence[InvocationRow], pasts: Pasts) -> None:
+    def _add_group(
+        self, rows: Sequence[InvocationRow], pasts: Pasts, tallied: Tallied = NO_TALLIES
+    ) -> None:
+        # Kept if this fails: what is written next holds what they say.
+        self._tallied.update(tallied)
         steps: list[tuple[str, tuple[object, ...]]] = []
         if rows:
             steps.append((_ADD_GROUP, (self._wall_clock(), len(rows), encode_rows(rows))))
         steps += [(_SET_PAST, (_encode(past), *key)) for key, past in pasts.items()]
+        steps += [
+            (_DROP_TALLY, (key,)) if counted is None else (_SET_TALLY, (key, *counted))
+            for key, counted in self._tallied.items()
+        ]
         self._db.execute("PRAGMA synchronous = NORMAL")
         try:
             self._in_transaction(steps)
+            self._tallied.clear()
             self._groups_since_prune += 1
             if self._groups_since_prune >= _PRUNE_EVERY:
                 self._groups_since_prune = 0
@@ -287,6 +315,8 @@ _DROP_REVISION = "DELETE FROM revisions WHERE namespace = ? AND name = ? AND num
 _PUT_META = "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
 _ADD_GROUP = "INSERT INTO invocation_groups (ended_at, count, records) VALUES (?, ?, ?)"
 _SET_PAST = "UPDATE functions SET past = ? WHERE namespace = ? AND name = ?"
+_SET_TALLY = "INSERT OR REPLACE INTO tallies (map, items, failed, is_over) VALUES (?, ?, ?, ?)"
+_DROP_TALLY = "DELETE FROM tallies WHERE map = ?"
 _PASTS = "SELECT namespace, name, past FROM functions WHERE past IS NOT NULL"
 _GROUP_SIZES = "SELECT seq, count FROM invocation_groups ORDER BY seq DESC"
 _GROUPS = "SELECT records FROM invocation_groups ORDER BY seq DESC"

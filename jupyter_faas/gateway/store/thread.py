@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from jupyter_faas.core.errors import ProviderError
+
 T = TypeVar("T")
 
 _Job = tuple[Callable[[], Any], "asyncio.Future[Any]", asyncio.AbstractEventLoop]
@@ -25,21 +27,30 @@ class JobThread:
     def __init__(self, name: str) -> None:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._is_over = False
 
     def start(self) -> None:
         """Start the thread; once."""
         self._thread.start()
 
     def submit(self, work: Callable[[], T]) -> Awaitable[T]:
-        """Queue `work`; what it returns or raises comes from awaiting the result."""
+        """Queue `work`; what it returns or raises comes from awaiting the result.
+
+        A stopped thread would never answer: awaiting raises `ProviderError` then.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put((work, future, loop))
+        if self._is_over:
+            future.set_exception(ProviderError("What was asked for has been closed meanwhile."))
+        else:
+            self._jobs.put((work, future, loop))
         return future
 
     async def stop(self) -> None:
         """Let queued jobs finish, then end the thread."""
-        await self.submit(lambda: self._jobs.put(None))
+        ending = self.submit(lambda: self._jobs.put(None))
+        self._is_over = True
+        await ending
         self._thread.join()
 
     def _run(self) -> None:

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 def transaction(db: sqlite3.Connection, *, is_exclusive: bool = False) -> Iterator[None]:
     """Commit what is done inside, or roll all of it back if that raises.
 
+    Inside of another transaction it is a part of that one.
+
     Args:
         db: In autocommit mode (`isolation_level=None`).
         is_exclusive: Nobody else may read meanwhile; otherwise nobody else may write.
@@ -18,6 +20,10 @@ def transaction(db: sqlite3.Connection, *, is_exclusive: bool = False) -> Iterat
     Raises:
         sqlite3.Error: The database is busy, or what is done cannot be kept.
     """
+    if db.in_transaction:
+        with _part(db):
+            yield
+        return
     db.execute("BEGIN EXCLUSIVE" if is_exclusive else "BEGIN IMMEDIATE")
     try:
         yield
@@ -26,3 +32,15 @@ def transaction(db: sqlite3.Connection, *, is_exclusive: bool = False) -> Iterat
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
+
+
+@contextmanager
+def _part(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("SAVEPOINT part")
+    try:
+        yield
+    except BaseException:
+        db.execute("ROLLBACK TO part")
+        raise
+    finally:
+        db.execute("RELEASE part")

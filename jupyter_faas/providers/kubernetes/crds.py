@@ -69,8 +69,8 @@ _FUNCTION_RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "schedule": (
         (
-            "has(self.cron) != has(self.periodSeconds)",
-            "write exactly one of `cron` and `periodSeconds`",
+            "!has(self.cron) && !has(self.periodSeconds)",
+            "`schedule` cannot be used yet: let a CronJob call the function",
         ),
     ),
 }

@@ -124,6 +124,9 @@ class Leader:
                     await self.look_once()
             except (KubeError, TimeoutError) as error:
                 _log.warning("the leader's lease cannot be looked at: %s", error)
+            except Exception:
+                # What somebody else has written there must not end the looking.
+                _log.exception("the leader's lease cannot be understood")
             if self.is_leader != self._was_leader:
                 self._was_leader = self.is_leader
                 _log.info("this gateway %s", "leads" if self._was_leader else "does not lead")

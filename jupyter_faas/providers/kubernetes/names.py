@@ -51,6 +51,8 @@ TRUST_CONFIG = "jupyter-faas-trust"
 TRUST_KEY = "gateway.pub"
 USER_ACCOUNT = "jupyter-faas-user"
 """ServiceAccount whose tokens people get who have no bearer token of their own."""
+VIEWER_ROLE = "jupyter-faas-view"
+"""ClusterRole of who may look at functions, and no more."""
 
 PEERS_NAME = "jupyter-faas-peers"
 """Headless Service of the gateways: in its EndpointSlices they find one another."""

@@ -173,7 +173,8 @@ class FunctionSpecObject(Value, kw_only=True):
         dict[str, str], _says("Path → name of a PersistentVolumeClaim.", max_length=64)
     ] = {}
     packages: Annotated[
-        tuple[str, ...], _says("Requirements beyond the runner's, checked before it starts.")
+        tuple[str, ...],
+        _says("Requirements that the runner must meet, checked before it starts without `image`."),
     ] = ()
     image: Annotated[str | None, _says("An image of your own, made from a runner image.")] = None
     runtime_class: Annotated[str | None, _says("A RuntimeClass, e.g. `gvisor`.")] = None
@@ -182,7 +183,7 @@ class FunctionSpecObject(Value, kw_only=True):
     idempotent: Annotated[
         bool | None, _says("May lost calls be run again? Absent: not if the code could have run.")
     ] = None
-    schedule: Annotated[Schedule | None, _says("Runs it at times: cron or a period.")] = None
+    schedule: Annotated[Schedule | None, _says("Cannot be used yet; will run it at times.")] = None
     public: Annotated[bool, _says("May be called over HTTP without a token.")] = False
     expose: Annotated[
         Expose | None,

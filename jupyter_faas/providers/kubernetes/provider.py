@@ -16,9 +16,9 @@ from typing import Any
 from jupyter_faas.core.errors import EnvironmentMismatch, ProviderError
 from jupyter_faas.core.model import Revision, RevisionSpec
 from jupyter_faas.core.specialisation import Hello
+from jupyter_faas.providers.background import Background
 from jupyter_faas.providers.base import Inventory, ReplicaEvent, ReplicaFound
 from jupyter_faas.providers.kubernetes.api import KubeApi, Object
-from jupyter_faas.providers.kubernetes.background import Background
 from jupyter_faas.providers.kubernetes.claims import Claims, OwnerReference
 from jupyter_faas.providers.kubernetes.created import CreatedPods
 from jupyter_faas.providers.kubernetes.greeting import Greet, Greeter
@@ -78,7 +78,7 @@ class KubernetesProvider:
         self._greet = greet
         self._clock = clock
         self._events: asyncio.Queue[ReplicaEvent | None] = asyncio.Queue()
-        self._background = Background()
+        self._background = Background("work on a pod")
         self._pods: Informer[Pod] = Informer(
             api,
             namespaces,

@@ -7,14 +7,16 @@ replicas the machine may have, and cleans up before and after.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from jupyter_faas.core.errors import EnvironmentMismatch, InvalidSpec, ProviderError
 from jupyter_faas.core.model import Place, Revision, RevisionSpec
 from jupyter_faas.core.settings import Settings, StatePaths
+from jupyter_faas.providers.background import Background
 from jupyter_faas.providers.base import (
     Inventory,
     ReplicaEvent,
@@ -52,6 +54,7 @@ _INSTEAD = {
 _HOUSEKEEPING_S = 2.0
 _LOG_KEEPS = 0.5
 _LAST_ROUNDS, _LAST_ROUND_S = 200, 0.01
+_log = logging.getLogger(__name__)
 
 
 class LocalProvider:
@@ -88,7 +91,7 @@ class LocalProvider:
         self._homes: dict[str, Environment] = {}
         self._no_room: deque[tuple[str, Environment]] = deque()
         self._events: asyncio.Queue[ReplicaEvent | None] = asyncio.Queue()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background("work of the local provider")
 
     def check(self, spec: RevisionSpec) -> None:
         """Refuse what only a cluster can give: images, volumes, secrets, node choice, GPUs."""
@@ -118,7 +121,7 @@ class LocalProvider:
             self._first = self._spawn(self._own_birth(), self._settings.preload)
         own.adopt(self._first)
         own.stamp = SiteStamp(self._own.sys_path)
-        self._run(self._keep_house())
+        self._background.run(self._keep_house())
 
     async def start(
         self, revision: Revision, replica_ids: Sequence[str], *, made_to_measure: bool = False
@@ -189,9 +192,7 @@ class LocalProvider:
 
     async def close(self) -> None:
         """End every replica and zygote; nothing is left when this returns."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.close()
         for environment in self._environments.values():
             environment.hang_up()
         for environment in self._environments.values():
@@ -237,7 +238,7 @@ class LocalProvider:
         process = spawn_zygote(
             birth._replace(preload=preload), self._run_dir, self._environ, self._command
         )
-        self._run(self._stamp((birth.interpreter, birth.pythonpath)))
+        self._background.run(self._stamp((birth.interpreter, birth.pythonpath)))
         return process
 
     async def _stamp(self, key: tuple[str, str]) -> None:
@@ -277,19 +278,17 @@ class LocalProvider:
 
     # Housekeeping
 
-    def _run(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def _keep_house(self) -> None:
         """Replace zygotes whose packages changed, wake those that were stopped; bound the log."""
         while True:
             await asyncio.sleep(_HOUSEKEEPING_S)
-            for environment in self._environments.values():
-                environment.refresh()
-                environment.wake()
-            trim_log(self._run_dir / "runners.log", self._settings.log_file_bytes)
+            try:
+                for environment in self._environments.values():
+                    environment.refresh()
+                    environment.wake()
+                trim_log(self._run_dir / "runners.log", self._settings.log_file_bytes)
+            except OSError:
+                _log.exception("the replicas of this machine could not be looked after")
 
 
 def trim_log(path: Path, max_bytes: int) -> None:

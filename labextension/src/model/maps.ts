@@ -11,9 +11,9 @@ export const ENDED_S = 60;
 /** So many that have ended are shown, the last ones: a loop of maps is no flood. */
 export const MOST_ENDED = 3;
 
-/** A map, and since when it has ended by the gateway's clock. */
+/** A map, and when this page saw it end, by the gateway's clock. */
 export interface ShownMap extends MapView {
-  readonly endedAt?: number;
+  readonly seenEndAt?: number;
 }
 
 /** By id, in the order in which they began. */
@@ -23,8 +23,8 @@ export type Maps = ReadonlyMap<string, ShownMap>;
 export function listedMaps(before: Maps, listed: readonly MapView[] = []): Maps {
   const shown = listed.flatMap((one): ShownMap[] => {
     if (one.state === 'running') return [one];
-    const endedAt = before.get(one.id)?.endedAt;
-    return endedAt === undefined ? [] : [{ ...one, endedAt }];
+    const seenEndAt = before.get(one.id)?.seenEndAt;
+    return seenEndAt === undefined ? [] : [{ ...one, seenEndAt }];
   });
   return inOrder(shown);
 }
@@ -36,20 +36,20 @@ export function withMap(maps: Maps, event: GatewayEvent): Maps {
   const others = [...maps.values()].filter(one => one.id !== told.id);
   if (told.state === 'running') return inOrder([...others, told]);
   if (before === undefined) return maps;
-  const running = others.filter(one => one.endedAt === undefined);
-  const ended = [...others.filter(one => one.endedAt !== undefined), { ...told, endedAt: before.endedAt ?? event.at }];
+  const running = others.filter(one => one.seenEndAt === undefined);
+  const ended = [...others.filter(one => one.seenEndAt !== undefined), { ...told, seenEndAt: before.seenEndAt ?? event.at }];
   return inOrder([...running, ...ended.sort(byEnd).slice(-MOST_ENDED)]);
 }
 
 /** Return the maps without those that ended long ago; the same if there are none of them. */
 export function keptMaps(maps: Maps, nowS: number): Maps {
-  const kept = [...maps].filter(([, { endedAt }]) => endedAt === undefined || endedAt > nowS - ENDED_S);
+  const kept = [...maps].filter(([, { seenEndAt }]) => seenEndAt === undefined || seenEndAt > nowS - ENDED_S);
   return kept.length === maps.size ? maps : new Map(kept);
 }
 
 /** Return whether one of them is shown only because it ended a moment ago. */
 export function hasEnded(maps: Maps): boolean {
-  return [...maps.values()].some(one => one.endedAt !== undefined);
+  return [...maps.values()].some(one => one.seenEndAt !== undefined);
 }
 
 /** Return the maps of a function, in order. */
@@ -80,5 +80,5 @@ function inOrder(maps: readonly ShownMap[]): Maps {
 }
 
 function byEnd(one: ShownMap, other: ShownMap): number {
-  return (one.endedAt ?? 0) - (other.endedAt ?? 0);
+  return (one.seenEndAt ?? 0) - (other.seenEndAt ?? 0);
 }

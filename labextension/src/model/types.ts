@@ -195,6 +195,8 @@ export interface MapView {
   /** Wall clock, seconds. */
   readonly startedAt: number;
   readonly isKept: boolean;
+  /** Of a kept map that has ended: wall clock, seconds; 0: it is none. */
+  readonly endedAt: number;
 }
 
 /** The whole state: `/v1/state`. */

@@ -13,11 +13,12 @@ import yaml
 from jupyter_faas.cli.cluster_yaml import to_yaml
 from jupyter_faas.cli.install import HEADER
 from jupyter_faas.core.errors import InvalidSpec
+from jupyter_faas.providers.kubernetes.api import KubeError
 from jupyter_faas.providers.kubernetes.install import InstallOptions, manifests
 from jupyter_faas.providers.kubernetes.install.check import crd_finding, version_finding
 from jupyter_faas.providers.kubernetes.install.gateway import GATEWAY_ENV, gateway_env
 from jupyter_faas.providers.kubernetes.install.options import Egress, check
-from jupyter_faas.providers.kubernetes.install.removal import plan
+from jupyter_faas.providers.kubernetes.install.removal import installed, others, plan
 from jupyter_faas.providers.kubernetes.names import (
     GATEWAY_NAME,
     KEYS_SECRET,
@@ -186,6 +187,31 @@ def test_an_object_store_needs_no_volume_and_its_credentials_are_a_secrets():
     container = gateway["spec"]["template"]["spec"]["containers"][0]
     assert container["envFrom"] == [{"secretRef": {"name": "store"}}]
     assert {"name": "FAAS_BLOB_URL", "value": "s3://bucket/here"} in container["env"]
+
+
+def test_a_pod_without_a_volume_keeps_calls_and_maps_in_an_object_store():
+    made = manifests(InstallOptions(blob_url="s3://bucket/here", blob_secret="store"))
+    named = {one["kind"]: one for one in made if one["metadata"]["name"] == "jupyter-faas-blobs"}
+    assert named.keys() == {"Deployment", "Service", "NetworkPolicy"}
+    spec = named["Deployment"]["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    pod = spec["template"]["spec"]
+    (container,) = pod["containers"]
+    assert environment(container)["FAAS_BLOB_URL"] == "s3://bucket/here"
+    assert container["envFrom"] == [{"secretRef": {"name": "store"}}]
+    assert {one["name"] for one in pod["volumes"]} == {"tmp", "key", "blobs"}
+    assert {one["tolerationSeconds"] for one in pod["tolerations"]} == {10}
+    policy = named["NetworkPolicy"]["spec"]
+    assert policy["egress"] == [{}], "where the store is, is not known"
+    on_volume = of_kind(manifests(InstallOptions()), "NetworkPolicy")
+    (policy,) = (one for one in on_volume if one["metadata"]["name"] == "jupyter-faas-blobs")
+    assert "egress" not in policy["spec"], "what has a volume reaches nobody"
+
+
+def test_removal_takes_what_keeps_calls_in_an_object_store():
+    options = InstallOptions(blob_url="s3://bucket/here")
+    doomed = {(one.kind, one.name) for one in plan(options, keeps_crds=True)}
+    assert ("Deployment", "jupyter-faas-blobs") in doomed
 
 
 @pytest.mark.parametrize(
@@ -416,6 +442,51 @@ def environment(container: Object) -> dict[str, str]:
 
 def ports(rule: Object) -> list[tuple[int, int | None]]:
     return [(one["port"], one.get("endPort")) for one in rule["ports"]]
+
+
+class Listed:
+    """A cluster that can be asked what there is of a kind, by namespace."""
+
+    def __init__(self, **there: list[str]) -> None:
+        self.there = there
+
+    async def get(self, path: str, **_query: str) -> Any:
+        found = self.there.get(path.rpartition("/")[2], [])
+        return {"items": [{"metadata": {"name": "x", "namespace": one}} for one in found]}
+
+
+async def test_the_kinds_stay_while_anything_else_needs_them() -> None:
+    options = InstallOptions(namespaces=("a", "b"), system_namespace="system")
+    alone = Listed(deployments=["system"], functions=["a", "b", "b"])
+    assert await others(alone, options) == []  # type: ignore[arg-type]  # a stand-in
+    beside = Listed(deployments=["system", "second"], functions=["a", "c"])
+    assert await others(beside, options) == [  # type: ignore[arg-type]  # a stand-in
+        "the gateways of second",
+        "the functions of c",
+    ]
+
+
+class Left(Listed):
+    """A cluster whose system namespace somebody has deleted."""
+
+    async def get(self, path: str, **query: str) -> Any:
+        if "/namespaces/" in path:
+            raise KubeError(404, "NotFound", "not found")
+        listed = await super().get(path, **query)
+        for one in listed["items"]:
+            one["subjects"] = [{"namespace": "other" if "other" in str(one) else "system"}]
+        return listed
+
+    async def find(self, _path: str) -> None:
+        return None
+
+
+async def test_what_is_left_is_found_when_the_gateways_were_deleted_first() -> None:
+    left = Left(rolebindings=["a", "b", "of-other"])
+    options = await installed(left, "system")  # type: ignore[arg-type]  # a stand-in
+    assert options.namespaces == ("a", "b")
+    with pytest.raises(KubeError):
+        await installed(Left(), "system")  # type: ignore[arg-type]  # a stand-in
 
 
 def test_removal_leaves_namespaces_of_functions_and_takes_the_crds_last() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jupyter_faas.providers.kubernetes.install.blobs import credentials
 from jupyter_faas.providers.kubernetes.install.objects import LABELS, Object, obj
 from jupyter_faas.providers.kubernetes.install.options import InstallOptions
 from jupyter_faas.providers.kubernetes.names import (
@@ -126,11 +127,7 @@ def _container(options: InstallOptions) -> Object:
         "imagePullPolicy": options.pull_policy,
         "command": ["jupyter-faas", "gateway", "--kubernetes"],
         "env": gateway_env(options),
-        **(
-            {"envFrom": [{"secretRef": {"name": options.blob_secret}}]}
-            if options.blob_secret
-            else {}
-        ),
+        **credentials(options),
         "ports": [
             {"name": "http", "containerPort": GATEWAY_PORT},
             {"name": "calls", "containerPort": CALLS_PORT},

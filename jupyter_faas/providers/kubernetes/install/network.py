@@ -52,7 +52,7 @@ NODE_LOCAL_DNS = "169.254.20.10/32"
 
 def network_policies(options: InstallOptions) -> list[Object]:
     """Return the policies of runners, gateways, the blob store and Ray."""
-    blobs = [_blobs(options)] if options.has_blob_volume else []
+    blobs = [_blobs(options)] if options.has_blob_service else []
     with_ray = options.namespaces if options.ray else ()
     return [
         *(_runners(namespace, options) for namespace in options.namespaces),
@@ -120,9 +120,12 @@ def _gateways(options: InstallOptions) -> Object:
 
 def _blobs(options: InstallOptions) -> Object:
     system = options.system_namespace
+    # A volume needs no way out; where an object store is, a policy cannot know.
+    out: Object = {"egress": [{}]} if options.is_in_object_store else {}
     spec = {
         "podSelector": {"matchLabels": {ROLE_LABEL: BLOBS}},
         "policyTypes": ["Ingress", "Egress"],
+        **out,
         "ingress": [{"from": [_pods(system, GATEWAY)], "ports": [_port(BLOBS_PORT)]}],
     }
     return obj("networking.k8s.io/v1", "NetworkPolicy", BLOBS_NAME, system, spec=spec)

@@ -82,6 +82,11 @@ class InstallOptions(Value, kw_only=True):
     """So long without need, a worker above the minimum goes."""
 
     @property
+    def has_blob_service(self) -> bool:
+        """Whether there is a pod of ours that keeps calls and maps."""
+        return self.has_blob_volume or self.is_in_object_store
+
+    @property
     def has_blob_volume(self) -> bool:
         """Whether blobs are kept on a volume of the cluster, not at a URL."""
         return not self.blob_url

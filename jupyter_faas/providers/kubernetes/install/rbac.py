@@ -25,6 +25,7 @@ from jupyter_faas.providers.kubernetes.names import (
     SYSTEM_NAMESPACE,
     TRUST_CONFIG,
     USER_ACCOUNT,
+    VIEWER_ROLE,
 )
 
 _API = "rbac.authorization.k8s.io/v1"
@@ -46,7 +47,8 @@ def rbac(options: InstallOptions) -> list[Object]:
             roleRef=_role_ref("ClusterRole", _of_cluster(GATEWAY_NAME, system)),
             subjects=_subjects(GATEWAY_NAME, system),
         ),
-        obj(_API, "ClusterRole", USER_ACCOUNT, labels=_AGGREGATED, rules=user_rules()),
+        obj(_API, "ClusterRole", USER_ACCOUNT, labels=_FOR_EDITORS, rules=user_rules()),
+        obj(_API, "ClusterRole", VIEWER_ROLE, labels=_FOR_VIEWERS, rules=viewer_rules()),
         *_bound_role(system, system, system_rules()),
         *(part for namespace in options.namespaces for part in _in_namespace(namespace, options)),
     ]
@@ -107,8 +109,19 @@ def user_rules() -> list[Object]:
     ]
 
 
-_AGGREGATED = {"rbac.authorization.k8s.io/aggregate-to-edit": "true"}
+def viewer_rules() -> list[Object]:
+    """Return what people who look at functions may: no call, no change."""
+    return [
+        _rule(GROUP, [FUNCTIONS, REVISIONS], _READ),
+        _rule(GROUP, [f"{FUNCTIONS}/scale", f"{FUNCTIONS}/status"], ["get"]),
+    ]
+
+
+_TO = "rbac.authorization.k8s.io/aggregate-to"
+_FOR_EDITORS = {f"{_TO}-edit": "true", f"{_TO}-admin": "true"}
 """Who may edit a namespace may use its functions."""
+_FOR_VIEWERS = {f"{_TO}-view": "true"}
+"""Who may view a namespace may look at them; the cluster gives `edit` and `admin` that, too."""
 
 
 def ray_rules() -> list[Object]:

@@ -78,8 +78,8 @@ def plan(options: InstallOptions, *, keeps_crds: bool) -> list[Doomed]:
     """Return what is deleted after functions and pools are gone, in order. Pure.
 
     Args:
-        options: As installed; only the namespaces matter, and whether there is a Ray, or KubeRay.
-        keeps_crds: Leave what other installations share: the CRDs and the users' ClusterRole.
+        options: As installed; the namespaces matter, where blobs are, whether there is (Kube)Ray.
+        keeps_crds: Leave what other installations share: the CRDs and the users' ClusterRoles.
     """
     plain = msgspec.structs.replace(options, is_kuberay=False)
     clusters = [ray_cluster(options, name) for name in options.namespaces if options.is_kuberay]
@@ -98,16 +98,23 @@ def plan(options: InstallOptions, *, keeps_crds: bool) -> list[Doomed]:
 
 
 async def installed(api: KubeApi, system_namespace: str) -> InstallOptions:
-    """Return the namespaces of the installation that is there.
+    """Return the namespaces of the installation that is there, or of what is left of one.
 
     Raises:
         KubeError: There is none (404), or it cannot be read.
     """
     path = path_of("deployments", system_namespace, GATEWAY_NAME, group="apps/v1")
-    deployment = await api.get(path)
-    container = deployment["spec"]["template"]["spec"]["containers"][0]
-    env = {one["name"]: one.get("value", "") for one in container.get("env", [])}
-    namespaces = tuple(name for name in env.get("FAAS_NAMESPACES", "").split(",") if name)
+    env: dict[str, str] = {}
+    try:
+        deployment = await api.get(path)
+    except KubeError as error:
+        namespaces = await _left(api, system_namespace) if error.is_missing else ()
+        if not namespaces:
+            raise
+    else:
+        container = deployment["spec"]["template"]["spec"]["containers"][0]
+        env = {one["name"]: one.get("value", "") for one in container.get("env", [])}
+        namespaces = tuple(name for name in env.get("FAAS_NAMESPACES", "").split(",") if name)
     # With a domain and Ray, so that an Ingress and Ray are among what is looked for.
     return InstallOptions(
         system_namespace=system_namespace,
@@ -115,7 +122,20 @@ async def installed(api: KubeApi, system_namespace: str) -> InstallOptions:
         domain="any.example",
         ray=True,
         is_kuberay=await has_kuberay(api),
+        blob_url=env.get("FAAS_BLOB_URL", ""),
     )
+
+
+async def _left(api: KubeApi, system_namespace: str) -> tuple[str, ...]:
+    """Return where gateways had rights that somebody has deleted before the rest."""
+    path = path_of("rolebindings", group="rbac.authorization.k8s.io/v1")
+    found = await api.get(path, fieldSelector=f"metadata.name={GATEWAY_NAME}")
+    owned = [
+        one["metadata"]["namespace"]
+        for one in found.get("items") or []
+        if any(who.get("namespace") == system_namespace for who in one.get("subjects") or [])
+    ]
+    return tuple(sorted({*owned} - {system_namespace}))
 
 
 async def functions(api: KubeApi, namespaces: tuple[str, ...]) -> list[Doomed]:
@@ -142,9 +162,19 @@ async def pools(api: KubeApi, namespaces: tuple[str, ...]) -> list[Doomed]:
 
 
 async def others(api: KubeApi, options: InstallOptions) -> list[str]:
-    """Return namespaces of other installations that have functions: they need the CRDs."""
+    """Return what else on the cluster needs the kinds: other gateways, functions of other places.
+
+    Gateways need them before they have functions: without, nothing can be deployed there any more.
+    """
     everywhere = await _items(api, path_of(FUNCTIONS, group=API_VERSION))
-    return sorted({one["metadata"]["namespace"] for one in everywhere} - {*options.namespaces})
+    places = {one["metadata"]["namespace"] for one in everywhere} - {*options.namespaces}
+    named = f"metadata.name={GATEWAY_NAME}"
+    listed = await api.get(path_of("deployments", group="apps/v1"), fieldSelector=named)
+    systems = {one["metadata"]["namespace"] for one in listed.get("items") or []}
+    return [
+        *(f"the gateways of {name}" for name in sorted(systems - {options.system_namespace})),
+        *(f"the functions of {name}" for name in sorted(places)),
+    ]
 
 
 async def existing(api: KubeApi, doomed: list[Doomed]) -> list[Doomed]:

@@ -1,4 +1,7 @@
-"""Work that nobody waits for, and that is not forgotten either."""
+"""Work that nobody waits for, and that is not forgotten either.
+
+`wire/background.py` does the same for the layers above: wire and providers do not know one another.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,14 @@ _log = logging.getLogger(__name__)
 
 
 class Background:
-    """Tasks of one owner; what fails is logged."""
+    """Tasks of one owner; what fails is logged.
 
-    def __init__(self) -> None:
+    Args:
+        what: What the log says has failed.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def run(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -31,4 +39,4 @@ class Background:
     def _ran(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            _log.error("work on a pod failed", exc_info=task.exception())
+            _log.error("%s failed", self._what, exc_info=task.exception())

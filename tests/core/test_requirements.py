@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_faas.client.requirements import (
+from jupyter_faas.core.errors import InvalidSpec, MissingPackages
+from jupyter_faas.core.requirements import (
     HERE,
     check_modules,
     check_packages,
@@ -12,7 +13,6 @@ from jupyter_faas.client.requirements import (
     normalise,
     parse_requirement,
 )
-from jupyter_faas.core.errors import InvalidSpec, MissingPackages
 
 
 @pytest.mark.parametrize(
