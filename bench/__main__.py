@@ -1,7 +1,7 @@
 """`python -m bench [NAME…]`: run benchmarks one after another, write the README's table.
 
-Without names: all but `ray_serve`, which needs an environment of its own (`make bench-ray`), and
-`cluster`, which needs an installed gateway (`make bench-cluster`).
+Without names: all but `ray_serve` and `fan_out`, which need environments of their own (`make
+bench-ray`), and `cluster`, which needs an installed gateway (`make bench-cluster`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ALL = (
     "forwarded",
     "watchers",
 )
-APART = ("ray_serve", "cluster")
+APART = ("fan_out", "ray_serve", "cluster")
 README = Path(__file__).parents[1] / "README.md"
 BETWEEN = re.compile(r"(<!-- bench: begin -->\n).*(<!-- bench: end -->)", re.DOTALL)
 

@@ -19,7 +19,7 @@ from bench.client import Loaded, load
 from bench.gateway import define, fresh_gateway
 from bench.harness import Row, percentile, stopped
 
-PYTHON = Path(__file__).parents[1] / ".venv-ray/bin/python"
+PYTHON = Path(__file__).parents[1] / ".venv-peers/bin/python"
 APP = Path(__file__).parent / "peers/ray_noop.py"
 HAPROXY = {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1", "RAY_SERVE_ENABLE_HA_PROXY": "1"}
 Address = tuple[str, int]
@@ -32,7 +32,7 @@ SETTLE_S = 0.2
 def run() -> list[Row]:
     """Measure both modes of the peer."""
     if not PYTHON.exists():
-        raise RuntimeError("`make bench-ray` installs Ray into .venv-ray first")
+        raise RuntimeError("`make bench-ray` installs Ray into .venv-peers first")
     return [*against("Ray Serve, HAProxy mode", HAPROXY, 2.0), *against("Ray Serve, default", {})]
 
 

@@ -113,7 +113,7 @@ async def main(state_dir: str, socket: str, token: str, *names: str) -> None:
     await service.start()
     for name in names or ("f",):
         await _deploy(service, name)
-    print(service.port, flush=True)
+    print(service.listeners.port, flush=True)
     await asyncio.Event().wait()
 
 

@@ -1,4 +1,4 @@
-"""A no-op behind Ray Serve, as its documentation has it. Run by bench/ray_serve.py in .venv-ray."""
+"""A no-op behind Ray Serve, as its documentation has it. Run by bench/ray_serve.py."""
 
 from __future__ import annotations
 
