@@ -105,10 +105,11 @@ class Executor(ThreadPoolExecutor):
             return fn
         if isinstance(fn, (type, RemoteClass)) or not hasattr(fn, "__code__"):
             raise UsageError(f"{fn!r} is no function: submit one defined with def or lambda.")
+        same = _sameness(fn)
         with self._handles_lock:
-            if fn not in self._handles:
-                self._handles[fn] = self._made(fn)
-            return self._handles[fn]
+            if same not in self._handles:
+                self._handles[same] = self._made(fn)
+            return self._handles[same]
 
     def _made(self, fn: Any) -> RemoteFunction[..., Any, Any, Any]:
         options = self._options
@@ -118,6 +119,18 @@ class Executor(ThreadPoolExecutor):
             options = {**options, "name": f"lambda-{what}-{len(self._handles) + 1}"}
         handle: RemoteFunction[..., Any, Any, Any] = serverless(**options)(fn)
         return handle
+
+
+def _sameness(fn: Any) -> Any:
+    """Return a key that is equal for one function made again, as a lambda in a loop is.
+
+    It holds while the first one lives: by identity is known what the function reads.
+    """
+    if vars(fn):
+        return fn
+    named = sorted((fn.__kwdefaults__ or {}).items())
+    reads = [fn.__globals__, *(fn.__defaults__ or ()), *(value for _, value in named)]
+    return fn.__code__, *map(id, [*reads, *(fn.__closure__ or ())])
 
 
 def _check(max_calls: object, options: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, as_completed
 from contextlib import contextmanager
 from functools import partial
@@ -326,6 +326,13 @@ class TestExecutor:
         assert name(lambda x: x + 1) == name(lambda x: x + 1)
         assert name(lambda x: x + 1) != name(lambda x: x + 2)
 
+    def test_a_lambda_made_in_a_loop_is_one_function(self) -> None:
+        by = 3
+        with faas.Executor() as pool:
+            assert len({pool._handle(lambda x: x + by) for _ in range(3)}) == 1
+            assert len({pool._handle(lambda x, i=i: x + i) for i in range(3)}) == 3
+            assert len({pool._handle(added(i)) for i in range(3)}) == 3
+
     @pytest.mark.parametrize("is_read", [True, False])
     def test_an_interrupt_ends_the_block_and_what_runs(
         self, gateway: Gateway, tmp_path: Path, is_read: bool
@@ -386,6 +393,10 @@ class TestExecutor:
     ) -> None:
         with pytest.raises(faas.InvalidSpec, match=said):
             faas.Executor(**given)
+
+
+def added(i: int) -> Callable[[int], int]:
+    return lambda x: x + i
 
 
 @contextmanager
