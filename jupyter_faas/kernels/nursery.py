@@ -46,7 +46,8 @@ class Nursery:
 
     def pids(self) -> list[int]:
         """Return the processes of all zygotes that are ordered from, the last used last."""
-        return [zygote.pid for zygote in self._zygotes.values() if zygote.is_usable()]
+        with self._lock:
+            return [zygote.pid for zygote in self._zygotes.values() if zygote.is_usable()]
 
     def close(self) -> None:
         """End all zygotes; kernels go on until this process ends."""

@@ -113,7 +113,7 @@ class ZygoteProcess:
             self._send(order, theirs, streams)
             kernel = await self._started(link)
         except BaseException:
-            link.close()
+            _give_up(link)
             raise
         try:
             await _next(link, BIND_S, BOUND)
@@ -184,6 +184,16 @@ class ZygoteProcess:
             lines = self._log.read().decode(errors="replace").split("\n")
             text = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return f"its zygote has ended ({text or self._process.returncode})"
+
+
+def _give_up(link: socket.socket) -> None:
+    """Close the link to a kernel that nobody wants, and end one that has just said it starts."""
+    with link, suppress(OSError):
+        link.shutdown(socket.SHUT_RD)  # who says so from here on is not heard, and ends by itself
+        flags = socket.MSG_CMSG_CLOEXEC
+        message, fds, _, _ = socket.recv_fds(link, MAX_MESSAGE_BYTES, 1, flags)
+        if message[:1] == STARTED and len(fds) == 1:
+            ForkedKernel(_pid_of(fds[0]), fds[0], link).kill()
 
 
 async def _next(
