@@ -95,7 +95,7 @@ class Server:
             headers={"Authorization": "token t", "Content-Type": "application/json"},
         )
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with direct.open(request, timeout=30) as answer:
+        with direct.open(request, timeout=90) as answer:  # a zygote imports first
             text = answer.read()
         return json.loads(text) if text else None
 

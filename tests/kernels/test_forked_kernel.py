@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from jupyter_client.multikernelmanager import AsyncMultiKernelManager
 
 from jupyter_faas.kernels.nursery import nursery
 from jupyter_faas.kernels.provisioner import can_encrypt
+from jupyter_faas.kernels.zygote import _IDLE_MS as IDLE_MS
 from tests.kernels.harness import PLAIN, SERVERLESS, evaluate, is_forked, kernel, manager
 from tests.support import children, is_alive, open_fds, untraced, wait_until
 
@@ -77,17 +79,24 @@ def test_a_forked_kernel_is_set_up_like_a_plain_one(tmp_path: Path) -> None:
 
 def test_a_forked_kernel_holds_no_descriptor_of_the_server(tmp_path: Path) -> None:
     """But the one that tells it that the server has ended."""
-    kinds = "sorted(os.readlink(f'/proc/self/fd/{n}').split(':')[0] for n in os.listdir"
-    kinds += "('/proc/self/fd') if os.path.exists(f'/proc/self/fd/{n}'))"
+    # A socket may be closed between the list and the look.
+    kinds = """
+def kinds():
+    for number in os.listdir('/proc/self/fd'):
+        try:
+            yield os.readlink(f'/proc/self/fd/{number}').split(':')[0]
+        except FileNotFoundError:
+            pass
+"""
     secret = os.open(tmp_path / "secret", os.O_CREAT | os.O_RDWR)
     os.set_inheritable(secret, True)
     seen = {}
     for name in (SERVERLESS, PLAIN):
         # SQLite opens files and folders of the history of cells whenever it writes to it.
         with kernel(name, extra_arguments=["--HistoryManager.enabled=False"]) as running:
-            running.run("import os")
+            running.run(f"import os\n{kinds}")
             assert is_forked(running) == (name == SERVERLESS)
-            seen[name] = evaluate(running, kinds)
+            seen[name] = evaluate(running, "sorted(kinds())")
     os.close(secret)
     # A plain kernel's input is a pipe, a forked one's is empty as well.
     seen[PLAIN][seen[PLAIN].index("pipe")] = "/dev/null"
@@ -114,6 +123,7 @@ def test_a_kernel_is_born_with_what_its_first_call_needs() -> None:
     with kernel() as running:
 
         def is_born_with_it() -> bool:
+            time.sleep(1.5 * IDLE_MS / 1000)  # a machine on which restarts take less lets it idle
             running.restart()
             return bool(evaluate(running, "'cloudpickle' in __import__('sys').modules"))
 
@@ -220,7 +230,8 @@ async def test_twenty_kernels_in_a_row_leave_nothing_behind() -> None:
     zygote = nursery().pids()[-1]
     before = held(zygote)
     pids = [await one() for _ in range(20)]
-    assert not any(is_alive(pid) for pid in pids)
+    # jupyter_client waits 5 s for one that it has killed, and goes on.
+    wait_until(lambda: not any(map(is_alive, pids)))
     wait_until(lambda: not children(zygote))
     # Sockets are closed by a thread of ZeroMQ's, and a kernel's link when it has been reaped.
     wait_until(

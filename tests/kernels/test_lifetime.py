@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import AsyncKernelManager, KernelManager
 
+from jupyter_faas.kernels import process
 from jupyter_faas.kernels.nursery import _close as atexit_of_nursery
 from jupyter_faas.kernels.nursery import nursery
 from tests.kernels.harness import SERVERLESS, Server, evaluate, is_forked, kernel
@@ -158,18 +160,36 @@ def test_a_process_that_is_forked_from_the_server_takes_no_zygote_along() -> Non
         assert zygote in nursery().pids()
 
 
+def forked() -> list[int]:
+    """Return the kernels that zygotes have forked."""
+    return [pid for zygote in nursery().pids() for pid in children(zygote)]
+
+
 async def test_a_start_that_is_given_up_leaves_no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jupyter_faas.kernels.process.BOUND", b"never")
     running = AsyncKernelManager(kernel_name=SERVERLESS)
     starting = asyncio.ensure_future(running.start_kernel())
-
-    def forked() -> list[int]:
-        return [pid for zygote in nursery().pids() for pid in children(zygote)]
-
     await asyncio.to_thread(wait_until, forked, 60)
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
+    wait_until(lambda: not forked())
+    await running.cleanup_resources()
+
+
+async def test_a_start_that_is_given_up_as_its_kernel_says_that_it_starts_leaves_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    readable = process._readable
+
+    async def given_up(link: socket.socket) -> None:
+        await readable(link)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(process, "_readable", given_up)
+    running = AsyncKernelManager(kernel_name=SERVERLESS)
+    with pytest.raises(asyncio.CancelledError):
+        await running.start_kernel()
     wait_until(lambda: not forked())
     await running.cleanup_resources()
 
@@ -219,12 +239,27 @@ class Found:
         client = BlockingKernelClient()
         client.load_connection_file(str(server.connection(self.id)))
         client.start_channels()
-        client.wait_for_ready(timeout=30)
         self.client = client
+        self.wait_for_ready()
         asked = {"p": "[__import__('os').getpid(), __import__('os').getppid()]"}
         content = self.reply_to(client.execute("", user_expressions=asked))
         text = content["user_expressions"]["p"]["data"]["text/plain"]
         self.pid, self.zygote = json.loads(text)
+
+    def wait_for_ready(self) -> None:
+        """Wait until it answers.
+
+        Who knows no process goes by the heartbeat: a kernel that stands still for a second, or is
+        just starting again, is taken for dead (`RuntimeError`), and answers a moment later.
+        """
+
+        def is_ready() -> bool:
+            with contextlib.suppress(RuntimeError):
+                self.client.wait_for_ready(timeout=60)
+                return True
+            return False
+
+        wait_until(is_ready, 60)
 
     def reply_to(self, request: str) -> dict[str, Any]:
         """Return what a request is answered; a slow kernel was asked more than once who it is."""
@@ -257,8 +292,8 @@ def test_a_server_that_is_told_to_end_leaves_nothing() -> None:
         assert "Traceback" not in server.log()
 
 
-BUSY = "__import__('time').sleep(2); sum(range(10**11))"
-"""The sum lets no other thread run; what tells of the cell's begin needs its turn before."""
+BUSY = "print('begun', flush=True); sum(range(10**11))"
+"""The sum lets no other thread run: flushing waits for the one that tells of the cell's begin."""
 MANAGER = """
 import os, sys
 from jupyter_client.manager import KernelManager
@@ -309,7 +344,7 @@ def test_a_server_interrupts_restarts_and_deletes_a_kernel(server: Server) -> No
     assert found.reply_to(cell)["ename"] == "KeyboardInterrupt"
     server.ask("POST", f"kernels/{found.id}/restart")
     wait_until(lambda: not is_alive(found.pid))
-    found.client.wait_for_ready(timeout=30)
+    found.wait_for_ready()
     assert len(server.ask("GET", "kernels")) == 1
     server.ask("DELETE", f"kernels/{found.id}")
     wait_until(lambda: not children(found.zygote))
@@ -325,5 +360,5 @@ def test_a_kernel_that_dies_is_started_again_by_the_server(server: Server) -> No
         return [pid for pid in children(found.zygote) if pid != found.pid]
 
     wait_until(restarted, 60, what="a new kernel", seen=server.log)
-    found.client.wait_for_ready(timeout=30)
+    found.wait_for_ready()
     found.client.stop_channels()
