@@ -67,6 +67,7 @@ def run_notebook(path: Path, state_dir: Path, **settings: str) -> Any:
     client = NotebookClient(
         notebook,
         timeout=60,
+        iopub_timeout=60,  # on a busy machine output may come long after its cell's end
         kernel_name="python3",
         extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(path.parent)}},

@@ -468,6 +468,9 @@ def test_what_a_killed_gateway_has_stored_is_told_without_starting_one(state):
         return wait_until(look)
 
     live = told_with_more_than(0)
+    # Records are written a moment after they are told.
+    counts = live["functions"][0]["counts"]
+    wait_until(lambda: told("--stored")["functions"][0]["counts"] == counts)
     pid = gateway_pid(state)
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not is_alive(pid))

@@ -256,6 +256,7 @@ def _log(printed: io.StringIO) -> Frames:
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
+    request_queue_size = 128  # more callers at once than the five that may wait by default
 
     def __init__(self, path: str, gateway: PretendGateway) -> None:
         super().__init__(path, _Handler)

@@ -75,6 +75,11 @@ class Panel:
             if event["kind"] == kind
         ]
 
+    def printed(self) -> str:
+        """Return all of the logs: a line may come in pieces."""
+        logs = [m["lines"] for m in list(self.messages) if m["type"] == "log"]
+        return "".join(piece["text"] for lines in logs for piece in lines)
+
     def states(self) -> list[str]:
         return [m["gateway"]["state"] for m in list(self.messages) if m["type"] == "gateway"]
 
@@ -117,7 +122,7 @@ def test_what_happens_is_told_to_who_wants_it(feed: Feed, ping: Any) -> None:
     assert ping.remote(41) == 41
     wait_until(lambda: mine.events("call"), seen=lambda: mine.messages)
     assert mine.events("call")[-1]["value"]["outcome"] == "done"
-    wait_until(lambda: "pong 41" in json.dumps(mine.messages))
+    wait_until(lambda: "pong 41" in mine.printed(), seen=mine.printed)
     wait_until(lambda: mine.events("counts"))
     assert not [m for m in other.messages if m["type"] in ("events", "log")]
     feed.leave(mine)

@@ -167,9 +167,10 @@ def test_a_page_is_told_while_a_cell_runs_and_not_more_than_four_times_a_second(
     live: Kernel, shown_page: str
 ) -> None:
     began, began_s = len(heard(live, shown_page)), time.monotonic()
+    # A kernel that stands still loses one of the times, not all of them.
     live.run(
-        "end = time.monotonic() + 3\nn = 0\n"
-        "while time.monotonic() < end:\n    shown.remote(1)\n    n += 1"
+        "for _ in range(30):\n    end = time.monotonic() + 0.1\n"
+        "    while time.monotonic() < end: shown.remote(1)"
     )
     took_s = time.monotonic() - began_s
     told = heard(live, shown_page)[began:]
@@ -261,7 +262,11 @@ def executed() -> tuple[Any, str]:
     environ = {name: text for name, text in os.environ.items() if not name.startswith("FAAS_")}
     with state_dir("faas-nx-") as state:
         client = NotebookClient(
-            notebook, timeout=60, kernel_name="python3", store_widget_state=True
+            notebook,
+            timeout=60,
+            iopub_timeout=60,  # what a kernel that stands still has to show is not left out
+            kernel_name="python3",
+            store_widget_state=True,
         )
         try:
             client.execute(env=environ | {"FAAS_STATE_DIR": str(state)})

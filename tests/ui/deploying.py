@@ -34,6 +34,7 @@ def deploy_over_http(
     )
     assert answer.status in (200, 201), answer.body
     number = int(answer.json()["revision"]["number"])
-    settled = gateway.request("GET", f"/v1/functions/{name}/revisions/{number}?wait_s=30").json()
+    path = f"/v1/functions/{name}/revisions/{number}?wait_s=60"
+    settled = gateway.request("GET", path, timeout_s=90.0).json()
     assert settled["state"] == "ready", settled
     return number

@@ -77,7 +77,7 @@ class Lab:
                 # A signal to its process group is not for whoever runs the tests.
                 start_new_session=True,
             )
-        wait_until(self._answers, 60.0, what="Jupyter answers", seen=self.last_lines)
+        wait_until(self._answers, 120.0, what="Jupyter answers", seen=self.last_lines)
 
     @property
     def log(self) -> Path:
@@ -123,7 +123,7 @@ class Lab:
         pids = [process.pid, *children(process.pid)]  # a gateway that a kernel started goes on
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(20)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(5)
@@ -142,7 +142,7 @@ class Lab:
     def _ask(self, method: str, path: str) -> Any:
         headers = {"Authorization": f"token {self._token}"}
         request = urllib.request.Request(f"{self._url}{path}", method=method, headers=headers)
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read() or b"null")
 
     def _environ(self) -> dict[str, str]:
