@@ -148,7 +148,16 @@ def test_no_gateway_reachable_is_1_with_advice(state, monkeypatch, capsys):
     assert "127.0.0.1:1" in capsys.readouterr().err
 
 
-def test_a_gateway_of_a_cluster_needs_a_cluster(state, capsys, monkeypatch):
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """Put the handlers of signals back: what serves has its own until its process ends."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_gateway_of_a_cluster_needs_a_cluster(state, handlers, capsys, monkeypatch):
     monkeypatch.setenv("KUBECONFIG", str(state / "none"))
     assert cli.run(["gateway", "--kubernetes"]) == 1
     assert "No cluster is configured" in capsys.readouterr().err
