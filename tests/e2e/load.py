@@ -17,6 +17,10 @@ from typing import Any, Protocol
 
 Link = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
+MOST_OPEN = 500
+"""So many calls are under way at most: after a standstill all that is overdue would come at once,
+and the gateway refuses what its waiting room has no place for."""
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -80,14 +84,17 @@ class Load:
         With `until`: as long as that is not set; the time is then how long it may take at most.
         """
         begin = time.monotonic()
-        calls = []
+        calls: set[asyncio.Task[Seen]] = set()
         for n in itertools.takewhile(lambda n: n < per_s * duration_s, itertools.count()):
             if until is not None and until.is_set():
                 break
             wait_s = begin + n / per_s - time.monotonic()
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
-            calls.append(asyncio.create_task(self.call(first + n)))
+            calls.add(asyncio.create_task(self.call(first + n)))
+            if len(calls) >= MOST_OPEN:
+                ended, calls = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.gather(*ended)
         await asyncio.gather(*calls)
         self.close()
 

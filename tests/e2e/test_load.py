@@ -6,7 +6,7 @@ import asyncio
 import math
 import re
 import threading
-import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,21 +20,31 @@ pytestmark = pytest.mark.timeout(300)
 SOURCE = """
 import os, time
 
+GO_ON = {go_on!r}
 _running = []  # append and pop are atomic; a lock would not travel
 
 def f(n):
     _running.append(n)
     together = len(_running)
     time.sleep({seconds})
+    until_s = time.monotonic() + 60.0
+    while n and GO_ON and not os.path.exists(GO_ON) and time.monotonic() < until_s:
+        time.sleep(0.01)
     _running.pop()
     return {{"n": n, "made_by": "{made_by}", "pid": os.getpid(), "together": together}}
 """
 
 
-def make(name: str, *, made_by: str = "a", seconds: float = 0.0, **settings: Any) -> Any:
-    """Return a remote function as a cell would define it; `made_by` tells its versions apart."""
+def make(
+    name: str, *, made_by: str = "a", seconds: float = 0.0, go_on: Path | str = "", **settings: Any
+) -> Any:
+    """Return a remote function as a cell would define it.
+
+    `made_by` tells its versions apart; calls with another number than 0 wait for the file `go_on`.
+    """
     space: dict[str, Any] = {"__name__": "__main__"}
-    exec(compile(SOURCE.format(seconds=seconds, made_by=made_by), "<cell>", "exec"), space)
+    source = SOURCE.format(seconds=seconds, made_by=made_by, go_on=str(go_on))
+    exec(compile(source, "<cell>", "exec"), space)
     return serverless(name=name, **settings)(space["f"])
 
 
@@ -75,25 +85,43 @@ def ledger(gateway: Gateway, name: str) -> dict[str, int]:
 
 @pytest.mark.parametrize(("calls", "k", "most"), [(10, 1, 10), (24, 5, 10), (30, 4, 3)])
 def test_a_herd_of_first_calls_starts_exactly_what_it_needs(
-    gateway: Gateway, calls: int, k: int, most: int
+    gateway: Gateway, tmp_path: Path, calls: int, k: int, most: int
 ) -> None:
     name = f"herd-{calls}-{k}"
-    make(name, seconds=1.0, max_inputs=k, max_containers=most).deploy()
+    make(name, go_on=tmp_path / "go on", max_inputs=k, max_containers=most).deploy()
     load = Load(gateway, name)
     with ReplicaIds(gateway, name) as replicas:
-        run(lambda: load.at_once(list(range(calls))))
+        herd(gateway, load, tmp_path / "go on", calls, min(calls, most * k))
     assert load.statuses() == {200: calls}
-    assert sorted(one.value["n"] for one in load.seen) == list(range(calls))
+    assert sorted(one.value["n"] for one in load.seen) == list(range(1, calls + 1))
     assert max(one.value["together"] for one in load.seen) <= k
     assert len(replicas.seen) == min(math.ceil(calls / k), most)
 
 
-def test_a_herd_that_finds_nothing_running_starts_exactly_what_it_needs(gateway: Gateway) -> None:
-    make("asleep", seconds=1.0, max_inputs=3, scaledown_window=0.3).deploy()
+def herd(gateway: Gateway, load: Load, go_on: Path, calls: int, together: int) -> None:
+    """Make these calls at once; none ends before all have come and as many run as can."""
+
+    def is_full() -> bool:
+        count = ledger(gateway, load.name)
+        return (count["accepted"], count["running"]) == (calls, together)
+
+    async def work() -> None:
+        calling = asyncio.create_task(load.at_once(list(range(1, calls + 1))))
+        await asyncio.to_thread(wait_until, is_full, 60.0, what="as many run as can")
+        await asyncio.to_thread(go_on.touch)
+        await calling
+
+    run(work)
+
+
+def test_a_herd_that_finds_nothing_running_starts_exactly_what_it_needs(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    make("asleep", go_on=tmp_path / "go on", max_inputs=3, scaledown_window=0.3).deploy()
     wait_until(lambda: not gateway.replicas("asleep"), 60.0, what="to zero")
     load = Load(gateway, "asleep")
     with ReplicaIds(gateway, "asleep") as replicas:
-        run(lambda: load.at_once(list(range(12))))
+        herd(gateway, load, tmp_path / "go on", 12, 12)
     assert load.statuses() == {200: 12}
     assert len(replicas.seen) == 4
 
@@ -162,23 +190,28 @@ def test_a_long_call_survives_every_scale_down(gateway: Gateway) -> None:
     wait_until(lambda: not gateway.replicas("long"), 60.0, what="to zero afterwards")
 
 
-def test_the_idle_replica_stops_and_the_busy_one_stays(gateway: Gateway) -> None:
-    make("mixed", seconds=0.0, scaledown_window=1.5, max_containers=3).deploy()
-    sleeper = make("mixed-long", seconds=2.0, scaledown_window=1.5, max_containers=3)
-    sleeper.deploy()
-    load = Load(gateway, "mixed-long")
+def test_the_idle_replica_stops_and_the_busy_one_stays(gateway: Gateway, tmp_path: Path) -> None:
+    go_on = tmp_path / "go on"
+    make("mixed", go_on=go_on, scaledown_window=0.5, max_containers=3).deploy()
+    load = Load(gateway, "mixed")
+
+    def busy() -> list[int]:
+        return [row.get("inFlight", 0) for row in gateway.replicas("mixed")]
 
     async def work() -> None:
-        await asyncio.gather(load.call(0), load.call(1))
-        burst_ended_s = time.monotonic()
-        one = await load.call(2)
-        assert one.started_s >= burst_ended_s
+        lasting = asyncio.create_task(load.call(1))
+        await asyncio.to_thread(wait_until, lambda: 1 in busy(), 60.0, what="one is busy")
+        await load.call(0)
+        await asyncio.to_thread(
+            wait_until, lambda: busy() == [1], 60.0, what="one stays", seen=busy
+        )
+        await asyncio.to_thread(go_on.touch)
+        await lasting
         load.close()
 
     run(work)
-    assert load.statuses() == {200: 3}
-    pids = [one.value["pid"] for one in load.seen]
-    assert pids[2] in pids[:2]
+    assert load.statuses() == {200: 2}
+    assert len({one.value["pid"] for one in load.seen}) == 2
 
 
 def test_deploys_rollbacks_and_traffic_shifts_under_load_lose_no_call(gateway: Gateway) -> None:
