@@ -69,12 +69,20 @@ def marks(directory: str, x: int, seconds: float) -> int:
     return x
 
 
+def wait_for(path: str) -> None:
+    """Wait until a file is there, though not for ever."""
+    until_s = time.monotonic() + 60.0
+    while not os.path.exists(path) and time.monotonic() < until_s:
+        time.sleep(0.01)
+
+
 @serverless(max_containers=2, idempotent=False)
-def marks_once(directory: str, x: int) -> int:
-    """Leaves a line for each begin."""
+def marks_once(directory: str, x: int, go_on: str) -> int:
+    """Leaves a line for each begin; all items but the first wait for a file."""
     with open(os.path.join(directory, str(x)), "a") as file:
         print("begun", file=file, flush=True)
-    time.sleep(0.3)
+    if x > 0:
+        wait_for(go_on)
     return x
 
 
@@ -131,7 +139,7 @@ def eats(x: int) -> int:
     return x
 
 
-@serverless(max_containers=2, timeout=2.0)
+@serverless(max_containers=2, timeout=5.0)
 def never_ends_at(x: int, at: int) -> int:
     while x == at:
         time.sleep(0.01)
@@ -217,9 +225,16 @@ def pid(_: int) -> int:
 @serverless(max_containers=2)
 def waits_at_zero(path: str, x: int) -> int:
     """Item 0 waits for a file."""
-    until_s = time.monotonic() + 60.0
-    while x == 0 and not os.path.exists(path) and time.monotonic() < until_s:
-        time.sleep(0.01)
+    if x == 0:
+        wait_for(path)
+    return x
+
+
+@serverless(max_containers=2)
+def waits_after_zero(path: str, x: int) -> int:
+    """All items but the first wait for a file."""
+    if x > 0:
+        wait_for(path)
     return x
 
 

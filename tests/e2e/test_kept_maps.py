@@ -9,7 +9,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -129,20 +128,23 @@ def test_what_may_run_once_is_told_lost_and_does_not_run_again(
     gateway: Gateway, tmp_path: Path, who: str
 ) -> None:
     n = 8
-    run = mapped.marks_once.spawn_map([str(tmp_path)] * n, range(n))
-    wait_until(lambda: len(list(tmp_path.iterdir())) >= 3, 20.0)
+    marks, go_on = tmp_path / "marks", tmp_path / "go on"
+    marks.mkdir()
+    run = mapped.marks_once.spawn_map([str(marks)] * n, range(n), [str(go_on)] * n)
+    wait_until(lambda: len(list(marks.iterdir())) >= 3, 20.0)
     if who == "driver":
         os.kill(driver_pid(gateway), signal.SIGKILL)
     else:
         gateway.kill()
         gateway.start()
+    go_on.touch()
     results = list(MapRun.from_id(run.id).results(return_exceptions=True))
     lost = [x for x, result in enumerate(results) if isinstance(result, ExecutionError)]
     assert 1 <= len(lost) <= 3
     assert [r for x, r in enumerate(results) if x not in lost] == [
         x for x in range(n) if x not in lost
     ]
-    begins = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    begins = {path.name: path.read_text() for path in marks.iterdir()}
     # One that was ended as it opened its file has left an empty one.
     assert set(begins.values()) <= {"", "begun\n"}
     assert begins.keys() >= {str(x) for x in range(n) if x not in lost}
@@ -216,9 +218,7 @@ def test_a_reader_that_leaves_does_not_end_it(gateway: Gateway) -> None:
     results = run.results()
     assert next(results) == 0
     del results
-    began_s = time.monotonic()
     wait_until(lambda: run.status == "done", 30.0)
-    assert time.monotonic() - began_s < 30.0
 
 
 def test_maps_are_told_in_the_state_and_as_events(gateway: Gateway) -> None:
