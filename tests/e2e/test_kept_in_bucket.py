@@ -226,7 +226,7 @@ def test_failed_items_are_run_again(connected, tmp_path):
 def test_kept_calls_of_a_killed_gateway_run_at_the_other(connected):
     work = make("work", connected.name_of("b", "calls"), max_containers=1, idempotent=True)
     assert work.remote(0) == 0
-    calls = [work.spawn(n, seconds=2.0 if n == 1 else 0.01) for n in range(1, 6)]
+    calls = [work.spawn(n, seconds=5.0 if n == 1 else 0.01) for n in range(1, 6)]
     wait_until(lambda: calls[0].status == "running", 20.0)
     os.kill(connected.all["b"].pid, signal.SIGKILL)
     assert [again(lambda: call.get(timeout=60)) for call in calls] == [1, 4, 9, 16, 25]  # noqa: B023

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -34,6 +35,15 @@ def work(x: int, seconds: float = 0.0) -> int:
     time.sleep(seconds)
     if x < 0:
         raise ValueError(f"{x} is negative")
+    return x * 2
+
+
+@serverless(name="spawned-held", max_containers=1)
+def held(path: str, x: int) -> int:
+    """Ends when a file is there."""
+    until_s = time.monotonic() + 60.0
+    while not os.path.exists(path) and time.monotonic() < until_s:
+        time.sleep(0.01)
     return x * 2
 
 
@@ -103,12 +113,13 @@ def test_what_it_raises_is_raised_where_the_result_is_asked_for(gateway: Gateway
     assert call.status == "error"
 
 
-def test_waiting_has_a_limit_and_does_not_end_the_call(gateway: Gateway) -> None:
-    call = work.spawn(4, seconds=5.0)
+def test_waiting_has_a_limit_and_does_not_end_the_call(gateway: Gateway, tmp_path: Path) -> None:
+    call = held.spawn(str(tmp_path / "go on"), 4)
     wait_until(lambda: call.status == "running", seen=lambda: call.status)
     with pytest.raises(TimeoutError, match="goes on"):
         call.get(timeout=0.1)
     assert call.status == "running"
+    (tmp_path / "go on").touch()
     assert call.get() == 8
 
 
@@ -200,12 +211,16 @@ def test_a_function_that_is_deleted_meanwhile_is_the_answer(
     gateway: Gateway, tmp_path: Path
 ) -> None:
     @serverless(name="spawned-gone", max_containers=1)
-    def gone(seconds: float) -> None:
-        time.sleep(seconds)
+    def gone(path: str) -> None:
+        until_s = time.monotonic() + 60.0
+        while not os.path.exists(path) and time.monotonic() < until_s:
+            time.sleep(0.01)
 
-    runs, waits = gone.spawn(4.0), gone.spawn(0.0)
+    go_on = tmp_path / "go on"
+    runs, waits = gone.spawn(str(go_on)), gone.spawn(str(go_on))
     wait_until(lambda: runs.status == "running")
     gone.delete()
+    go_on.touch()
     with pytest.raises(faas.FunctionNotFound):
         waits.get(timeout=20)
     assert runs.get(timeout=20) is None
@@ -214,15 +229,20 @@ def test_a_function_that_is_deleted_meanwhile_is_the_answer(
 class TestOverHttp:
     """The same for any HTTP client."""
 
-    def test_it_is_accepted_and_answered_as_an_ordinary_call_is(self, gateway: Gateway) -> None:
-        work.deploy()
-        said = gateway.request("POST", "/async-function/spawned", {"x": 3, "seconds": 3.0})
+    def test_it_is_accepted_and_answered_as_an_ordinary_call_is(
+        self, gateway: Gateway, tmp_path: Path
+    ) -> None:
+        held.deploy()
+        go_on = tmp_path / "go on"
+        wanted = {"path": str(go_on), "x": 3}
+        said = gateway.request("POST", "/async-function/spawned-held", wanted)
         assert said.status == 202
         id = said.headers["faas-invocation-id"]
         assert said.headers["location"] == f"/v1/invocations/{id}"
         path = f"/v1/invocations/{id}/result"
         early = gateway.request("GET", path)
         assert early.status == 202, early
+        go_on.touch()
         answer = gateway.request("GET", f"{path}?wait_s=20")
         assert (answer.status, answer.json()) == (200, 6)
         assert answer.headers["content-type"] == "application/json"
