@@ -14,7 +14,7 @@ from tests.e2e.gateway import Gateway, wait_until
 pytestmark = pytest.mark.timeout(300)
 
 
-@serverless(name="recorded", timeout=2.0)
+@serverless(name="recorded", timeout=5.0)  # nothing but "late" takes that long
 def recorded(what: str) -> Any:
     if what == "late":
         time.sleep(30)
@@ -25,7 +25,7 @@ def recorded(what: str) -> Any:
     return what
 
 
-@serverless(name="recorded-stream", timeout=2.0)
+@serverless(name="recorded-stream", timeout=5.0)
 def stream(what: str) -> Any:
     yield 1
     if what == "late":
