@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import shutil
 import signal
@@ -136,7 +137,8 @@ class Two:
 @pytest.fixture(scope="module")
 def two() -> Iterator[Two]:
     where = Path(tempfile.mkdtemp(prefix="faas-two-"))
-    made = Two(where)
+    # Who sends may stand still for a while before it hears that one of them leaves.
+    made = Two(where, {"FAAS_LEAVE_QUIET_S": "4"})
     yield made
     left = [pid for process in made.all.values() for pid in process.end()]
     logs = "".join(process.log.read_text() for process in made.all.values())
@@ -197,24 +199,31 @@ def test_a_gateway_killed_under_load_fails_only_what_it_had(connected):
     assert two.all["b"].call(name, 0).status == 200
     load = Load(two.all["a"], name)
 
+    def served_since(at_s: float) -> list[Seen]:
+        return [one for one in load.seen if one.status == 200 and one.started_s > at_s]
+
     async def work() -> float:
-        calling = asyncio.create_task(load.at_rate(100, 4.0))
+        is_over = asyncio.Event()
+        calling = asyncio.create_task(load.at_rate(100, math.inf, until=is_over))
         await asyncio.sleep(1.5)
+        killed = two.all["b"].process
+        killed.kill()
+        await asyncio.to_thread(killed.wait)
         killed_s = time.monotonic()
-        two.all["b"].process.kill()
+        await asyncio.to_thread(wait_until, lambda: len(served_since(killed_s)) >= 200, 60.0)
+        is_over.set()
         await calling
         return killed_s
 
     killed_s = asyncio.run(work())
     failed = [one for one in load.seen if one.status != 200]
     assert all(one.value["code"] == "gateway_lost" for one in failed), failed[:3]
-    # What was sent until the other gateway had noticed.
-    assert all(one.started_s <= killed_s + 2.0 for one in failed), failed
-    assert len(failed) <= 8 + 50
+    after = served_since(killed_s)
+    # What was sent until the other gateway had noticed: then it serves, and nothing fails any more.
+    serves_s = min(one.started_s + one.took_s for one in after)
+    assert all(one.started_s <= serves_s for one in failed), failed
     ok = [one for one in load.seen if one.status == 200]
     assert all(one.value["n"] == one.sent for one in ok)
-    assert len(ok) + len(failed) == 400
-    after = [one for one in ok if one.started_s > killed_s]
     print(f"killed: {len(failed)} lost; slowest after it {max(one.took_s for one in after):.3f} s")
     two.again("b")
     two.wait_until_agreed()
