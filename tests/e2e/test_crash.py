@@ -21,6 +21,7 @@ import jupyter_faas as faas
 from jupyter_faas import serverless
 from tests.e2e import functions
 from tests.e2e.gateway import Gateway, wait_until
+from tests.support import free_ports
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -64,7 +65,13 @@ def run_in_another_process(source: str) -> str:
     return done.stdout
 
 
-def test_after_kill_9_functions_revisions_and_traffic_are_as_they_were(gateway: Gateway) -> None:
+def test_after_kill_9_functions_revisions_and_traffic_are_as_they_were(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:  # a port that nobody is given while it is down
+        patch.setenv("FAAS_PORT", str(free_ports(1)[0]))
+        assert gateway.stop() == []
+        gateway.start()
     make("kept", 1, max_containers=7).deploy()
     make("kept", 2, max_containers=7).deploy()
     make("kept", 3, max_containers=7).deploy()
