@@ -124,10 +124,11 @@ class MapIterator(Generic[T], Iterator[T]):
     def _read(self) -> None:
         """Read one more piece of the answer; at its end raise what there is to raise."""
         __tracebackhide__ = True
-        if self._is_over or self._duplex is None:
+        duplex = self._duplex  # once: it may be closed meanwhile, by another thread
+        if self._is_over or duplex is None:
             raise StopIteration
         try:
-            pieces = self._receive(self._duplex)
+            pieces = self._receive(duplex)
         except GatewayLost as lost:
             if self._is_over:
                 raise
