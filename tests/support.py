@@ -77,21 +77,32 @@ def untraced() -> Iterator[None]:
 
 def is_alive(pid: int) -> bool:
     """Return whether a process exists and is no zombie."""
+    return birth(pid) is not None
+
+
+def birth(pid: int) -> int | None:
+    """Return when a living process began, in ticks since the machine did; None: there is none.
+
+    A number is given again when all have been: with this it names one process.
+    """
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
-        return False
-    return stat.rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+        return None
+    state, *fields = stat.rpartition(b")")[2].split()
+    return None if state in (b"Z", b"X") else int(fields[18])
 
 
 def children(pid: int) -> list[int]:
     """Return the direct children of a process that are alive."""
     found: list[int] = []
-    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            found.extend(int(word) for word in thread.read_text().split())
-        except (FileNotFoundError, ProcessLookupError):
-            continue
+    threads: list[str] = []
+    with suppress(FileNotFoundError, ProcessLookupError):  # it may end at any moment
+        threads = os.listdir(f"/proc/{pid}/task")
+    for thread in threads:
+        with suppress(FileNotFoundError, ProcessLookupError):
+            told = Path(f"/proc/{pid}/task/{thread}/children").read_text()
+            found.extend(int(word) for word in told.split())
     return [child for child in found if is_alive(child)]
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import jupyter_faas as faas
-from tests.support import descendants, is_alive, wait_until
+from tests.support import birth, descendants, is_alive, wait_until
 
 __all__ = ["Answer", "Gateway", "wait_until"]
 
@@ -39,7 +39,7 @@ class Gateway:
 
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
-        self._seen: set[int] = set()
+        self._seen: set[tuple[int, int | None]] = set()
         self._client: Any = None
 
     def start(self) -> None:
@@ -72,12 +72,14 @@ class Gateway:
         """Return the pids of the gateway and all it has started; remembers them."""
         with contextlib.suppress(FileNotFoundError):
             pid = self.pid
-            self._seen |= {pid, *descendants(pid)} if pid else set()
+            mine = [pid, *descendants(pid)] if pid else []
+            self._seen |= {(one, birth(one)) for one in mine}
         return self.survivors()
 
     def survivors(self) -> list[int]:
         """Return those of the processes seen so far that still run."""
-        return [pid for pid in sorted(self._seen) if is_alive(pid)]
+        found = (pid for pid, born in self._seen if born is not None and birth(pid) == born)
+        return sorted(found)
 
     def kill(self) -> None:
         """kill -9 the gateway alone, and wait until it is gone."""
