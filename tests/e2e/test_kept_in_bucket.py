@@ -157,7 +157,7 @@ def again(ask):
             return (ask(),)
         return None
 
-    return wait_until(answered, 20.0, what="a gateway answers")[0]
+    return wait_until(answered, 60.0, what="a gateway answers")[0]
 
 
 def test_the_kernel_has_gone_and_another_one_reads_all(connected):

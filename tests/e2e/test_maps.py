@@ -40,12 +40,19 @@ SETTINGS = {"FAAS_CANCEL_GRACE_S": "5"}
 
 
 def driver_pid(gateway: Gateway) -> int:
-    """Return the pid of the process that runs the maps."""
-    for pid in children(gateway.pid):
-        with contextlib.suppress(OSError):  # it may just have ended
-            if b"driver" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
-                return pid
-    raise AssertionError("there is no driver")
+    """Return the pid of the process that runs the maps.
+
+    The kernel may leave out one of the children while another of them ends: it is asked again.
+    """
+
+    def driver() -> int:
+        for pid in children(gateway.pid):
+            with contextlib.suppress(OSError):  # it may just have ended
+                if b"driver" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                    return pid
+        return 0
+
+    return wait_until(driver, 1.0, what="there is a driver")
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 300])
