@@ -170,8 +170,9 @@ def test_failed_items_are_told_and_run_again(gateway: Gateway, tmp_path: Path) -
     assert run.failed() == []
 
 
-def test_cancelled_it_keeps_what_is_done_and_can_go_on(gateway: Gateway) -> None:
-    run = mapped.tenth.spawn_map(range(100))
+def test_cancelled_it_keeps_what_is_done_and_can_go_on(gateway: Gateway, tmp_path: Path) -> None:
+    go_on = tmp_path / "go on"
+    run = mapped.waits_after_zero.spawn_map([str(go_on)] * 100, range(100))
     with pytest.raises(BadRequest):
         run.retry_failed()
     assert next(run.results()) == 0
@@ -180,6 +181,7 @@ def test_cancelled_it_keeps_what_is_done_and_can_go_on(gateway: Gateway) -> None
     got: list[int] = []
     with pytest.raises(InvocationCancelled, match=r"cancelled when \d+ of 100 items had ended"):
         got.extend(run.results())  # what is done, and then why there is no more
+    go_on.touch()
     run.retry_failed()
     assert list(run.results()) == list(range(100))
 
@@ -222,12 +224,14 @@ def test_a_reader_that_leaves_does_not_end_it(gateway: Gateway) -> None:
     wait_until(lambda: run.status == "done", 30.0)
 
 
-def test_maps_are_told_in_the_state_and_as_events(gateway: Gateway) -> None:
+def test_maps_are_told_in_the_state_and_as_events(gateway: Gateway, tmp_path: Path) -> None:
+    go_on, name = tmp_path / "go on", mapped.waits_after_zero.name
     seq = gateway.request("GET", "/v1/state").json()["seq"]
-    run = mapped.tenth.spawn_map(range(100))
+    run = mapped.waits_after_zero.spawn_map([str(go_on)] * 100, range(100))
     snapshot = gateway.request("GET", "/v1/state").json()["maps"]
     (mine,) = [one for one in snapshot if one["id"] == run.id]
-    assert (mine["function"], mine["state"], mine["total"]) == ("tenth", "running", 100)
+    assert (mine["function"], mine["state"], mine["total"]) == (name, "running", 100)
+    go_on.touch()
     assert list(run.results()) == list(range(100))
 
     def last() -> dict[str, Any]:
@@ -236,17 +240,17 @@ def test_maps_are_told_in_the_state_and_as_events(gateway: Gateway) -> None:
         )
 
     wait_until(lambda: last()["state"] == "done", seen=last)
-    told = map_events(gateway, seq, run.id)
+    told = map_events(gateway, seq, name, run.id)
     assert told[-1]["state"] == "done"
     assert told[-1]["done"] == 100
     assert faas.gateway().maps()
 
 
-def map_events(gateway: Gateway, seq: int, id: str) -> list[dict[str, Any]]:
+def map_events(gateway: Gateway, seq: int, name: str, id: str) -> list[dict[str, Any]]:
     """Return what the stream says of a map, up to its end."""
     connection = gateway.connect()
     headers = {"Authorization": f"Bearer {gateway.token}"}
-    connection.request("GET", f"/v1/events?since={seq}&functions=tenth", headers=headers)
+    connection.request("GET", f"/v1/events?since={seq}&functions={name}", headers=headers)
     answer = connection.getresponse()
     told = []
     kind = ""
