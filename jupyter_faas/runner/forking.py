@@ -23,6 +23,8 @@ from jupyter_faas.runner.channel import rights
 
 Role = Callable[[], int]
 
+_CAUGHT = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
+"""What the zygote has handlers for."""
 LIBRARY_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -73,7 +75,7 @@ class Forks:
 
     def front(self, replica: Replica, link: socket.socket) -> int:
         """Fork a front; returns its pid. In the child `BecomeRole` is raised."""
-        pid = os.fork()
+        pid = fork()
         if pid:
             return pid
         forked()
@@ -87,7 +89,7 @@ class Forks:
         err_read, err_write = os.pipe()
         life_read, life_write = os.pipe()
         crash = os.memfd_create("faas-crash")
-        pid = os.fork()
+        pid = fork()
         if pid == 0:
             forked()
             self._close_all()
@@ -109,6 +111,22 @@ class Forks:
         return pid
 
 
+def fork() -> int:
+    """Fork; a signal to the child waits until `forked` has made it an ordinary process.
+
+    The zygote's handlers would take it: the child would not hear of it, and the zygote, with whom
+    it still shares what wakes up, would take it for its own, and end everything.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _CAUGHT)
+    pid = -1
+    try:
+        pid = os.fork()
+    finally:
+        if pid:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return pid
+
+
 def forked() -> None:
     """Undo in a child what only the zygote has: its signals, its session, its thread limits.
 
@@ -123,6 +141,7 @@ def forked() -> None:
     os.setsid()
     for name in LIBRARY_THREADS:
         os.environ.pop(name, None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _CAUGHT)
 
 
 def limit_library_threads() -> None:

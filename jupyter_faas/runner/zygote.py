@@ -25,7 +25,7 @@ import msgspec
 
 from jupyter_faas.runner import family
 from jupyter_faas.runner.admission import Trust, trust_in
-from jupyter_faas.runner.forking import BecomeRole, Forks, Replica, forked
+from jupyter_faas.runner.forking import BecomeRole, Forks, Replica, fork, forked
 from jupyter_faas.runner.outbox import Outbox
 from jupyter_faas.runner.poller import Poller
 from jupyter_faas.runner.preload import Preloader
@@ -236,7 +236,7 @@ class Zygote:
     def _fork_helper(self, work: Callable[[], None]) -> int:
         """Run `work` in a throw-away child."""
         sys.stdout.flush()
-        pid = os.fork()
+        pid = fork()
         if pid == 0:
             code = 1
             try:
