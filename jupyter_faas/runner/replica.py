@@ -46,6 +46,8 @@ _CLOSE_GRACE_S = 5.0
 _INTERRUPT_AGAIN_S = 0.02
 _LINGER_S = 0.25
 """How long a replica that has nothing to do still answers after it has said that it drains."""
+_LAST_LOOK_S = 0.02
+"""Timers ring first: what has come while this process stood still is read in this time."""
 
 
 class FrontReplica:
@@ -172,12 +174,12 @@ class FrontReplica:
         if self._worker.link is not None:
             self._worker.link.resume()
         if self._overdue and all(c in self._overdue for c in self._running()):
-            self._worker.kill()
+            self._kill_worker()
         self._leave_if_idle()
 
     def submit(self, call: FrontCall) -> None:
         """Run a call now, or when the worker is there again."""
-        if self._worker.link is not None and self._worker.is_loaded:
+        if self._worker.link is not None and self._worker.takes_calls:
             call.send(self._worker.link)
         elif self.state == FAILED:
             call.fail(self._failure())
@@ -230,7 +232,7 @@ class FrontReplica:
             return
         self._overdue.add(call)
         if all(c in self._overdue for c in self._running()):
-            self._worker.kill()
+            self._kill_worker()
         else:
             call.answer_running()
 
@@ -373,6 +375,12 @@ class FrontReplica:
 
     # -- small things
 
+    def _kill_worker(self) -> None:
+        """From now on it is a lost one: its calls may end just now, and none may follow them."""
+        self._worker.kill()
+        if self.state == READY:
+            self._set_state(LOADING)
+
     def _hold_back(self, link: WorkerLink) -> None:
         """A caller is slow: let the worker feel it, as far as that holds up nobody else."""
         if not self.is_windowed:
@@ -394,6 +402,9 @@ class FrontReplica:
         self.watchers.state(self.hello())
 
     def _linger_no_more(self) -> None:
+        self.loop.call_later(_LAST_LOOK_S, self._linger_over)
+
+    def _linger_over(self) -> None:
         self._is_lingering = False
         self._leave_if_idle()
 

@@ -95,6 +95,11 @@ class WorkerLife:
         """The process that runs the code now."""
         return self.link.pid if self.link is not None else None
 
+    @property
+    def takes_calls(self) -> bool:
+        """Whether it has its code, and has not been killed."""
+        return self.is_loaded and not self._was_killed
+
     def become(self, spec: Specialisation, package: PackageSource) -> None:
         """Load this from now on, in every worker."""
         self._spec, self._package = spec, package
