@@ -9,12 +9,14 @@ interrupt that ends the call: half a frame would break the channel for good.
 from __future__ import annotations
 
 import fcntl
+import os
 import select
 import struct
 import termios
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from jupyter_faas.execution.ending import MainThreadGate
 from jupyter_faas.execution.output import BATCH_BYTES, Burst, CallOutput, Flusher, Send
@@ -30,7 +32,48 @@ from jupyter_faas.runner.channel import (
 from jupyter_faas.wire.frames import HEADER, FrameKind, encode_header
 
 _ORDER_WAIT_S = 0.02
+"""A front that reads is waited for so long: more may come all the time."""
+_STILL_WAIT_S = 5.0
+"""One that reads nothing stands still, or holds up this call anyway."""
 _ORDER_POLL_S = 0.0002
+
+
+class Descriptors:
+    """Descriptors 1 and 2 of this process: pipes to the front, until code puts others there."""
+
+    def __init__(self) -> None:
+        self._pipes = {fd: _identity(fd) for fd in (1, 2)}
+
+    def await_read(self) -> None:
+        """Wait until the front has read what was written to them.
+
+        They are other pipes than the channel; without this, what a subprocess printed first could
+        arrive after what Python prints now. Usually both are empty and this costs two system calls.
+        """
+        unread = self._unread_bytes()
+        if not unread:
+            return
+        began_s = time.monotonic()
+        patience_s = _STILL_WAIT_S
+        while unread and time.monotonic() - began_s < patience_s:
+            time.sleep(_ORDER_POLL_S)
+            before, unread = unread, self._unread_bytes()
+            if unread < before:
+                patience_s = _ORDER_WAIT_S
+
+    def _unread_bytes(self) -> int:
+        unread = 0
+        for fd, pipe in self._pipes.items():
+            with suppress(OSError):  # it was closed
+                size = struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0"))[0]
+                if size and _identity(fd) == pipe:
+                    unread += size
+        return unread
+
+
+def _identity(fd: int) -> tuple[int, int]:
+    status = os.fstat(fd)
+    return status.st_dev, status.st_ino
 
 
 class Outlet:
@@ -42,6 +85,7 @@ class Outlet:
         tag: The call's name on the channel.
         invocation_id: Its name everywhere else.
         flusher: Sends what is held of a flood of items a moment later.
+        descriptors: What is written to them comes before what is printed later.
     """
 
     def __init__(
@@ -51,12 +95,14 @@ class Outlet:
         tag: int,
         invocation_id: str,
         flusher: Flusher,
+        descriptors: Descriptors,
     ) -> None:
         self._channel = channel
         self._gate = gate
         self._tag = tag
         self._invocation_id = invocation_id
         self._flusher = flusher
+        self._descriptors = descriptors
         self._window = WINDOW_BYTES
         self._burst = Burst()
         self._held: list[Buffer] = []
@@ -78,7 +124,7 @@ class Outlet:
             return True
         if self._before_log is not None:
             self._before_log()
-        await_descriptors_read()
+        self._descriptors.await_read()
         head = encode_header(FrameKind.LOG, len(text), tag=self._tag, stream=stream)
         self._send([head, text])
         return True
@@ -177,26 +223,3 @@ def late_log(channel: Channel, gate: MainThreadGate, invocation_id: str) -> Send
         return True
 
     return send
-
-
-def await_descriptors_read() -> None:
-    """Wait a moment until the front has read what was written to descriptors 1 and 2.
-
-    They are other pipes than the channel; without this, what a subprocess printed first could
-    arrive after what Python prints now. Usually both are empty and this costs two system calls.
-    """
-    if not _unread_bytes():
-        return
-    give_up_s = time.monotonic() + _ORDER_WAIT_S
-    while _unread_bytes() and time.monotonic() < give_up_s:
-        time.sleep(_ORDER_POLL_S)
-
-
-def _unread_bytes() -> int:
-    unread = 0
-    for fd in (1, 2):
-        try:
-            unread += struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0\0\0\0"))[0]
-        except OSError:  # closed or redirected by the function: nothing to wait for
-            continue
-    return unread

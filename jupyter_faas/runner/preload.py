@@ -89,6 +89,8 @@ class Preloader:
     def stop(self) -> None:
         """Import nothing more: what comes too late costs memory and helps nobody."""
         self._is_stopped = True
+        if self._probe_pid:
+            kill(self._probe_pid)
         self._waiting.clear()
         self._approved = None
 

@@ -64,7 +64,8 @@ class SerialCalls:
         raw_head, payload = open_body(self._channel, frame)
         head = HEADS.decode(raw_head)
         flusher = self._surface.flusher
-        outlet = Outlet(self._channel, self._gate, frame.tag, head.id, flusher)
+        descriptors = self._surface.descriptors
+        outlet = Outlet(self._channel, self._gate, frame.tag, head.id, flusher, descriptors)
         output = outlet.output = CallOutput(outlet.log, flusher)
         entered = self._surface.enter(head, output)
         form = self._targets.form(head)

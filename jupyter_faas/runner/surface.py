@@ -13,7 +13,7 @@ from jupyter_faas.execution.minder import Minder
 from jupyter_faas.execution.output import CallOutput, Flusher
 from jupyter_faas.execution.streams import sink
 from jupyter_faas.runner.channel import CallHead, Channel
-from jupyter_faas.runner.outlet import late_log
+from jupyter_faas.runner.outlet import Descriptors, late_log
 from jupyter_faas.wire.frames import DISPLAY
 
 _fflush = ctypes.CDLL(None).fflush
@@ -34,6 +34,7 @@ class Surface:
         self._channel = channel
         self._gate = gate
         self.flusher = Flusher()
+        self.descriptors = Descriptors()
         self.minder = Minder()
         self.fallback = CallOutput(late_log(channel, gate, ""), self.flusher)
 

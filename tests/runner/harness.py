@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -27,6 +28,8 @@ from tests.support import descendants, is_alive, wait_until
 
 SECRET = "s" * 32
 TIMEOUT_S = 20.0
+PRELOAD_S = 90.0
+"""Modules wait for a quiet machine, and are tried at a low priority."""
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -112,7 +115,8 @@ class Replica:
     ) -> Answer:
         connection = UnixConnection(self.path)
         try:
-            connection.request(method, target, body, {"Faas-Secret": SECRET} | (headers or {}))
+            with suppress(BrokenPipeError, ConnectionResetError):  # refused before all was sent
+                connection.request(method, target, body, {"Faas-Secret": SECRET} | (headers or {}))
             answer = connection.getresponse()
             found = {name.lower(): value for name, value in answer.getheaders()}
             return Answer(answer.status, found, answer.read())
@@ -211,6 +215,17 @@ def _renamed(function: FunctionType) -> FunctionType:
     made.__qualname__ = function.__qualname__
     made.__module__ = "__main__"
     return made
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """Let a process stand still."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 class Background:
@@ -340,6 +355,10 @@ class Zygote:
             what=f"event {kind} {fields}",
             seen=lambda: (self.events, (self.run_dir / "zygote.log").read_text()[-3000:]),
         )
+
+    def preloaded(self, module: str) -> dict[str, Any]:
+        """Wait until a module has been tried; returns what is told of it."""
+        return self.wait_event("preload", PRELOAD_S, module=module)
 
     def replica(self, *, is_spare: bool = False) -> Replica:
         name = f"r{next(self._names)}"

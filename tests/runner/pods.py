@@ -97,7 +97,7 @@ def pod(
         [sys.executable, "-m", "jupyter_faas.runner", "serve", "--listen", f"127.0.0.1:{port}",
          "--preload", preload],
         stdin=subprocess.DEVNULL,
-        env=os.environ | {"FAAS_TRUST": key, "FAAS_POD_UID": uid} | environ,
+        env=_of_nobody() | {"FAAS_TRUST": key, "FAAS_POD_UID": uid} | environ,
     )  # fmt: skip
     made = Pod(uid, "127.0.0.1", port)
     try:
@@ -108,6 +108,11 @@ def pod(
     finally:
         process.kill()
         process.wait()
+
+
+def _of_nobody() -> dict[str, str]:
+    """Return the environment without what a person has set for gateways of their own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("FAAS_")}
 
 
 def _ended(process: subprocess.Popen[bytes]) -> bool:

@@ -13,16 +13,17 @@ import pytest
 
 from jupyter_faas.core.specialisation import Specialisation
 from jupyter_faas.runner.channel import CLOSE, LOAD, Channel
+from jupyter_faas.runner.preload import REHEARSAL
 from jupyter_faas.runner.rehearsal import rehearse, write_script
 from jupyter_faas.wire.frames import Frame, FrameKind
 from tests.runner.harness import Replica, Zygote
 from tests.runner.pods import Pod, pod, told
-from tests.support import is_alive, wait_until
+from tests.support import children, is_alive, wait_until
 
 
 @pytest.fixture
 def spares(own_zygote: Zygote) -> tuple[Replica, Replica]:
-    own_zygote.wait_event("preload", module="(rehearsal)")
+    own_zygote.preloaded(REHEARSAL)
     return own_zygote.replica(is_spare=True), own_zygote.replica(is_spare=True)
 
 
@@ -157,14 +158,30 @@ def test_the_worker_of_a_pod_makes_room_for_one_that_has_rehearsed_and_knows_the
 def test_a_pod_that_is_taken_before_keeps_its_worker_and_imports_nothing_more(preload: Preload):
     with preload.pod() as made:
         first = wait_until(lambda: made.hello().get("workerPid"))
+        trial = wait_until(lambda: _trial_beside(first), what="the module is tried")
         head, blob = told(_loaded_modules, "s" * 32)
         assert made.send(made.seal(head), blob).status == 200
+        wait_until(lambda: not is_alive(trial), what="the zygote has heard of it")
         preload.go()
         assert made.hello("s" * 32)["workerPid"] == first
         os.kill(first, signal.SIGKILL)
         wait_until(lambda: _another(made.hello("s" * 32).get("workerPid"), first))
         wait_until(lambda: made.hello("s" * 32)["state"] == "ready")
         assert not preload.is_in(made.call("s" * 32).body)
+
+
+def _trial_beside(worker: int) -> int | None:
+    """Return the child in which the zygote of a worker tries a module: it keeps its name."""
+    status = Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()
+    others = [pid for pid in children(int(status[1])) if pid != worker]
+    return next((pid for pid in others if _name(pid) == "faas-zygote"), None)
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _another(pid: int | None, than: int) -> int | None:
