@@ -13,6 +13,11 @@ from jupyter_faas.core.model import Retries
 from tests.runner.harness import Replica
 from tests.support import is_alive, untraced, wait_until
 
+TIMEOUT_S = 5.0
+"""Code has begun by then, also where a process stands still for a while."""
+GRACE_S = 30.0
+"""For code that ends when it is told to: it is not killed because it stands still."""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _untraced() -> Iterator[None]:
@@ -34,9 +39,9 @@ def sleeper(path):
 def stubborn(path):
     import time
 
-    Path(path).write_text("began")
     while True:
         with suppress(BaseException):
+            Path(path).write_text("began")
             time.sleep(60)
 
 
@@ -58,7 +63,7 @@ def began(path: Path) -> bool:
 
 def test_a_sync_call_over_its_timeout_is_interrupted_and_the_worker_lives(replica: Replica) -> None:
     path = Path(replica.path + ".mark")
-    replica.specialise(sleeper, timeout_s=2.0)
+    replica.specialise(sleeper, timeout_s=TIMEOUT_S, grace_s=GRACE_S)
     pid = replica.worker_pid
     began_s = time.monotonic()
     answer = replica.call(str(path))
@@ -72,7 +77,7 @@ def test_a_sync_call_over_its_timeout_is_interrupted_and_the_worker_lives(replic
 
 def test_the_callers_deadline_is_kept_too(replica: Replica) -> None:
     path = Path(replica.path + ".mark")
-    replica.specialise(sleeper)
+    replica.specialise(sleeper, grace_s=GRACE_S)
     answer = replica.call(str(path), headers={"Faas-Deadline-Ms": "200"})
     assert answer.problem["code"] == "timeout"
     assert replica.hello()["state"] == "ready"
@@ -80,7 +85,7 @@ def test_the_callers_deadline_is_kept_too(replica: Replica) -> None:
 
 def test_code_that_will_not_end_is_killed_after_the_grace(replica: Replica) -> None:
     path = Path(replica.path + ".mark")
-    replica.specialise(stubborn, timeout_s=2.0, grace_s=0.1)
+    replica.specialise(stubborn, timeout_s=TIMEOUT_S, grace_s=0.1)
     pid = replica.worker_pid
     answer = replica.call(str(path))
     assert answer.problem["code"] == "timeout"
@@ -99,7 +104,7 @@ def test_a_json_caller_gets_504(replica: Replica) -> None:
 
 def test_a_caller_that_leaves_ends_its_code(replica: Replica) -> None:
     path = Path(replica.path + ".mark")
-    replica.specialise(sleeper)
+    replica.specialise(sleeper, grace_s=GRACE_S)
     watch = replica.watch()
     with closing(watch):
         with closing(replica.begin(str(path), headers={"Faas-Invocation-Id": "gone"})):
@@ -122,7 +127,7 @@ def test_delete_cancels(replica: Replica) -> None:
 
 def test_an_async_call_is_cancelled_as_a_task(replica: Replica) -> None:
     path = Path(replica.path + ".mark")
-    replica.specialise(async_sleeper, timeout_s=2.0)
+    replica.specialise(async_sleeper, timeout_s=TIMEOUT_S, grace_s=GRACE_S)
     pid = replica.worker_pid
     answer = replica.call(str(path))
     assert answer.problem["code"] == "timeout"
@@ -139,7 +144,7 @@ def test_one_async_call_is_cancelled_and_its_neighbour_goes_on(replica: Replica)
         await asyncio.sleep(seconds)
         return "done"
 
-    replica.specialise(wait, max_inputs=2)
+    replica.specialise(wait, max_inputs=2, grace_s=GRACE_S)
     first, second = Path(replica.path + ".1"), Path(replica.path + ".2")
     one = replica.in_background(str(first), 60, headers={"Faas-Invocation-Id": "one"})
     two = replica.in_background(str(second), 0.5)
@@ -160,7 +165,7 @@ def test_a_call_in_a_thread_gets_an_exception(replica: Replica) -> None:
             raise
 
     path = Path(replica.path + ".mark")
-    replica.specialise(spin, max_inputs=4)
+    replica.specialise(spin, max_inputs=4, grace_s=GRACE_S)
     pid = replica.worker_pid
     running = replica.in_background(str(path), headers={"Faas-Invocation-Id": "t"})
     wait_until(lambda: began(path))
@@ -176,9 +181,11 @@ def test_a_thread_that_will_not_end_keeps_its_slot_until_its_neighbours_are_done
     def wait(path, go=None):
         import time
 
+        while go is None:
+            with suppress(BaseException):
+                Path(path).write_text("began")
+                time.sleep(60)
         Path(path).write_text("began")
-        if go is None:
-            time.sleep(60)
         while not Path(go).exists():
             time.sleep(0.005)
         return "done"
@@ -227,7 +234,7 @@ def test_cancelled_calls_in_a_row_never_hurt_the_next(replica: Replica) -> None:
             pass
         return x
 
-    replica.specialise(short)
+    replica.specialise(short, grace_s=GRACE_S)
     pid = replica.worker_pid
     for i in range(100):
         replica.begin(i).close()
@@ -267,7 +274,7 @@ def test_a_cancelled_generator_is_closed(replica: Replica) -> None:
                 file.write("closed")
 
     path = Path(replica.path + ".mark")
-    replica.specialise(numbers)
+    replica.specialise(numbers, grace_s=GRACE_S)
     with closing(replica.begin(str(path))) as connection, connection.getresponse() as response:
         response.read1(100)
     wait_until(path.exists)
@@ -281,7 +288,7 @@ def test_async_calls_cancelled_at_any_moment_leave_the_worker_as_it_was(replica:
         await asyncio.sleep(0.001)
         return x
 
-    replica.specialise(short, max_inputs=4)
+    replica.specialise(short, max_inputs=4, grace_s=GRACE_S)
     pid = replica.worker_pid
     for i in range(100):
         replica.begin(i).close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from contextlib import closing
 from functools import partial
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runner.harness import Replica, Zygote
+from tests.runner.harness import Replica, Zygote, stopped
 from tests.support import descendants, is_alive, wait_until
 
 
@@ -242,28 +244,10 @@ def test_a_crash_while_loading_is_told_to_the_gateway(replica: Replica) -> None:
 
 
 def test_a_worker_that_cannot_be_loaded_again_ends_the_replica(own_zygote: Zygote) -> None:
-    class Once:
-        def __init__(self):
-            import os
-
-            path = "/tmp/once-" + str(os.getppid())
-            if os.path.exists(path):
-                os._exit(4)
-            Path(path).write_text("")
-
-        def die(self):
-            import os
-
-            os._exit(1)
-
     replica = own_zygote.replica()
-    mark = Path(f"/tmp/once-{own_zygote.pid}")
-    try:
-        replica.specialise(Once)
-        replica.call(headers={"Faas-Method": "die"})
-        gone = own_zygote.wait_event("gone", id=replica.name)
-    finally:
-        mark.unlink(missing_ok=True)
+    replica.specialise(counted(replica.path + ".count", "live", "die"))
+    replica.call(headers={"Faas-Method": "die"})
+    gone = own_zygote.wait_event("gone", id=replica.name)
     assert gone["reason"] == "crashed"
     assert "exited with code 4" in gone["detail"]
 
@@ -326,12 +310,14 @@ def test_what_is_on_its_way_to_an_idle_replica_that_drains_is_refused_and_not_cu
 ) -> None:
     replica.specialise(lambda x: x)
     assert replica.call(1).value == 1
-    replica.zygote.send(op="stop", id=replica.name, grace_s=30)
-    answer = replica.call(2)
-    while answer.status == 200:
-        answer = replica.call(2)
-    assert answer.status == 503
-    assert answer.headers["faas-busy"] == "1"
+    front = replica.zygote.front_pid(replica)
+    with stopped(front):
+        replica.zygote.send(op="stop", id=replica.name, grace_s=30)
+        wait_until(lambda: is_pending(front, signal.SIGTERM))
+        connection = replica.begin(2)
+    with closing(connection), connection.getresponse() as answer:
+        assert answer.status == 503
+        assert answer.getheader("Faas-Busy") == "1"
     assert replica.zygote.wait_event("gone", id=replica.name)["reason"] == "stopped"
 
 
@@ -348,6 +334,13 @@ def test_a_drain_longer_than_its_grace_is_cut(replica: Replica) -> None:
         replica.zygote.send(op="stop", id=replica.name, grace_s=0.2)
         replica.zygote.wait_event("gone", id=replica.name)
     assert time.monotonic() - began_s < 20.0
+
+
+def is_pending(pid: int, signum: signal.Signals) -> bool:
+    """Return whether a signal has been sent to a process that has not taken it yet."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    sets = [int(line.split()[1], 16) for line in lines if line.startswith(("ShdPnd", "SigPnd"))]
+    return any(one >> (signum - 1) & 1 for one in sets)
 
 
 def counted(path, *outcomes):
@@ -413,3 +406,34 @@ def test_calls_that_had_to_be_killed_are_no_crash_loop(replica: Replica) -> None
         wait_until(lambda: replica.hello()["state"] == "ready")
         assert replica.call().problem["code"] == "timeout"
     replica.becomes("ready")
+
+
+FORKED_AND_SIGNALLED = """
+import os, signal, socket
+from jupyter_faas.runner.forking import fork, forked
+
+ours, wake = socket.socketpair()
+for one in (ours, wake):
+    one.setblocking(False)
+signal.set_wakeup_fd(wake.fileno())
+signal.signal(signal.SIGTERM, lambda *_: None)
+read, write = os.pipe()
+pid = fork()
+if pid == 0:
+    os.read(read, 1)
+    forked()
+    os._exit(0)
+os.kill(pid, signal.SIGTERM)
+os.write(write, b"x")
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+try:
+    print("and this one was told of", ours.recv(9))
+except BlockingIOError:
+    pass
+"""
+
+
+def test_a_signal_to_a_child_that_was_just_forked_is_its_own() -> None:
+    told = (sys.executable, "-c", FORKED_AND_SIGNALLED)
+    done = subprocess.run(told, capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n") == [str(-signal.SIGTERM), ""]
