@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -142,7 +142,8 @@ async def test_cut_answers_are_lost(connection):
 async def test_time_limits(connection):
     with pytest.raises(TimeoutError):
         await connection.request("GET", "/hang", timeout_s=0.02)
-    response = await connection.request("GET", "/drip", timeout_s=2.0)
+    response = await connection.request("GET", "/drip", timeout_s=60.0)
+    response._deadline_s = asyncio.get_running_loop().time() + 0.02
     with pytest.raises(TimeoutError):
         await response.read()
 
@@ -180,7 +181,8 @@ async def scripted(*answers: bytes):
         await reader.read(65536)
         writer.write(left.pop(0))
         writer.write_eof()
-        await reader.read(1)
+        with suppress(ConnectionError):  # it may have heard enough
+            await reader.read(1)
         writer.close()
         await asyncio.gather(writer.wait_closed(), return_exceptions=True)
         played.release()

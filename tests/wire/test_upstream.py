@@ -345,11 +345,16 @@ async def test_nobody_listens(tmp_path):
         await request(f"unix:{tmp_path}/nobody", "GET", "/", timeout_s=20)
 
 
-async def test_request_times_out_and_the_server_sees_its_client_leave():
+async def test_request_times_out_and_the_server_sees_its_client_leave(monkeypatch):
     app = Recording()
+    loop = asyncio.get_running_loop()
     async with served(app) as address:
+        asked = asyncio.create_task(request(address, "GET", "/", timeout_s=60.0))
+        await until(lambda: app.seen)
+        time = loop.time
+        monkeypatch.setattr(loop, "time", lambda: time() + 60.0)
         with pytest.raises(TimeoutError):
-            await request(address, "GET", "/", timeout_s=1.0)  # time enough to be heard
+            await asked
         await until(lambda: "gone" in app.events)
 
 
