@@ -20,6 +20,7 @@ from jupyter_faas.core.model import (
     Scaling,
 )
 from jupyter_faas.core.settings import Settings
+from jupyter_faas.gateway import cluster_auth, forward, http, peers
 from jupyter_faas.gateway.entries import RevisionEntry
 from jupyter_faas.gateway.service import GatewayService
 from jupyter_faas.gateway.store.sqlite import SqliteStore
@@ -163,6 +164,18 @@ def problem(answer: Answer) -> dict[str, Any]:
     """Read the problem document of an answer."""
     assert answer.header(b"content-type") == b"application/problem+json", answer
     return msgspec.json.decode(answer.body)
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that stands still for seconds is no peer and no API server that is away.
+
+    Tests of what happens after a time-out choose a short one themselves.
+    """
+    monkeypatch.setattr(forward, "CONNECT_S", 60.0)
+    monkeypatch.setattr(http, "LATE_S", 600.0)
+    monkeypatch.setattr(peers, "FIRST_S", 60.0)
+    monkeypatch.setattr(cluster_auth, "ASK_S", 60.0)
 
 
 @pytest.fixture

@@ -8,15 +8,23 @@ from contextlib import contextmanager
 
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
+from tests.support import free_ports
+
 BUCKET = "packages"
 
 
 class S3Server:
-    """An S3 server that can be away for a while; what is in it stays."""
+    """An S3 server that can be away for a while; what is in it stays.
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
+    Args:
+        host: Address to listen at.
+        port: 0: any, of a server that is never away: others could get it meanwhile. None: one that
+            the kernel gives to nobody.
+    """
+
+    def __init__(self, host: str = "127.0.0.1", port: int | None = None) -> None:
         self._host = host
-        self._port = 0
+        self._port = free_ports(1)[0] if port is None else port
         self.start()
         made = urllib.request.Request(f"{self.endpoint}/{BUCKET}", method="PUT")
         urllib.request.urlopen(made, timeout=10.0).close()
@@ -49,7 +57,7 @@ class S3Server:
 @contextmanager
 def s3_server(host: str = "127.0.0.1") -> Iterator[dict[str, str]]:
     """Serve S3; yields the variables that a gateway needs to use it."""
-    server = S3Server(host)
+    server = S3Server(host, port=0)
     try:
         yield server.variables
     finally:

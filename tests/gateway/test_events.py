@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from jupyter_faas.core.errors import EventsGone
 from jupyter_faas.core.model import InvocationRecord, Outcome
+from jupyter_faas.gateway import event_stream
 from jupyter_faas.gateway.announce import COUNTS_EVERY
 from jupyter_faas.gateway.event_stream import MAX_CALLS, Batches, Wish, parse_since, pause_s, stream
 from jupyter_faas.gateway.events import EventLog, about
@@ -136,7 +137,10 @@ async def test_calls_go_to_readers_who_ask_and_not_without_bound() -> None:
     assert [kind for _, kind, _ in read(await anext(without))] == ["function"]
 
 
-async def test_readers_that_want_the_same_share_what_is_made_once() -> None:
+async def test_readers_that_want_the_same_share_what_is_made_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(event_stream, "SHARED_S", 60.0)  # however long a machine stands still
     events = log()
     shown: list[int] = []
     batches = Batches(events)

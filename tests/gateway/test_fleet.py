@@ -155,11 +155,14 @@ async def test_a_replica_that_ends_while_it_loads_fails_the_revision_with_the_re
 
 async def test_the_reason_why_a_replica_is_not_there_yet_is_shown_and_told(bench):
     bench.provider.is_held = True
-    entry = await bench.deploy(startup_timeout_s=0.1)
+    entry = await bench.deploy()
     (replica,) = await until(lambda: bench.service.fleet.replicas(entry))
     bench.provider._events.put_nowait(ReplicaPending(replica=replica.id, reason="no GPU is free"))
     await until(lambda: replica.status().reason == "no GPU is free")
-    answer = await bench.call()
+    asked = bench.calling()
+    await until(lambda: bench.ledger()["queued"] == 1)
+    bench.service.fleet._late(replica)  # as its alarm does
+    answer = await asked
     assert problem(answer)["code"] == "cold_start_timeout"
     assert "no GPU is free" in problem(answer)["detail"]
 
@@ -214,7 +217,7 @@ async def test_a_cut_link_takes_the_replica_out_before_the_provider_has_spoken(b
     front.die()
     await until(lambda: not bench.entry().pool.replicas)
     assert (await bench.call()).status == 200
-    assert front.replica_id in bench.provider.stopped
+    await until(lambda: front.replica_id in bench.provider.stopped)
 
 
 async def test_a_front_that_hangs_is_replaced_and_its_caller_told(bench):

@@ -11,7 +11,7 @@ from jupyter_faas.core.model import Scaling
 from jupyter_faas.core.ownership import Members
 from tests.gateway.conftest import problem, until
 from tests.gateway.several import group
-from tests.gateway.test_several import answering_after, deployed, load
+from tests.gateway.test_several import answering_after, deployed, load, stays_until
 
 
 def moving(*ids: str, to: str, of: str) -> str:
@@ -90,12 +90,14 @@ async def test_a_gateway_leaves_under_load_and_no_replica_is_started_anew():
         a, b, world = gateways.benches["a"], gateways.benches["b"], gateways.world
         world.prepare = answering_after(0.02)
         name = await deployed(gateways, "b", max_inputs=1000)  # one replica can have all at once
-        both = [a, b]
+        both, routes_are_gone = [a, b], asyncio.Event()
+        stays_until(b, routes_are_gone)
         calling = asyncio.ensure_future(load(lambda: both, name, 200, 2.0))
         await asyncio.sleep(0.5)
         leaving = asyncio.ensure_future(gateways.stop("b"))
         await asyncio.sleep(0.25)
         both = [a]
+        routes_are_gone.set()
         answers = await calling
         await leaving
         assert [one for one in answers if isinstance(one, BaseException)] == []
@@ -110,7 +112,7 @@ async def test_floors_are_kept_by_the_owner_alone():
         a, b, world = gateways.benches["a"], gateways.benches["b"], gateways.world
         name = gateways.name_of("b")
         await b.ready(name, scaling=Scaling(min_containers=2, max_containers=3))
-        await until(lambda: len(world.fronts) == 2, "two")
+        await until(lambda: len(world.found) == 2, "two, and all have heard of them")
         await gateways.kill("b")
         await until(lambda: len(a.fronts(a.entry(name))) == 2, "both are a's")
         await asyncio.sleep(0.1)

@@ -3,12 +3,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
 from jupyter_faas.core.model import Scaling
-from jupyter_faas.gateway import http
+from jupyter_faas.gateway import http, several
 from jupyter_faas.wire.upstream import request
 from tests.gateway.conftest import problem, until
 from tests.gateway.several import PEER_TOKEN, group
@@ -127,8 +128,8 @@ async def test_who_asks_a_gateway_that_starts_hears_at_once_when_it_is_ready():
         door, peers = gateways.benches["b"].service.several.door, gateways.peers("a")
         (peer,) = peers.all()
         door._opened.clear()
-        peers._tried.clear()
         peers.suspect(peer)
+        peers._tried.clear()  # that it could not be reached counts as tried, too
         assert peers.all() == []
         await until(lambda: peer.id in peers._tried, "it says that it starts")
         link = peer.task
@@ -431,6 +432,41 @@ async def test_a_package_uploaded_to_one_gateway_can_be_deployed_through_another
         assert problem(missing)["missing_blob"] == "0" * 64
 
 
+class Coming:
+    """As a forwarder's count is while requests come: so many times it is another one."""
+
+    def __init__(self, times):
+        self.looks, self.times = 0, times
+
+    @property
+    def forwarded(self):
+        self.looks += 1
+        return min(self.looks, 2 * self.times)
+
+
+@pytest.mark.parametrize(("times", "quiets"), [(0, 1), (3, 4), (1000, several._MOST_QUIETS)])
+async def test_who_leaves_is_there_as_long_as_something_comes_and_not_for_ever(times, quiets):
+    coming = Coming(times)
+    await several.Several._quiet(SimpleNamespace(forwarder=coming), 0.0)
+    assert coming.looks == 2 * quiets
+
+
+def stays_until(bench, routes_are_gone):
+    """Have a gateway that leaves see no quiet time before nobody sends it anything any more.
+
+    A machine that stands still is quiet, too: its routes are late by more than they should be.
+    """
+    quiet = bench.service.several._quiet
+
+    async def quiet_then(quiet_s):
+        await quiet(quiet_s)
+        while not routes_are_gone.is_set():
+            await routes_are_gone.wait()
+            await quiet(quiet_s)
+
+    bench.service.several._quiet = quiet_then
+
+
 async def load(benches, name, per_s, duration_s):
     """Call at a rate, alternating over the gateways; returns all answers and errors."""
     loop = asyncio.get_running_loop()
@@ -456,12 +492,14 @@ async def test_a_gateway_leaves_under_load_without_a_failed_call(routes_late_s):
         for bench in (a, b):
             bench.provider.prepare = answering_after(0.02)
         name = await deployed(gateways, "b", max_inputs=100)
-        both = [a, b]
+        both, routes_are_gone = [a, b], asyncio.Event()
+        stays_until(b, routes_are_gone)
         calling = asyncio.ensure_future(load(lambda: both, name, 200, 2.0))
         await asyncio.sleep(0.5)
         leaving = asyncio.ensure_future(b.service.stop())
         await asyncio.sleep(routes_late_s)
         both = [a]  # endpoints are withdrawn; kept-alive connections were told to go
+        routes_are_gone.set()
         answers = await calling
         await leaving
         del gateways.benches["b"]
@@ -481,8 +519,9 @@ async def test_a_gateway_killed_under_load_fails_only_what_it_had():
         name = await deployed(gateways, "b", max_inputs=100)
         calling = asyncio.ensure_future(load(lambda: [a], name, 200, 1.5))
         await asyncio.sleep(0.7)
-        for front in b.fronts(b.entry(name)):
-            front.on_call = lambda call: None
+        b.provider.prepare = lambda front: setattr(front, "on_call", lambda call: None)
+        for front in b.provider.fronts.values():
+            b.provider.prepare(front)
         sure = a.calling(name, b"sure")
         await until(lambda: any(one.body == b"sure" for one in b.all_calls()), "it runs")
         held = len(a.service.several.forwarder.active)  # sent to it, read there or not

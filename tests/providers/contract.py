@@ -100,11 +100,11 @@ class Recorder:
 async def can_connect(address: str) -> bool:
     """Return whether somebody listens at `unix:PATH` or `HOST:PORT`."""
     try:
-        async with asyncio.timeout(2.0):  # nobody answers for the address of a pod that is gone
-            if address.startswith("unix:"):
-                _, writer = await asyncio.open_unix_connection(address.removeprefix("unix:"))
-            else:
-                host, _, port = address.rpartition(":")
+        if address.startswith("unix:"):  # a file: there is somebody, or there is not
+            _, writer = await asyncio.open_unix_connection(address.removeprefix("unix:"))
+        else:
+            host, _, port = address.rpartition(":")
+            async with asyncio.timeout(2.0):  # nobody answers for the address of a pod that is gone
                 _, writer = await asyncio.open_connection(host, int(port))
     except OSError:
         return False
