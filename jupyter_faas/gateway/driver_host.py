@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from jupyter_faas.core.errors import ProviderError
-from jupyter_faas.wire.child import Child, start_child
+from jupyter_faas.wire.child import Child, start_child, tell
 
 _START_S = 20.0
 _END_S = 3.0
@@ -75,7 +75,7 @@ class DriverHost:
         self._count += 1
         path = self._socket_path(self._count)
         child = await start_child(self._command, self._environ)
-        child.writer.write(self._told(path) + b"\n")
+        tell(child.writer, self._told(path) + b"\n")
         try:
             line = await asyncio.wait_for(child.reader.readline(), _START_S)
         except TimeoutError:

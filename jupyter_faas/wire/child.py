@@ -62,3 +62,9 @@ async def start_child(command: Sequence[str], environ: Mapping[str, str]) -> Chi
             *command, stdin=PIPE, stdout=PIPE, stderr=None, env=dict(environ), cwd="/"
         )
     )
+
+
+def tell(writer: asyncio.StreamWriter, line: bytes) -> None:
+    """Write to somebody who may just have ended: whoever reads from there hears of it."""
+    with contextlib.suppress(RuntimeError):  # uvloop's word for a pipe that it has closed
+        writer.write(line)

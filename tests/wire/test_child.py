@@ -7,8 +7,9 @@ import signal
 import sys
 
 import pytest
+import uvloop
 
-from jupyter_faas.wire.child import start_child
+from jupyter_faas.wire.child import start_child, tell
 
 ECHO = "import sys; [print(line, end='', flush=True) for line in sys.stdin]"
 DEAF = "import time; print('ready', flush=True); time.sleep(600)"
@@ -33,3 +34,14 @@ async def test_one_that_does_not_end_with_its_input_is_killed() -> None:
 async def test_what_cannot_be_started_says_so() -> None:
     with pytest.raises(FileNotFoundError):
         await start_child(["/nowhere/python"], {})
+
+
+def test_one_that_has_ended_may_be_told_something() -> None:
+    async def told() -> tuple[int, bytes]:
+        child = await start_child([sys.executable, "-c", "pass"], os.environ)
+        said, code = await child.reader.read(), await child.wait()
+        await child.writer.wait_closed()
+        tell(child.writer, b"a line\n")
+        return code, said
+
+    assert uvloop.run(told()) == (0, b"")

@@ -20,6 +20,7 @@ from jupyter_faas.fanout.ray.words import (
     Up,
     Want,
 )
+from jupyter_faas.wire.child import tell
 
 _WANT_S = 0.5
 """How often a host that scales its workers may be told how many seats are wanted."""
@@ -136,7 +137,7 @@ class RayHouse:
             return
         telling = None
         try:
-            talk.writer.write(msgspec.json.encode(self._start) + b"\n")
+            tell(talk.writer, msgspec.json.encode(self._start) + b"\n")
             async with asyncio.timeout(self._way.start_s):
                 self._hear(await talk.reader.readline())
             if self.is_remote:
@@ -197,4 +198,4 @@ class RayHouse:
     def _tell(self, order: Order) -> None:
         if self._talk is None:
             raise ProviderError(self.trouble or "Ray is not up.")
-        self._talk.writer.write(msgspec.json.encode(order) + b"\n")
+        tell(self._talk.writer, msgspec.json.encode(order) + b"\n")
