@@ -20,7 +20,7 @@ from jupyter_faas.core.model import (
     Scaling,
 )
 from jupyter_faas.core.settings import Settings
-from jupyter_faas.gateway import cluster_auth, forward, http, peers
+from jupyter_faas.gateway import adoption, cluster_auth, forward, http, peers
 from jupyter_faas.gateway.entries import RevisionEntry
 from jupyter_faas.gateway.service import GatewayService
 from jupyter_faas.gateway.store.sqlite import SqliteStore
@@ -168,7 +168,7 @@ def problem(answer: Answer) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that stands still for seconds is no peer and no API server that is away.
+    """A machine that stands still for seconds is no peer, API server or replica that is away.
 
     Tests of what happens after a time-out choose a short one themselves.
     """
@@ -176,6 +176,7 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "LATE_S", 600.0)
     monkeypatch.setattr(peers, "FIRST_S", 60.0)
     monkeypatch.setattr(cluster_auth, "ASK_S", 60.0)
+    monkeypatch.setattr(adoption, "PATIENCE_S", 60.0)
 
 
 @pytest.fixture
