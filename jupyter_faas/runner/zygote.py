@@ -282,6 +282,7 @@ class Zygote:
     def _ended(self, replica: Replica, pid: int, status: int) -> None:
         if pid == replica.front_pid:
             replica.front_pid = 0
+            self._hear_front(replica)  # its end may be seen before its last words
             self._note_front_end(replica, status)
             self._end_replica(replica)
         else:

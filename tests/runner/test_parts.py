@@ -33,9 +33,11 @@ from jupyter_faas.runner.crash import stack_of
 from jupyter_faas.runner.crash_loop import CrashLoop
 from jupyter_faas.runner.demise import demise
 from jupyter_faas.runner.family import describe_status
+from jupyter_faas.runner.forking import Replica
 from jupyter_faas.runner.installed import installed
 from jupyter_faas.runner.intake import Body
 from jupyter_faas.runner.package_source import package_of
+from jupyter_faas.runner.zygote import Zygote
 from jupyter_faas.wire.frames import Frame, FrameKind, FrameReader, encode, encode_header
 from tests.support import state_dir
 
@@ -230,3 +232,25 @@ def test_what_is_installed_is_named_as_requirements_name_it():
     assert modules["msgspec"] == msgspec.__version__
     assert "jupyter-faas" in modules
     assert {"msgspec", "json", "sys"} <= set(top_level)
+
+
+def test_the_last_words_of_a_front_are_heard_though_its_end_is_seen_first():
+    pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2)]
+    (provider, control), (link, front) = pairs
+    zygote = Zygote(control)
+    replica = Replica("r1", "unix:/nowhere/r1.sock", link)
+    replica.front_pid = replica.pid = 7
+    zygote._poller.watch(link.fileno(), lambda: None)
+    for said in (
+        {"op": "listening", "address": "unix:/nowhere/r1.sock"},
+        {"op": "failed", "reason": "out_of_memory", "detail": "It was too large."},
+    ):
+        front.send(msgspec.msgpack.encode(said))
+    zygote._ended(replica, 7, 256)
+    started, gone = (msgspec.msgpack.decode(provider.recv(1 << 16)) for _ in range(2))
+    assert (started["ev"], started["pid"]) == ("started", 7)
+    assert (gone["ev"], gone["reason"]) == ("gone", "out_of_memory")
+    assert gone["detail"] == "It was too large."
+    zygote._poller.close()
+    for one in (provider, control, link, front):
+        one.close()
