@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -56,6 +57,18 @@ def run_kubectl(*args: str, stdin: str | None = None, timeout_s: float = 60.0) -
     if done.returncode:
         raise KubectlFailed(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
     return done.stdout
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _is_used() -> Iterator[None]:
+    """Hold the lock of a cluster of this machine: `tools/test-cluster` does not make it new."""
+    path = Path(f"{Path(KUBECONFIG).parent.parent}.lock")
+    if not path.is_file():
+        yield
+        return
+    with path.open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
 
 
 @pytest.fixture(scope="session")
