@@ -12,15 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support import descendants, is_alive, wait_until
+from tests.support import descendants, free_ports, is_alive, wait_until
 
 TOKEN = "the-token-of-a-cluster-in-a-test"
 _LEAST_STORE_BYTES = 80 << 20
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def answers(port: int, host: str = "127.0.0.1") -> bool:
@@ -35,7 +30,7 @@ class RayProcesses:
     """The head of a cluster, its workers, and what listens beside it."""
 
     def __init__(self) -> None:
-        self.port = free_port()
+        (self.port,) = free_ports(1)
         self.address = f"127.0.0.2:{self.port}"
         self._nodes = 1
         self._scratch = tempfile.mkdtemp(prefix="faas-t-")
@@ -52,7 +47,7 @@ class RayProcesses:
         """Start a head with so many CPUs for seats; returns its pid."""
         head = ["--head", f"--port={self.port}", "--include-dashboard=false"]
         pid = self._start_node([*head, f"--temp-dir={self._scratch}"], cpus)
-        wait_until(lambda: answers(self.port, "127.0.0.2"), 60.0, what="the head listens")
+        wait_until(lambda: answers(self.port, "127.0.0.2"), 120.0, what="the head listens")
         return pid
 
     def start_worker(self, cpus: int) -> int:
@@ -64,7 +59,7 @@ class RayProcesses:
         environ = {**self._environ, "FAAS_RAY_ADDRESS": self.address, "FAAS_RAY_HOST_TOKEN": token}
         command = [sys.executable, "-P", "-m", "jupyter_faas.fanout.ray.host"]
         pid = self._start([*command, f"--listen=127.0.0.1:{port}"], environ | more)
-        wait_until(lambda: answers(port), 60.0, what="the host listens", seen=self.log)
+        wait_until(lambda: answers(port), 120.0, what="the host listens", seen=self.log)
         return pid
 
     def log(self) -> str:

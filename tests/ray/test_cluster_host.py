@@ -11,10 +11,11 @@ import pytest
 
 from jupyter_faas import serverless
 from tests.e2e.gateway import Gateway, wait_until
-from tests.ray.cluster import RayProcesses, free_port, ray_processes
+from tests.ray.cluster import RayProcesses, ray_processes
 from tests.ray.conftest import RAY_S, command_of, is_on_ray
+from tests.support import free_ports
 
-PORT = free_port()
+(PORT,) = free_ports(1)
 SECRET = "what-gateways-show-in-a-test"
 SETTINGS = {"FAAS_RAY_HOST": f"127.0.0.1:{PORT}", "FAAS_RAY_HOST_TOKEN": SECRET}
 
@@ -97,12 +98,12 @@ def test_a_host_that_is_gone_costs_a_map_nothing_and_the_next_one_finds_the_new_
 ) -> None:
     wait_until(is_ray_there, RAY_S, what="maps run on the cluster")
     hosts = [pid for pid in cluster.processes() if "fanout.ray.host" in command_of(pid)]
-    results = nap.map([0.02] * 300, engine="ray")
+    results = nap.map([0.02] * 1500, engine="ray")  # 15 s, if the host lived
     first = [next(results) for _ in range(5)]
     for pid in hosts:
         cluster.kill(pid)
     rest = list(results)
-    assert len(first) + len(rest) == 300
+    assert len(first) + len(rest) == 1500
     assert any(map(is_on_ray, [*first, *rest]))
     assert not all(map(is_on_ray, rest))
     states = gateway.request("GET", "/v1/maps").json()["maps"]

@@ -24,7 +24,7 @@ def of_ray(gateway: Gateway) -> list[int]:
 
 def are_gone(pids: list[int]) -> None:
     alive = lambda: [command_of(pid) for pid in pids if is_alive(pid)]  # noqa: E731
-    wait_until(lambda: not alive(), 20.0, what="nothing of Ray is left", seen=alive)
+    wait_until(lambda: not alive(), 60.0, what="nothing of Ray is left", seen=alive)
 
 
 @pytest.mark.parametrize(("seed", "mark"), list(enumerate(MARKS)))

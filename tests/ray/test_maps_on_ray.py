@@ -31,7 +31,7 @@ def draw(_: int) -> float:
     return float(numpy.random.rand())
 
 
-@serverless(name="ray-odd", timeout=2)
+@serverless(name="ray-odd", timeout=6)
 def odd(what: str) -> Any:
     import os
     import signal
@@ -86,10 +86,12 @@ def test_what_runs_on_ray_is_metered_as_calls_are(ray: Gateway) -> None:
 
     nap.deploy()
     before = counts()
+    began_s = time.monotonic()
     assert all(map(is_on_ray, nap.map([0.25] * 8, engine="ray")))
-    wait_until(lambda: counts()["items"] == before["items"] + 8, 5.0, seen=counts)
+    took_s = time.monotonic() - began_s
+    wait_until(lambda: counts()["items"] == before["items"] + 8, 20.0, seen=counts)
     used = counts()["memoryMebibyteSeconds"] - before["memoryMebibyteSeconds"]
-    assert 8 * 0.25 * 512 <= used <= 3 * 8 * 0.25 * 512
+    assert 8 * 0.25 * 512 <= used <= 8 * took_s * 512
     assert counts()["accepted"] == before["accepted"], "no call of the gateway has run them"
 
 
@@ -173,7 +175,7 @@ def test_leaving_a_map_ends_what_runs(ray: Gateway) -> None:
     assert is_on_ray(next(results))
     results.close()
     assert is_on_ray(next(iter(nap.map([0.0], engine="ray"))))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 25
 
 
 def test_a_seat_that_is_killed_loses_no_item(ray: Gateway) -> None:
