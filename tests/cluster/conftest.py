@@ -8,12 +8,15 @@ import secrets
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.support import wait_until
 
 if TYPE_CHECKING:
     from tests.cluster.system import System
@@ -33,6 +36,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="KUBECONFIG names no cluster"))
 
 
+UNREACHED = ("TLS handshake timeout", "connection refused", "was refused", "connection reset")
+"""What kubectl says when an API server has not heard it: said again it is said once."""
+PATIENCE_S = 60.0
+
+
 class KubectlFailed(Exception):
     """kubectl has refused; the text is what it said."""
 
@@ -41,22 +49,40 @@ Kubectl = Callable[..., str]
 
 
 def run_kubectl(*args: str, stdin: str | None = None, timeout_s: float = 60.0) -> str:
-    """Run kubectl; return what it printed.
+    """Run kubectl, again while the API server does not hear it; return what it printed.
 
     Raises:
         KubectlFailed: Its exit code is not 0.
     """
-    done = subprocess.run(
-        ["kubectl", *args],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=False,
-    )
-    if done.returncode:
-        raise KubectlFailed(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
-    return done.stdout
+    give_up_s = time.monotonic() + PATIENCE_S
+    while True:
+        done = subprocess.run(
+            ["kubectl", *args],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        if not done.returncode:
+            return done.stdout
+        is_unheard = any(word in done.stderr for word in UNREACHED)
+        if not is_unheard or time.monotonic() >= give_up_s:
+            raise KubectlFailed(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
+        time.sleep(0.5)
+
+
+def wait_allowed(account: str, namespace: str, verb: str, resource: str, part: str = "") -> None:
+    """Wait until a right that was given is in force: the API server hears of its own roles late."""
+    asked = ["auth", "can-i", verb, resource, "-n", namespace, f"--as={account}"]
+
+    def is_allowed() -> bool:
+        with suppress(KubectlFailed):  # its exit code says no
+            run_kubectl(*asked, *([f"--subresource={part}"] if part else []))
+            return True
+        return False
+
+    wait_until(is_allowed, 60.0, what=f"{account} may {verb} {resource}")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -60,7 +60,7 @@ async def _make(api: KubeApi, namespaces: Sequence[str]) -> None:
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         await api.create(path_of("namespaces"), body)
         account = path_of("serviceaccounts", name, "default")
-        for _ in range(200):  # pods are taken once it is there
+        for _ in range(1200):  # pods are taken once it is there
             if await api.find(account) is not None:
                 break
             await asyncio.sleep(0.05)

@@ -77,6 +77,14 @@ class System:
         text = run_kubectl("-n", namespace or self.namespace, "get", kind, *picked, "-o", "json")
         return list(json.loads(text)["items"])
 
+    def living_pods(self) -> int:
+        """Return how many pods there are and stay: those on their way out are not counted."""
+        return sum(
+            "deletionTimestamp" not in pod["metadata"]
+            and pod["status"].get("phase") not in ("Succeeded", "Failed")
+            for pod in self.list("pods")
+        )
+
     def exists(self, kind: str, name: str) -> bool:
         """Return whether there is an object of this name."""
         try:

@@ -22,7 +22,13 @@ import yaml
 
 from jupyter_faas.core.version import VERSION
 from jupyter_faas.providers.kubernetes.pods import container_security, pod_security
-from tests.cluster.conftest import KubectlFailed, installed, jupyter_faas, run_kubectl
+from tests.cluster.conftest import (
+    KubectlFailed,
+    installed,
+    jupyter_faas,
+    run_kubectl,
+    wait_allowed,
+)
 from tests.cluster.system import GATEWAY, USER, System, inline
 from tests.support import wait_until
 
@@ -122,7 +128,7 @@ def test_a_pod_finds_the_gateway_of_its_cluster_and_calls_with_its_own_account(
     }
     place.apply(pod)
     wait_until(
-        lambda: place.get("pod", "caller")["status"].get("phase") in ("Succeeded", "Failed"), 60.0
+        lambda: place.get("pod", "caller")["status"].get("phase") in ("Succeeded", "Failed"), 120.0
     )
     assert place.kubectl("logs", "caller").strip().splitlines()[-1] == "5 kubernetes ada"
 
@@ -142,6 +148,8 @@ def test_who_has_the_role_of_the_documentation_connects_through_kubeconfig(
     account = f"--serviceaccount={place.namespace}:ada"
     bind = ("create", "rolebinding", "ada", "--role=jupyter-faas-connect", account)
     run_kubectl("-n", place.system, *bind)
+    ada = f"system:serviceaccount:{place.namespace}:ada"
+    wait_allowed(ada, place.system, "create", "pods", "portforward")
     token = place.kubectl("create", "token", "ada", "--duration=1h").strip()
     kubeconfig = kubeconfig_of(tmp_path, place.namespace, {"token": token})
     done = run_client(place, CLIENT.format(where='"kubernetes"'), KUBECONFIG=str(kubeconfig))
@@ -181,7 +189,7 @@ except faas.ProviderError as error:
     ]
     known_s = [one for one in told_s if one > begun_s]
     assert known_s, "the scheduler has said it"
-    assert float(at_s) - min(known_s) < 5.0
+    assert float(at_s) - min(known_s) < 20.0, "at its start-up time-out: 60 s"
 
 
 # -- a sandbox
@@ -193,7 +201,7 @@ def test_a_function_that_asks_for_a_sandbox_runs_in_one_of_a_pool_of_its_own(
     if not has_gvisor():
         pytest.skip("the cluster has no RuntimeClass gvisor")
     wait_until(
-        lambda: ready(place.list("pods", "jupyter-faas.io/runtime-class=gvisor")), 60.0,
+        lambda: ready(place.list("pods", "jupyter-faas.io/runtime-class=gvisor")), 120.0,
         what="a sandboxed runner",
     )  # fmt: skip
     source = "import os\n\ndef boxed():\n    return open('/proc/version').read()\n"
@@ -232,6 +240,10 @@ def test_the_built_in_roles_are_good_for_functions(place: System, role: str, may
     assert "/hello" in wait_until(seen)
     path = f"/v1/functions/hello?namespace={place.namespace}"
     assert place.request("GET", path, token=token).status == 200
+    if may_use:  # the cluster puts this together by itself, too
+        user = f"system:serviceaccount:{place.namespace}:{role}"
+        wait_allowed(user, place.namespace, "create", "functions.jupyter-faas.io", "invoke")
+        wait_allowed(user, place.namespace, "patch", "functions.jupyter-faas.io")
     called = place.request("POST", f"/function/{place.namespace}/hello", {}, token=token)
     scaled = place.request("PATCH", path.replace("?", "/scaling?"), {}, token=token)
     assert (called.status == 403, scaled.status == 403) == (not may_use, not may_use)
@@ -243,6 +255,9 @@ def allow(place: System, name: str, role: str = USER) -> None:
         place.kubectl("create", "serviceaccount", name)
     account = f"--serviceaccount={place.namespace}:{name}"
     place.kubectl("create", "rolebinding", name, f"--clusterrole={role}", account)
+    if role == USER:
+        user = f"system:serviceaccount:{place.namespace}:{name}"
+        wait_allowed(user, place.namespace, "create", "functions.jupyter-faas.io", "invoke")
 
 
 def kubeconfig_of(directory: Path, namespace: str, user: dict[str, str]) -> Path:

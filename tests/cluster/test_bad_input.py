@@ -53,7 +53,7 @@ def test_a_revision_that_cannot_start_says_why_and_the_old_one_serves(
 def test_a_quota_that_is_used_up_says_so_and_the_old_one_serves(
     system: System, steady: str
 ) -> None:
-    used = len(system.list("pods"))
+    used = system.living_pods()
     system.kubectl("create", "quota", "tight", f"--hard=pods={used}")
     try:
         wait_until(lambda: system.get("resourcequota", "tight")["status"].get("used"), 60.0)
@@ -61,7 +61,7 @@ def test_a_quota_that_is_used_up_says_so_and_the_old_one_serves(
         own = {"image": f"jupyter-faas/runner:{VERSION}-py3.11"}
         system.apply(inline(steady, FINE + "# larger\n", startupTimeoutSeconds=20, **own))
         shown = wait_until(
-            lambda: (found := system.condition(steady))["reason"] == "QuotaExceeded" and found,
+            lambda: (found := system.condition(steady)).get("reason") == "QuotaExceeded" and found,
             60.0,
             seen=lambda: system.get("fn", steady).get("status"),
         )

@@ -28,6 +28,7 @@ from jupyter_faas.client.gateway import Gateway
 from jupyter_faas.client.kube.forward import Forward
 from jupyter_faas.client.session import session
 from jupyter_faas.core.version import VERSION
+from tests.cluster.conftest import wait_allowed
 from tests.support import wait_until
 
 IMAGE = f"jupyter-faas/runner:{VERSION}-py3.11"  # any with a Python
@@ -88,6 +89,12 @@ class Cluster:
     def is_ready(self, name: str) -> bool:
         status = self.core.read_namespaced_pod(name, self.namespace).status
         return any(c.type == "Ready" and c.status == "True" for c in status.conditions or ())
+
+    def waits_for(self, name: str) -> str:
+        """Return why a pod's container has not started, as the node says."""
+        status = self.core.read_namespaced_pod(name, self.namespace).status
+        waiting = [one.state.waiting for one in status.container_statuses or ()]
+        return str(waiting[0].reason) if waiting and waiting[0] else ""
 
     def token(self, account: str, seconds: int = 600) -> str:
         made = self.core.create_namespaced_service_account_token(
@@ -320,7 +327,7 @@ def test_a_lost_pod_ends_what_is_in_flight_and_the_next_call_goes_to_another(con
     thread.start()
     wait_until(lambda: len(gateway._idle) == 2, what="the call has a connection")
     cluster.kill(used)
-    thread.join(20)
+    thread.join(90)
     assert len(ended) == 1
     assert [ask(gateway, "/whoami").decode() for _ in range(10)] == [other] * 10
 
@@ -339,6 +346,7 @@ def test_a_pod_that_does_not_get_ready_is_explained(cluster, monkeypatch):
     broken = Cluster()
     try:
         broken.gateway("gateway-0", image="no-such-image:1")
+        wait_until(lambda: broken.waits_for("gateway-0") == "ErrImageNeverPull", 90)
         with pytest.raises(faas.GatewayUnavailable, match="gateway-0: ErrImageNeverPull") as caught:
             _forward(broken, reach_s=3.0)
         assert "Nothing was sent" in str(caught.value)
@@ -461,3 +469,5 @@ def _allow(cluster: Cluster, account: str) -> None:
         rbac.create_namespaced_role_binding(
             cluster.namespace, {**name, "subjects": [subject], "roleRef": role}
         )
+    who = f"system:serviceaccount:{cluster.namespace}:{account}"
+    wait_allowed(who, cluster.namespace, "create", "pods", "portforward")

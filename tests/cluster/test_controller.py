@@ -65,7 +65,7 @@ async def real() -> AsyncIterator[World]:
 async def test_source_that_is_applied_answers_over_http(real: World) -> None:
     began = time.perf_counter()
     await real.apply()
-    for _ in range(1000):
+    for _ in range(10_000):
         answer = await real.call(body=b'{"name": "world"}')
         if answer.status != 404:
             break
@@ -114,7 +114,7 @@ async def test_a_deleted_function_leaves_nothing(world: World) -> None:
     await world.api.delete(world.path())
     await until(lambda: world.entry() is None)
     assert (await world.call()).status == 404
-    for _ in range(200):
+    for _ in range(1200):
         found = await world.api.get(path_of(REVISIONS, SPACE, group=API_VERSION))
         if not found["items"]:
             break

@@ -8,7 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -37,14 +37,19 @@ def test_thirty_functions_from_zero_at_once_all_answer(system: System, cpu: str)
     try:
         with ThreadPoolExecutor(MANY) as callers:
 
+            def answer(name: str) -> bytes:
+                with suppress(TimeoutError):
+                    answer = system.call(name, 7, timeout_s=100.0)
+                    return answer.body if answer.status == 200 else b""
+                return b""
+
             def call(name: str) -> int:
-                wait_until(lambda: system.call(name, 7, timeout_s=100.0).status == 200, 240.0)
-                return int(system.call(name, 7, timeout_s=100.0).body)
+                return int(wait_until(lambda: answer(name), 240.0))
 
             assert list(callers.map(call, names)) == [7] * MANY
     finally:
         system.kubectl("delete", "fn", *names, "--wait=false")
-        wait_until(lambda: not system.list("pods", "jupyter-faas.io/role=replica"), 90.0)
+        wait_until(lambda: not system.list("pods", "jupyter-faas.io/role=replica"), 180.0)
 
 
 def test_an_hpa_moves_the_floor_by_cpu(system: System) -> None:
@@ -83,7 +88,8 @@ def test_an_hpa_moves_the_floor_by_cpu(system: System) -> None:
 
     def load() -> None:
         while not ended.is_set():
-            system.call("burn")
+            with suppress(OSError):  # what is told is the CPU, not the answers
+                system.call("burn")
 
     caller = threading.Thread(target=load)
     try:

@@ -13,7 +13,7 @@ from tests.support import wait_until
 
 HELLO = "def hello(name='world'):\n    return f'hello {name}'\n"
 FAST_S = 20.0
-"""Bound of what must be there soon, on a machine that others use too; bench/ measures it."""
+"""Bound of what takes a second, on a machine that others use too; bench/ measures it."""
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_apply_to_first_answer_is_fast(system: System) -> None:
 
 def test_a_changed_field_is_a_new_revision(system: System, hello: str) -> None:
     system.apply(inline(hello, HELLO.replace("hello {", "hi {")))
-    wait_until(lambda: system.call(hello, {}).body == b"hi world", FAST_S)
+    wait_until(lambda: system.call(hello, {}).body == b"hi world", 60.0)
     assert system.call(hello, {}).headers["faas-revision"] == "2"
     assert {one["metadata"]["name"] for one in system.list("functionrevisions")} >= {
         "hello-1",
@@ -60,15 +60,24 @@ def test_delete_leaves_nothing(system: System) -> None:
     system.apply(inline("gone", HELLO.replace("hello(", "gone(")))
     system.wait_ready("gone")
     system.delete("gone")
-    assert not [
-        one for one in system.list("functionrevisions") if one["spec"]["function"] == "gone"
-    ]
-    assert system.call("gone", {}).status == 404
+
+    def revisions() -> list[str]:
+        found = [one["spec"]["function"] for one in system.list("functionrevisions")]
+        return [one for one in found if one == "gone"]
+
+    wait_until(lambda: not revisions(), 60.0, what="the cluster collects its revisions")
+    # Each gateway hears of it by itself.
+    wait_until(lambda: all(system.call("gone", {}).status == 404 for _ in range(10)), 60.0)
 
 
 def test_status_says_what_is_observed(system: System, hello: str) -> None:
-    found = system.get("fn", hello)
-    assert found["status"]["observedGeneration"] == found["metadata"]["generation"]
+
+    def observed() -> dict | None:
+        found = system.get("fn", hello)
+        is_seen = found["status"].get("observedGeneration") == found["metadata"]["generation"]
+        return found if is_seen else None
+
+    found = wait_until(observed, 60.0, seen=lambda: system.get("fn", hello))
     assert found["status"]["url"].endswith(f"/function/{system.namespace}/{hello}")
     assert system.condition(hello)["status"] == "True"
 
@@ -89,7 +98,7 @@ def test_events_appear_in_describe(system: System, hello: str) -> None:
 
 def test_weights_really_split(system: System, hello: str) -> None:
     system.apply(inline(hello, HELLO.replace("hello {", "hi {")))
-    wait_until(lambda: system.call(hello, {}).headers.get("faas-revision") == "2", FAST_S)
+    wait_until(lambda: system.call(hello, {}).headers.get("faas-revision") == "2", 60.0)
     split = [{"revision": 1, "percent": 50}, {"revision": 2, "percent": 50}]
     system.kubectl(
         "patch", "fn", hello, "--type=merge", "-p", json.dumps({"spec": {"traffic": split}})
@@ -99,7 +108,7 @@ def test_weights_really_split(system: System, hello: str) -> None:
         seen = {system.call(hello, {}).headers["faas-revision"] for _ in range(20)}
         return seen == {"1", "2"}
 
-    wait_until(both, FAST_S)
+    wait_until(both, 60.0)
 
 
 @pytest.mark.parametrize("when", ["applied with it", "changed to it"])
@@ -113,7 +122,7 @@ def test_traffic_to_a_revision_that_is_not_there_is_told(system: System, when: s
     try:
         told = wait_until(
             lambda: found if (found := system.condition("lost")).get("status") == "False" else None,
-            20.0,
+            60.0,
             seen=lambda: system.condition("lost"),
         )
         assert told["reason"] == "RevisionNotFound"
@@ -175,7 +184,7 @@ def test_damage_by_hand_is_repaired(
         )
 
     wait_until(
-        whole, 15.0, seen=lambda: (system.get("fn", hello).get("status"), system.replicas(hello))
+        whole, 60.0, seen=lambda: (system.get("fn", hello).get("status"), system.replicas(hello))
     )
 
 

@@ -15,8 +15,9 @@ from jupyter_faas.providers.kubernetes.crds import crds
 from jupyter_faas.providers.kubernetes.install import InstallOptions, manifests
 from jupyter_faas.providers.kubernetes.names import TRUST_CONFIG
 from jupyter_faas.providers.kubernetes.pods import RunnerShape, runner_pod
-from tests.cluster.conftest import Kubectl, KubectlFailed
+from tests.cluster.conftest import Kubectl, KubectlFailed, wait_allowed
 from tests.providers.kubernetes.raycluster import CRD
+from tests.support import wait_until
 
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 MINOR = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -103,7 +104,8 @@ def test_a_runner_is_ready_when_it_answers_and_can_write_only_to_tmp(
     pod |= {"apiVersion": "v1", "kind": "Pod"}
     pod["metadata"]["name"] = "alone"
     kubectl("-n", namespace, "create", "-f", "-", stdin=json.dumps(pod))
-    kubectl("-n", namespace, "wait", "--for=condition=Ready", "pod/alone", "--timeout=30s")
+    ready = ("wait", "--for=condition=Ready", "pod/alone", "--timeout=90s")
+    kubectl("-n", namespace, *ready, timeout_s=100.0)
     inside = ("-n", namespace, "exec", "alone", "--")
     ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8600/v1/runner').read())"
     assert '"state":"generic"' in kubectl(*inside, "python", "-c", ask)
@@ -121,12 +123,15 @@ def gateway_account(
     kubectl: Kubectl, places: tuple[str, str], everything: list[Object]
 ) -> Iterator[str]:
     """The gateways' account with all its rights; its name for `--as`."""
-    system, _ = places
+    system = places[0]
     rights = [
         one for one in everything if one["kind"] == "ServiceAccount" or "rbac" in one["apiVersion"]
     ]
     kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=as_list(rights))
-    yield f"system:serviceaccount:{system}:jupyter-faas-gateway"
+    account = f"system:serviceaccount:{system}:jupyter-faas-gateway"
+    for place, resource in zip(places, ("secrets/jupyter-faas-keys", "secrets"), strict=True):
+        wait_allowed(account, place, "get", resource)
+    yield account
     name = f"jupyter-faas-gateway-{system}"
     kubectl("delete", f"clusterrole/{name}", f"clusterrolebinding/{name}")
 
@@ -200,10 +205,11 @@ def test_an_installation_is_found_complete_and_is_removed_without_a_trace(
     ours = "app.kubernetes.io/managed-by=jupyter-faas"
     kinds = "deployments,statefulsets,services,serviceaccounts,roles,rolebindings"
     kinds += ",networkpolicies,configmaps,secrets"
-    assert kubectl("-n", functions, "get", kinds, "-l", ours, "-o", "name") == ""
+    listed = ("get", kinds, "-l", ours, "-o", "name")
+    wait_until(lambda: kubectl("-n", functions, *listed) == "", 60.0)
     cluster = kubectl("get", "clusterroles,clusterrolebindings", "-l", ours, "-o", "name")
     assert system not in cluster
-    kubectl("wait", "--for=delete", f"namespace/{system}", "--timeout=60s", timeout_s=90)
+    kubectl("wait", "--for=delete", f"namespace/{system}", "--timeout=150s", timeout_s=160)
     again = cli("uninstall", "--system-namespace", system)
     assert (again.returncode, "nothing is installed there" in again.stderr) == (1, True)
 

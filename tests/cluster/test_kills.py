@@ -55,11 +55,12 @@ def test_a_killed_gateway_costs_what_was_in_it(system: System, double: str, whic
         run_kubectl("-n", system.system, "delete", "pod", victim, "--grace-period=0", "--force")
         killed_s.append(time.monotonic())
 
-    load = load_while(system, double, kill)
-    # Calls that were in the killed process, and connections the Service sent there meanwhile.
-    check(load, may_fail=RATE_PER_S * 2)
+    load = load_while(system, double, kill, for_s=16.0)
+    # Calls that were in the killed process, and connections the Service sent there meanwhile:
+    # every other one, until the cluster has heard of it.
+    check(load, may_fail=RATE_PER_S * 5, for_s=16.0)
     since = [(one, one.started_s - killed_s[0]) for one in load.seen if one.status != 200]
-    late = [(s, one.took_s, one.status, one.value) for one, s in since if s > 4.0]
+    late = [(s, one.took_s, one.status, one.value) for one, s in since if s > 10.0]
     assert not late, late
 
 
@@ -86,7 +87,7 @@ def test_a_killed_container_serves_again_where_no_pod_can_be_had(system: System)
         with empty_pool(system), no_more_pods(system):
             (pod,) = system.replicas("lone")
             kill_all(pod)
-            wait_until(lambda: system.call("lone", 2).status == 200, 60.0)
+            wait_until(lambda: system.call("lone", 2).status == 200, 120.0)
             (after,) = system.replicas("lone")
             assert after["metadata"]["uid"] == pod["metadata"]["uid"]
             assert after["status"]["containerStatuses"][0]["restartCount"] == 1
@@ -124,7 +125,7 @@ def test_the_leader_killed_between_claim_and_specialise_leaves_nothing_behind(
             killed_s = time.monotonic()
         caller.join()
         status, at_s, _ = answered[-1]
-        assert (status, at_s - killed_s < 15.0) == (200, True), (answered, killed_s)
+        assert (status, at_s - killed_s < 45.0) == (200, True), (answered, killed_s)
 
     try:
         check(load_while(system, double, harm), may_fail=RATE_PER_S * 2)
@@ -157,7 +158,7 @@ def test_a_rolling_update_of_the_gateway_loses_no_call(system: System, double: s
         run_kubectl("-n", system.system, "rollout", "restart", "deployment/jupyter-faas-gateway")
         run_kubectl(
             "-n", system.system, "rollout", "status", "deployment/jupyter-faas-gateway",
-            "--timeout=60s", timeout_s=70.0,
+            "--timeout=120s", timeout_s=130.0,
         )  # fmt: skip
 
     check(load_while(system, double, roll, after_s=1.0), may_fail=0)
@@ -176,7 +177,7 @@ def test_an_empty_pool_is_no_obstacle(system: System) -> None:
     try:
         with empty_pool(system):
             system.apply(inline("alone", "def alone():\n    return 1\n"))
-            wait_until(lambda: system.call("alone", timeout_s=60.0).status == 200, 60.0)
+            wait_until(lambda: system.call("alone", timeout_s=60.0).status == 200, 120.0)
     finally:
         system.delete("alone")
 
@@ -197,11 +198,10 @@ def empty_pool(system: System) -> Iterator[None]:
 @contextmanager
 def no_more_pods(system: System) -> Iterator[None]:
     """Have the namespace's quota used up for the time."""
-    used = str(len(system.list("pods")))
-    system.kubectl("create", "quota", "used-up", f"--hard=pods={used}")
+    system.kubectl("create", "quota", "used-up", f"--hard=pods={system.living_pods()}")
     try:
         wait_until(
-            lambda: system.get("resourcequota", "used-up").get("status", {}).get("used"), 20.0
+            lambda: system.get("resourcequota", "used-up").get("status", {}).get("used"), 60.0
         )
         yield
     finally:

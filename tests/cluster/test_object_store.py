@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -82,9 +83,15 @@ def test_a_large_package_is_in_the_bucket_and_any_gateway_finds_it(
     run_kubectl("-n", system.system, "rollout", "restart", "deployment/jupyter-faas-gateway")
     run_kubectl(
         "-n", system.system, "rollout", "status", "deployment/jupyter-faas-gateway",
-        "--timeout=60s", timeout_s=70.0,
+        "--timeout=120s", timeout_s=130.0,
     )  # fmt: skip
-    assert system.call("size").body == b"300000"
+
+    def said() -> bytes:
+        with suppress(OSError):  # of the one that has just gone
+            return system.call("size").body
+        return b""
+
+    wait_until(lambda: said() == b"300000", 120.0, seen=said)
     assert not system.list("persistentvolumeclaims", "", system.system)
 
 
@@ -93,8 +100,8 @@ def test_maps_and_calls_go_on_when_gateway_and_service_are_killed(
 ) -> None:
     """The kernel has gone too: whoever reads knows the ids."""
     system, _ = stored
-    status = ("rollout", "status", "deployment/jupyter-faas-blobs", "--timeout=60s")
-    run_kubectl("-n", system.system, *status, timeout_s=70.0)
+    status = ("rollout", "status", "deployment/jupyter-faas-blobs", "--timeout=120s")
+    run_kubectl("-n", system.system, *status, timeout_s=130.0)
     before = session.gateway
     host, port = system.address
     gateway = faas.connect(f"http://{host}:{port}", system.token, namespace=system.namespace)

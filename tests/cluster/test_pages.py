@@ -78,7 +78,7 @@ async def test_pages_see_what_kubectl_does_whichever_gateway_answers(
         for one in told:
             one.page.open()
         await until(lambda: all(one.epoch for one in told), "every page has the state")
-        assert {one.status for one in told} == {"live"}
+        await until(lambda: {one.status for one in told} == {"live"}, "every page is live")
         assert hub.status.provider == "kubernetes"
         # Two gateways have numbers of their own: all pages follow one of them.
         await until(lambda: len({one.epoch for one in told}) == 1, "all follow one gateway")

@@ -207,7 +207,7 @@ class TestKubernetes:
         assert await provider.abandoned(0.0) == [], "it is being brought up here"
         other = ground.provider()
         await other.open()
-        assert await other.abandoned(5.0) == [], "it was seen just now"
+        assert await other.abandoned(60.0) == [], "it was seen just now"
         assert await other.abandoned(0.0) == ["a"]
         await other.close()
 

@@ -33,7 +33,7 @@ FEW = (
 def rays() -> Iterator[System]:
     with installed(*SMALL, *FEW) as system:
         for name in (f"deployment/{HEAD}", f"statefulset/{WORKER}"):
-            system.kubectl("rollout", "status", name, "--timeout=90s", timeout_s=100.0)
+            system.kubectl("rollout", "status", name, "--timeout=120s", timeout_s=130.0)
         yield system
 
 
@@ -73,10 +73,11 @@ def mapped(count: int, seconds: float, meanwhile: Callable[[], object] = int) ->
     """Map over `count` numbers on Ray; return the pods of the items, in order.
 
     Args:
-        count: Of items; so many that replicas alone are still at it when Ray has answered.
+        count: Of items.
         seconds: Each takes.
         meanwhile: Called once, when a worker has answered.
     """
+    wait_until(lambda: is_on_ray([0]), 150.0, what="a worker takes part")
     places: list[str] = []
     outcomes = where.map(range(count), kwargs={"seconds": seconds}, engine="ray")
     for number, (square, place) in enumerate(outcomes):
@@ -87,6 +88,23 @@ def mapped(count: int, seconds: float, meanwhile: Callable[[], object] = int) ->
     assert len(places) == count
     assert any(one.startswith(WORKER) for one in places), f"no worker took part: {set(places)}"
     return places
+
+
+def is_on_ray(xs: list[int]) -> bool:
+    """Return whether workers take a small map."""
+    return all(place.startswith(WORKER) for _, place in where.map(xs, engine="ray"))
+
+
+def use_both() -> None:
+    """Map until the second worker has come and taken part: what waits is more than one can do."""
+    left = {f"{WORKER}-0", f"{WORKER}-1"}
+    with where.map(range(4000), kwargs={"seconds": 0.2}, engine="ray") as outcomes:
+        for number, (square, place) in enumerate(outcomes):
+            assert square == number * number
+            left.discard(place)
+            if not left:
+                return
+    raise AssertionError(f"not one item has run on {left}")
 
 
 def test_a_map_runs_on_the_workers_of_its_namespace(rays: System, connected: Gateway) -> None:
@@ -104,15 +122,14 @@ def test_a_long_map_goes_to_ray_by_itself(connected: Gateway) -> None:
 def test_workers_come_while_a_map_waits_and_go_when_nothing_does(
     rays: System, connected: Gateway
 ) -> None:
-    places = mapped(120, 0.2, lambda: wait_until(lambda: workers(rays) == 2, 20.0))
-    assert {f"{WORKER}-0", f"{WORKER}-1"} <= set(places)
-    wait_until(lambda: workers(rays) == 1, 30.0, what="the second worker is sent away")
+    use_both()
+    wait_until(lambda: workers(rays) == 1, 90.0, what="the second worker is sent away")
 
 
 def test_an_idle_worker_goes_while_a_map_runs_on_another(rays: System, connected: Gateway) -> None:
-    mapped(120, 0.2, lambda: wait_until(lambda: workers(rays) == 2, 20.0))
-    with where.map([7], kwargs={"seconds": 20.0}, engine="ray") as outcomes:
-        wait_until(lambda: workers(rays) == 1, 18.0, what="the second worker is sent away")
+    use_both()
+    with where.map([7], kwargs={"seconds": 40.0}, engine="ray") as outcomes:
+        wait_until(lambda: workers(rays) == 1, 38.0, what="the second worker is sent away")
         assert list(outcomes) == [(49, f"{WORKER}-0")]
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from jupyter_faas.providers.kubernetes.names import KEYS_SECRET, RUNNER_PORT, TR
 from jupyter_faas.providers.kubernetes.pods import RunnerShape, runner_pod
 from jupyter_faas.providers.kubernetes.reviews import Reviews
 from jupyter_faas.wire.upstream import Answer
+from tests.cluster.places import closed
 from tests.gateway.cluster import ClusterBench, cluster_bench
 from tests.gateway.conftest import problem
 from tests.runner.pods import SEED, Pod, told
@@ -39,7 +41,7 @@ SECRET = "s" * 64
 async def api() -> AsyncIterator[KubeApi]:
     made = await KubeApi.connect()
     yield made
-    await made.close()
+    await closed(made)
 
 
 @pytest.fixture
@@ -115,9 +117,26 @@ class People:
             role = {"metadata": {"name": name}, "rules": rules}
             await api.create(path_of("roles", where, group=RBAC), role)
             await api.create(path_of("rolebindings", where, group=RBAC), self._binding(name))
+            for resource, allowed in verbs.items():
+                await until(partial(self._may, name, where, allowed[0], resource), "it is in force")
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
         made = await api.create(path_of("serviceaccounts", self.home, name, part="token"), body)
         return str(made["status"]["token"])
+
+    async def _may(self, name: str, where: str, verb: str, resource: str) -> bool:
+        plural, _, part = resource.partition("/")
+        attributes = {
+            "group": "jupyter-faas.io", "resource": plural, "subresource": part,
+            "verb": verb, "namespace": where,
+        }  # fmt: skip
+        user = f"system:serviceaccount:{self.home}:{name}"
+        asked = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": user, "resourceAttributes": attributes},
+        }
+        path = path_of("subjectaccessreviews", group="authorization.k8s.io/v1")
+        return bool((await self.api.create(path, asked))["status"]["allowed"])
 
     def _binding(self, name: str) -> Object:
         return {
@@ -223,7 +242,7 @@ async def _ready(api: KubeApi, namespace: str, name: str) -> Pod:
             return None
         return Pod(pod["metadata"]["uid"], pod["status"]["podIP"], RUNNER_PORT)
 
-    made: Pod = await until(there, f"pod {name} is ready")
+    made: Pod = await until(there, f"pod {name} is ready", 120.0)
     return made
 
 
@@ -287,7 +306,7 @@ async def test_a_function_in_a_pod_reaches_no_other_runner(api, namespaces):
         except OSError:
             return False
 
-    await until(again, "its container has been started anew")
+    await until(again, "its container has been started anew", 120.0)
     assert victim.send(envelope, blob).status == 403
     assert victim.send(victim.seal(head), blob).status == 200
 

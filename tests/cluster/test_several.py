@@ -7,7 +7,6 @@ EndpointSlices by which they find one another are the cluster's.
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -32,6 +31,7 @@ from jupyter_faas.providers.kubernetes.names import (
 from jupyter_faas.wire.upstream import Answer, request
 from tests.cluster.places import closed, names, namespaces_made, needs_cluster, until
 from tests.cluster.playground import _pool, eventually, is_ready
+from tests.support import free_ports
 
 pytestmark = [pytest.mark.cluster, needs_cluster, pytest.mark.timeout(300)]
 
@@ -59,9 +59,7 @@ class Ground:
         self.gateways: dict[str, GatewayService] = {}
 
     async def start(self, id: str) -> GatewayService:
-        with socket.socket() as probe:
-            probe.bind((self.host, 0))
-            port = probe.getsockname()[1]
+        (port,) = free_ports(1)
         state = self.directory / f"{id}-{port}"
         state.mkdir()
         settings = Settings(
@@ -177,7 +175,7 @@ async def test_a_function_changes_hands_with_its_pod_and_somebody_always_leads()
             pods = (await made.api.get(path_of("pods", SPACE)))["items"]
             return any(is_ready(pod) for pod in pods)
 
-        await eventually(is_filled, "a warm pod", timeout_s=60)
+        await eventually(is_filled, "a warm pod", timeout_s=120)
         members = Members(("a", "b"))
         name = next(f"f{n}" for n in range(99) if members.owner((SPACE, f"f{n}")) == "b")
         await made.apply(name, scaling={"maxContainers": 1, "scaledownWindowSeconds": 600})
@@ -210,7 +208,7 @@ async def test_a_function_changes_hands_with_its_pod_and_somebody_always_leads()
         begin_s = time.monotonic()
         await made.stop("a")
         await eventually(lambda: leads("b"), "the other one leads")
-        assert time.monotonic() - begin_s < 10
+        assert time.monotonic() - begin_s < 40
         assert (await made.call("b", name)).status == 200
         await made.api.delete(path_of(FUNCTIONS, SPACE, name, group=API_VERSION))
 
