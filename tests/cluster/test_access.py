@@ -243,7 +243,7 @@ def test_the_built_in_roles_are_good_for_functions(place: System, role: str, may
     if may_use:  # the cluster puts this together by itself, too
         user = f"system:serviceaccount:{place.namespace}:{role}"
         wait_allowed(user, place.namespace, "create", "functions.jupyter-faas.io", "invoke")
-        wait_allowed(user, place.namespace, "patch", "functions.jupyter-faas.io")
+        wait_allowed(user, place.namespace, "update", "functions.jupyter-faas.io")
     called = place.request("POST", f"/function/{place.namespace}/hello", {}, token=token)
     scaled = place.request("PATCH", path.replace("?", "/scaling?"), {}, token=token)
     assert (called.status == 403, scaled.status == 403) == (not may_use, not may_use)
