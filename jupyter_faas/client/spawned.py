@@ -7,6 +7,7 @@ be made again after a kernel restart, in another notebook, by another user's scr
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from urllib.parse import quote
@@ -17,7 +18,7 @@ from jupyter_faas.client import answers, connect, control, views
 from jupyter_faas.client.arguments import pickled
 from jupyter_faas.client.markup import escape
 from jupyter_faas.client.session import session
-from jupyter_faas.core.errors import FaasError, UsageError
+from jupyter_faas.core.errors import FaasError, GatewayUnavailable, UsageError
 from jupyter_faas.wire.frames import FrameReader
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ T = TypeVar("T")
 
 _LEFT_OUT = frozenset((b"faas-parent", b"faas-deadline-ms"))
 """What ties a call to the one it is made in: a spawned call outlives that."""
+
+_PATIENCE_S = 30.0
+"""So long may the gateway that has a call be away, another one says: that one takes it over."""
 
 
 def spawn(
@@ -141,12 +145,23 @@ class FunctionCall(Generic[T]):
     def _result(self, timeout: float | None) -> T:
         __tracebackhide__ = True
         until_s = None if timeout is None else session.monotonic_s() + timeout
+        away_s: float | None = None
         while True:
             wait_s = control.MAX_WAIT_S
             if until_s is not None:
                 wait_s = min(wait_s, max(0.0, until_s - session.monotonic_s()))
             path = f"{_path(self.id)}/result?wait_s={wait_s:.3f}"
-            response, body = self._gateway.exchange("GET", self._gateway.control_path(path))
+            try:
+                response, body = self._gateway.exchange("GET", self._gateway.control_path(path))
+            except GatewayUnavailable as error:
+                now_s = session.monotonic_s()
+                away_s = now_s if away_s is None else away_s
+                is_over = until_s is not None and now_s >= until_s
+                if is_over or "retry_after_s" not in error.extra or now_s - away_s >= _PATIENCE_S:
+                    raise
+                time.sleep(min(error.retry_after_s, wait_s))
+                continue
+            away_s = None
             if response.status != 202:
                 return cast(T, self._value(body))
             if until_s is not None and session.monotonic_s() >= until_s:
