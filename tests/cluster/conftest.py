@@ -167,7 +167,9 @@ def installed(
         for place, name in ((functions, "jupyter-faas-pool-py311"), (system, GATEWAY)):
             wait = ("rollout", "status", f"deployment/{name}", f"--timeout={ROLLOUT_S:g}s")
             run_kubectl("-n", place, *wait, timeout_s=ROLLOUT_S + 10.0)
-        yield System(system, functions)
+        there = System(system, functions)
+        wait_until(there.answers, ROLLOUT_S, what="its Service leads to a gateway")
+        yield there
     finally:
         with suppress(AssertionError):  # a test may have removed it
             jupyter_faas("uninstall", f"--system-namespace={system}", "--keep-crds", "--yes")

@@ -6,6 +6,7 @@ import http.client
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from tests.cluster.conftest import KubectlFailed, run_kubectl
@@ -153,6 +154,12 @@ class System:
             return Answer(answer.status, lower, answer.read())
         finally:
             connection.close()
+
+    def answers(self) -> bool:
+        """Return whether a gateway is reached: nodes hear of a ready pod last."""
+        with suppress(OSError, http.client.HTTPException):
+            return self.request("GET", "/readyz", token=None, timeout_s=5.0).status == 200
+        return False
 
     def call(self, name: str, body: Any = None, **more: Any) -> Answer:
         """Call a function."""
