@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from types import MethodType, TracebackType
+from types import FunctionType, MethodType, TracebackType
 from typing import Any, ParamSpec, TypeVar
 
 from jupyter_faas.client.classes import RemoteClass
@@ -126,7 +126,7 @@ def _sameness(fn: Any) -> Any:
 
     It holds while the first one lives: by identity is known what the function reads.
     """
-    if vars(fn):
+    if not isinstance(fn, FunctionType) or vars(fn):
         return fn
     named = sorted((fn.__kwdefaults__ or {}).items())
     reads = [fn.__globals__, *(fn.__defaults__ or ()), *(value for _, value in named)]
